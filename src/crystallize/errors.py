@@ -1,0 +1,169 @@
+"""The exceptions and warnings, each building its own message.
+
+Every message says what was wrong, where, and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from crystallize.experiments.outcomes import CellError
+    from crystallize.experiments.result import Result
+
+
+def listing(names: Iterable[str]) -> str:
+    """Names in a sentence: ``'a', 'b'``, or ``none``."""
+    return ", ".join(repr(name) for name in names) or "none"
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """`` Did you mean 'x'?`` for the known name closest to `name`, or nothing."""
+    candidates = {other.casefold(): other for other in known}
+    close = difflib.get_close_matches(str(name).casefold(), candidates, n=1, cutoff=0.6)
+    return f" Did you mean {candidates[close[0]]!r}?" if close else ""
+
+
+class CrystallizeError(Exception):
+    """Anything that Crystallize refuses or reports."""
+
+
+class InvalidValueError(CrystallizeError, ValueError):
+    """A value that an experiment or a strategy cannot take."""
+
+    def __init__(self, where: str, value: object, expected: str) -> None:
+        super().__init__(f"{where}: expected {expected}, got {_shown(value)}.")
+        self.where = where
+        self.expected = expected
+
+
+class FunctionError(CrystallizeError, TypeError):
+    """A function that cannot be called with what the experiment has for it."""
+
+
+class FunctionKindError(FunctionError):
+    """A coroutine function where a plain one is needed, or the other way round."""
+
+
+class UnknownNameError(CrystallizeError, LookupError):
+    """A name that nothing has; the message lists what there is."""
+
+    def __init__(self, kind: str, name: str, known: Sequence[str], *, advice: str = "") -> None:
+        super().__init__(
+            f"There is no {kind} {name!r}.{suggestion(name, known)} "
+            f"Known: {listing(known)}.{' ' + advice if advice else ''}"
+        )
+        self.name = name
+        self.known = tuple(known)
+
+
+class DuplicateNameError(CrystallizeError, ValueError):
+    """One name for two things."""
+
+
+class OptionError(CrystallizeError, ValueError):
+    """Options that a strategy or an aggregator does not take."""
+
+
+class ConfigError(CrystallizeError, ValueError):
+    """A config file that cannot be used; lists everything wrong with it.
+
+    Parameters
+    ----------
+    path : path or str
+        The file.
+    problems : sequence of str
+        One sentence a problem, each naming its key.
+    """
+
+    def __init__(self, path: Path | str, problems: Sequence[str]) -> None:
+        lines = "\n".join(f"  - {problem}" for problem in problems)
+        super().__init__(f"{path}:\n{lines}")
+        self.path = path
+        self.problems = tuple(problems)
+
+
+class FunctionLookupError(CrystallizeError, LookupError):
+    """A ``module:attribute`` that leads to no function."""
+
+
+class PluginError(CrystallizeError):
+    """A plugin that breaks the contract of the hooks."""
+
+
+class PluginLoadError(PluginError):
+    """A plugin whose import or construction failed; chained to the cause."""
+
+
+class ExecutorError(PluginError):
+    """An executor that failed or broke its contract during a run.
+
+    Attributes
+    ----------
+    result : Result or None
+        Everything that had finished.
+    """
+
+    result: Result | None = None
+
+
+class CellFailedError(CrystallizeError):
+    """A cell failed and the experiment was asked to raise.
+
+    Attributes
+    ----------
+    error : CellError
+        The first failed cell, in replicate order, of those that had landed.
+    result : Result
+        Everything that had finished.
+    """
+
+    def __init__(self, error: CellError, result: Result) -> None:
+        super().__init__(
+            f"Replicate {error.replicate} of condition {error.condition!r} (seed {error.seed}) "
+            f"failed with {error.type}: {error.message}\n\n{error.traceback}\n"
+            "What had finished is on this exception as .result; "
+            'on_error="collect" records failures and goes on.'
+        )
+        self.error = error
+        self.result = result
+
+
+class ResultFileError(CrystallizeError, ValueError):
+    """A saved result that cannot be read back, or a value that cannot be saved."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A run that was stopped from outside, by Ctrl-C.
+
+    A :exc:`KeyboardInterrupt`, so that ``except Exception`` does not swallow it.
+
+    Attributes
+    ----------
+    result : Result
+        Everything that had finished.
+    """
+
+    def __init__(self, result: Result) -> None:
+        super().__init__("Interrupted; what had finished is on this exception as .result.")
+        self.result = result
+
+
+class CrystallizeWarning(UserWarning):
+    """Anything that Crystallize warns of."""
+
+
+class GlobalRandomWarning(CrystallizeWarning):
+    """A function drew from a global random generator: its numbers are not reproducible."""
+
+
+class PluginWarning(CrystallizeWarning):
+    """An observer or aggregator raised; the results are kept."""
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
