@@ -1,0 +1,319 @@
+"""The worker's side: running a block of cells."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import traceback
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Number
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import cloudpickle
+import numpy as np
+
+from crystallize.experiments.columns import PLAIN, MetricError, checked_value, packed
+from crystallize.experiments.context import Arguments
+from crystallize.experiments.global_random import (
+    GlobalStateKept,
+    changed_since,
+    global_state,
+    seed_global,
+)
+from crystallize.experiments.interruption import Interruption
+from crystallize.experiments.outcomes import Block, BlockColumn, Failure
+from crystallize.experiments.seeding import replicate_seed
+from crystallize.plugins.execution.base import is_async
+
+ONLY_METRIC = "value"
+"""The name of the metric of a function that returns one number."""
+
+
+class Task(NamedTuple):
+    """A block to run: replicates [start, stop) under one condition."""
+
+    condition: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class CellOptions:
+    """What the driver asks of every cell.
+
+    Attributes
+    ----------
+    stop_on_failure : bool
+        End a block at its first failed cell.
+    seed_globals : bool
+        Seed the global generators before each cell.
+    blas_threads : int or None
+        How many threads BLAS and OpenMP may use in a worker; ``None`` leaves
+        them alone.
+    """
+
+    stop_on_failure: bool = False
+    seed_globals: bool = False
+    blas_threads: int | None = 1
+
+
+class BlockCall:
+    """Runs blocks; the heavy thing that travels to each worker once.
+
+    Parameters
+    ----------
+    function : callable
+        The user's function, plain or coroutine.
+    conditions : mapping of str to mapping
+        Condition -> its parameters.
+    root : int
+        The root seed.
+    injected : sequence of str
+        What the function asks for by name.
+    options : CellOptions
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        conditions: Mapping[str, Mapping[str, Any]],
+        root: int,
+        injected: Sequence[str],
+        options: CellOptions,
+    ) -> None:
+        self._function = function
+        self._conditions = conditions
+        self._root = root
+        self._injected = injected
+        self._options = options
+        self._prepare()
+
+    def _prepare(self) -> None:
+        self._arguments = [
+            Arguments(self._root, name, params, self._injected)
+            for name, params in self._conditions.items()
+        ]
+        self._is_async = is_async(self._function)
+        self._limits = _BlasLimits(self._options.blas_threads)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # cloudpickle's bytes inside, so that an executor's plain pickle takes lambdas too.
+        heavy = (self._function, self._conditions)
+        return {
+            "heavy": cloudpickle.dumps(heavy),
+            "root": self._root,
+            "injected": self._injected,
+            "options": self._options,
+            "path": sys.path,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Modules that the driver could import, a worker on the same machine can too.
+        sys.path.extend(entry for entry in state["path"] if entry not in sys.path)
+        self._function, self._conditions = cloudpickle.loads(state["heavy"])
+        self._root = state["root"]
+        self._injected = state["injected"]
+        self._options = state["options"]
+        self._prepare()
+
+    def __call__(self, task: Task) -> Block:
+        """Run the cells of a block one after another."""
+        self._limits.hold()
+        if self._options.seed_globals:
+            with GlobalStateKept():
+                return self._run(task)
+        before = global_state()
+        block = self._run(task)
+        block.touched = changed_since(before)
+        return block
+
+    async def run_cell(self, task: Task) -> Block:
+        """Run a block of one cell of a coroutine function on the running loop."""
+        rows = Rows(task)
+        await self._await_cell(rows, task.condition, task.start)
+        return rows.block()
+
+    def release(self) -> None:
+        """Give BLAS its threads back, where it ran in the driver's own process."""
+        self._limits.release()
+
+    def _run(self, task: Task) -> Block:
+        rows = Rows(task)
+        try:
+            if self._is_async:
+                with asyncio.Runner() as runner:
+                    for replicate in range(task.start, task.stop):
+                        self._before_cell(replicate)
+                        runner.run(self._await_cell(rows, task.condition, replicate))
+                        if rows.failures and self._options.stop_on_failure:
+                            return rows.block()
+                return rows.block()
+            function, arguments = self._function, self._arguments[task.condition]
+            add = rows.add
+            seeding, stopping = self._options.seed_globals, self._options.stop_on_failure
+            for replicate in range(task.start, task.stop):
+                if seeding:
+                    self._before_cell(replicate)
+                try:
+                    add(replicate, function(**arguments(replicate)))
+                except Interruption:
+                    raise
+                except BaseException as error:
+                    rows.fail(replicate, error)
+                    if stopping:
+                        return rows.block()
+        except Interruption:
+            # What finished of the block is kept; the driver knows that it was interrupted.
+            return rows.block()
+        return rows.block()
+
+    async def _await_cell(self, rows: Rows, condition: int, replicate: int) -> None:
+        try:
+            awaitable: Awaitable[Any] = self._function(**self._arguments[condition](replicate))
+            rows.add(replicate, await awaitable)
+        except (Interruption, GeneratorExit):
+            raise
+        except asyncio.CancelledError as error:
+            running = asyncio.current_task()
+            if running is not None and running.cancelling():
+                raise
+            rows.fail(replicate, error)
+        except BaseException as error:
+            rows.fail(replicate, error)
+
+    def _before_cell(self, replicate: int) -> None:
+        if self._options.seed_globals:
+            seed_global(replicate_seed(self._root, replicate))
+
+
+class Rows:
+    """Gathers the cells of a block: rows that share metric names become columns."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._groups: dict[tuple[Any, ...], tuple[list[int], list[tuple[Any, ...]]]] = {}
+        self.failures: list[Failure] = []
+        self._began = perf_counter()
+
+    def add(self, replicate: int, result: Any) -> None:
+        """Keep what the function returned; it may change its own objects afterwards.
+
+        Raises
+        ------
+        MetricError
+            If `result` is neither a mapping of metrics nor one number.
+        """
+        names: tuple[Any, ...]
+        if type(result) is dict:
+            names, values = tuple(result), tuple(result.values())
+        elif type(result) is float:
+            names, values = (ONLY_METRIC,), (result,)
+        else:
+            names, values = _as_metrics(result)
+        for value in values:
+            if type(value) not in PLAIN:
+                pairs = zip(names, values, strict=True)
+                values = tuple(checked_value(name, value) for name, value in pairs)
+                break
+        group = self._groups.get(names)
+        if group is None:
+            for name in names:
+                if type(name) is not str:
+                    raise MetricError(f"a metric's name must be a string, got {name!r}.")
+            group = self._groups[names] = ([], [])
+        group[0].append(replicate)
+        group[1].append(values)
+
+    def fail(self, replicate: int, error: BaseException) -> None:
+        """Keep an exception, as text."""
+        offset = replicate - self._task.start
+        name, message = type(error).__name__, _message(error)
+        if isinstance(error, MetricError):
+            report = f"{name}: {message}\n"
+        else:
+            report = _report(error)
+        self.failures.append(Failure(offset, name, message, report))
+
+    def block(self) -> Block:
+        """The cells so far, as columns."""
+        seconds = perf_counter() - self._began
+        condition, start = self._task.condition, self._task.start
+        whole = len(self.failures) + sum(len(rows) for _, rows in self._groups.values())
+        columns: list[BlockColumn] = []
+        for names, (replicates, rows) in self._groups.items():
+            offsets = None
+            if len(rows) != whole:
+                offsets = np.array(replicates[: len(rows)], dtype=np.intp) - start
+            for position, (name, values) in enumerate(
+                zip(names, zip(*rows, strict=True), strict=True)
+            ):
+                columns.append(BlockColumn(name, position, offsets, packed(values)))
+        return Block(condition, start, start + whole, columns, self.failures, seconds)
+
+
+class _BlasLimits:
+    """Holds BLAS and OpenMP to a number of threads, libraries that are loaded later too."""
+
+    def __init__(self, threads: int | None) -> None:
+        self._threads = threads
+        self._local = threading.local()
+        self._first: Any = None
+
+    def hold(self) -> None:
+        # OpenMP's limit belongs to a thread; a new library shows as a new module.
+        loaded = len(sys.modules)
+        if self._threads is None or getattr(self._local, "loaded", None) == loaded:
+            return
+        from threadpoolctl import threadpool_limits
+
+        limits = threadpool_limits(self._threads)
+        self._first = self._first or limits
+        self._local.loaded = len(sys.modules)
+
+    def release(self) -> None:
+        if self._first is not None:
+            self._first.restore_original_limits()
+            self._first = None
+
+
+def _as_metrics(result: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    if isinstance(result, Mapping):
+        return tuple(result), tuple(result.values())
+    if isinstance(result, (Number, np.bool_)) or (
+        isinstance(result, np.ndarray) and result.ndim == 0
+    ):
+        return (ONLY_METRIC,), (result,)
+    hint = ""
+    if hasattr(result, "__await__"):
+        hint = " that nobody awaited; define the function with 'async def'"
+        if hasattr(result, "close"):
+            result.close()
+    raise MetricError(
+        f"the function returned {type(result).__name__}{hint}; "
+        "it must return a mapping of metrics, or one number."
+    )
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return _printable(str(error))
+    except BaseException as failure:
+        return f"<its text could not be made: {type(failure).__name__}>"
+
+
+def _report(error: BaseException) -> str:
+    """The traceback from the user's function on; the frames around it are the strategy's."""
+    trace = error.__traceback__
+    try:
+        lines = traceback.format_exception(type(error), error, trace and trace.tb_next)
+        return _printable("".join(lines))
+    except BaseException as failure:
+        return f"{type(error).__name__}: <no traceback could be made: {type(failure).__name__}>\n"
+
+
+def _printable(text: str) -> str:
+    """Lone surrogates escaped, so that any stream and file takes the text."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,198 @@
+"""Metrics as columns: how a value is checked, and how a block's values become arrays.
+
+A value is data: a number, a boolean, a string, ``None``, or a NumPy scalar or
+array of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+PLAIN: frozenset[type] = frozenset({float, int, bool, str, complex, type(None)})
+ARRAY_KINDS = "biufcU"
+"""NumPy's letters for boolean, integer, unsigned, float, complex and text."""
+
+EXACT_IN_FLOAT = 2**53
+
+Values = npt.NDArray[Any] | list[Any]
+
+
+class MetricError(TypeError):
+    """A value that cannot be kept, or something other than metrics returned."""
+
+
+def checked_value(name: object, value: Any) -> Any:
+    """Return `value` as data.
+
+    Raises
+    ------
+    MetricError
+        Naming the metric and the type of what it cannot be.
+    """
+    if type(value) in PLAIN:
+        return value
+    if isinstance(value, np.ndarray):
+        if value.ndim == 0 and type(value) is np.ndarray:
+            return checked_value(name, value[()])
+        if type(value) is not np.ndarray or value.dtype.kind not in ARRAY_KINDS:
+            raise MetricError(
+                f"metric {name!r} is a {type(value).__name__} of dtype {value.dtype}; "
+                "arrays of numbers, booleans or text are kept."
+            )
+        return np.array(value, order="C")
+    if isinstance(value, np.generic):
+        value = float(value) if isinstance(value, np.longdouble) else value.item()
+        if type(value) in PLAIN:
+            return value
+    for plain in (bool, int, float, complex, str):
+        if isinstance(value, plain):
+            return plain(value)
+    hint = ""
+    if hasattr(value, "__await__"):
+        hint = " (a coroutine that nobody awaited: define the function with 'async def')"
+    raise MetricError(
+        f"metric {name!r} is of type {type(value).__name__}{hint}; numbers, booleans, strings, "
+        "None and NumPy scalars and arrays are kept."
+    )
+
+
+def packed(values: Sequence[Any]) -> Values:
+    """Checked values of one metric as an array, where one kind of number or shape fits all."""
+    kinds = set(map(type, values))
+    if len(kinds) == 1:
+        (kind,) = kinds
+        if kind is float or kind is bool or kind is complex:
+            return np.array(values)
+        if kind is int:
+            try:
+                return np.array(values, dtype=np.int64)
+            except OverflowError:
+                return list(values)
+        if kind is np.ndarray and len({(v.dtype.str, v.shape) for v in values}) == 1:
+            return np.stack(values)
+    return list(values)
+
+
+class Column:
+    """The values of one metric under one condition, in replicate order.
+
+    Typed while every value so far has the same kind, a column of Python objects
+    otherwise.  What :meth:`finished` gives depends on the values alone, not on
+    the order or the grouping in which they came.
+
+    Parameters
+    ----------
+    size : int
+        The number of replicates.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._data: npt.NDArray[Any] | None = None
+        self.present: npt.NDArray[np.bool_] = np.zeros(size, dtype=np.bool_)
+        self.rank = (size, 0)
+        """Where the metric was first seen, (replicate, position), by which metrics are ordered."""
+
+    def add(
+        self, start: int, offsets: npt.NDArray[np.intp] | None, values: Values, position: int
+    ) -> None:
+        """Put values at ``start + offsets``, or from `start` on where there are none."""
+        if offsets is None:
+            index: Any = slice(start, start + len(values))
+            first = start
+        else:
+            index = start + offsets
+            first = int(index[0])
+        self.rank = min(self.rank, (first, position))
+        self.present[index] = True
+        typed = isinstance(values, np.ndarray)
+        if self._data is None:
+            self._data = self._allocated(values)
+        elif self._data.dtype == object:
+            typed = False
+        elif not isinstance(values, np.ndarray) or (
+            values.dtype != self._data.dtype or values.shape[1:] != self._data.shape[1:]
+        ):
+            self._data = self._loosened(self._data)
+            typed = False
+        if typed and self._data.dtype != object:
+            self._data[index] = values
+        else:
+            places = range(*index.indices(self._size)) if offsets is None else index
+            for place, value in zip(places, _objects(values), strict=True):
+                self._data[place] = value
+
+    def __getitem__(self, place: int) -> Any:
+        """The value at one place, as plain data."""
+        assert self._data is not None
+        value = self._data[place]
+        return value.item() if isinstance(value, np.generic) else value
+
+    def finished(self) -> npt.NDArray[Any]:
+        """The column: NaN where a number is missing, ``None`` where anything else is."""
+        if self._data is None:
+            return np.full(self._size, np.nan)
+        complete = bool(self.present.all())
+        data = self._data
+        if data.dtype == object:
+            return _tightened(data, self.present)
+        if complete:
+            return data
+        if data.dtype.kind in "fc":
+            data[~self.present] = np.nan
+            return data
+        if data.ndim == 1:
+            return _tightened(self._loosened(data), self.present)
+        return self._loosened(data)
+
+    def _allocated(self, values: Values) -> npt.NDArray[Any]:
+        if isinstance(values, np.ndarray):
+            return np.zeros((self._size, *values.shape[1:]), dtype=values.dtype)
+        return np.full(self._size, None, dtype=object)
+
+    def _loosened(self, data: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        loose = np.full(self._size, None, dtype=object)
+        for place in np.flatnonzero(self.present):
+            loose[place] = data[place] if data.ndim > 1 else data[place].item()
+        return loose
+
+
+def _objects(values: Values) -> Sequence[Any]:
+    if isinstance(values, list):
+        return values
+    return values.tolist() if values.ndim == 1 else list(values)
+
+
+def _tightened(data: npt.NDArray[Any], present: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+    """Numbers as numbers: an array of objects, typed where no value changes by it."""
+    values = data[present].tolist()
+    kinds = set(map(type, values))
+    complete = bool(present.all())
+    if kinds == {int} and complete:
+        try:
+            return np.array(values, dtype=np.int64)
+        except OverflowError:
+            return data
+    if kinds and kinds <= {int, float, bool} and (bool not in kinds or len(kinds) == 1):
+        if all(kind is float for kind in kinds) or max(
+            (abs(v) for v in values if type(v) is int), default=0
+        ) <= (EXACT_IN_FLOAT):
+            numbers = np.full(len(data), np.nan)
+            numbers[present] = values
+            return numbers
+    elif kinds == {complex}:
+        numbers = np.full(len(data), np.nan, dtype=np.complex128)
+        numbers[present] = values
+        return numbers
+    elif kinds == {np.ndarray} and len({(v.dtype.str, v.shape) for v in values}) == 1:
+        first = values[0]
+        if complete or first.dtype.kind in "fc":
+            filler = np.nan if first.dtype.kind in "fc" else 0
+            stacked = np.full((len(data), *first.shape), filler, dtype=first.dtype)
+            stacked[present] = np.stack(values)
+            return stacked
+    return data

@@ -1,0 +1,143 @@
+"""The ways to drive a run: to the end, on the caller's event loop, or batch by batch."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, closing
+from typing import Any
+
+from crystallize.experiments.driver import Driver
+from crystallize.experiments.outcomes import Outcomes
+from crystallize.experiments.result import Result
+from crystallize.plugins.execution.base import TICK, is_async
+from crystallize.plugins.execution.event_loop import loop_is_running, without_running_loop
+
+BATCHES_AHEAD = 16
+"""How many batches a stream keeps ready for a consumer in another thread."""
+
+_END: Any = object()
+
+
+def run(driver: Driver) -> Result:
+    """Run to the end, also where an event loop runs in this thread."""
+    with driver.interrupts.handled(), driver.running():
+        if driver.is_async:
+            without_running_loop(lambda: asyncio.run(_adrain(driver)))
+        elif is_async(driver.experiment.function):
+            without_running_loop(lambda: _drain(driver))
+        else:
+            _drain(driver)
+    return driver.conclude()
+
+
+async def arun(driver: Driver) -> Result:
+    """Run to the end while the caller's event loop goes on."""
+    with driver.running():
+        if driver.is_async:
+            await _adrain(driver)
+        else:
+            worker = asyncio.ensure_future(asyncio.to_thread(_drain, driver))
+            try:
+                await asyncio.shield(worker)
+            except asyncio.CancelledError:
+                driver.interrupts.requested = True  # seen at the next completion or tick
+                await asyncio.wait([worker])
+                raise
+    return driver.conclude()
+
+
+def stream(driver: Driver) -> Iterator[Outcomes]:
+    """Run, giving each batch of outcomes as it lands."""
+    needs_thread = driver.is_async or (is_async(driver.experiment.function) and loop_is_running())
+    with driver.running(), closing(_elsewhere(driver) if needs_thread else _steps(driver)) as steps:
+        for batch in steps:
+            if batch is not None:
+                yield batch
+    driver.conclude()
+
+
+def _drain(driver: Driver) -> None:
+    for _ in _steps(driver):
+        pass
+
+
+async def _adrain(driver: Driver) -> None:
+    async with aclosing(_asteps(driver)) as steps:  # type: ignore[type-var]
+        async for _ in steps:
+            pass
+
+
+def _steps(driver: Driver) -> Iterator[Outcomes | None]:
+    interrupts = driver.interrupts
+    with driver.executor_failing():
+        completions = driver.completions()
+    with closing(completions):
+        while True:
+            with driver.executor_failing(), interrupts.handled(), interrupts.waiting():
+                completion = next(completions, _END)
+            if completion is _END:
+                return
+            yield driver.land(completion)
+            if driver.over:
+                return
+
+
+async def _asteps(driver: Driver) -> AsyncIterator[Outcomes | None]:
+    with driver.executor_failing():
+        completions = driver.completions()
+    async with aclosing(completions):
+        while True:
+            with driver.executor_failing():
+                completion = await anext(completions, _END)
+            if completion is _END:
+                return
+            yield driver.land(completion)
+            if driver.over:
+                return
+
+
+def _elsewhere(driver: Driver) -> Iterator[Outcomes | None]:
+    """The batches of a run in a thread of its own, where an event loop can run."""
+    landed: queue.Queue[Any] = queue.Queue(BATCHES_AHEAD)
+    left = threading.Event()
+
+    def put(item: Any) -> None:
+        while not left.is_set():
+            try:
+                return landed.put(item, timeout=TICK)
+            except queue.Full:
+                continue
+
+    async def adrive() -> None:
+        async with aclosing(_asteps(driver)) as steps:  # type: ignore[type-var]
+            async for batch in steps:
+                put(batch)
+                if left.is_set():
+                    return
+
+    def drive() -> None:
+        for batch in _steps(driver):
+            put(batch)
+            if left.is_set():
+                return
+
+    def target() -> None:
+        try:
+            asyncio.run(adrive()) if driver.is_async else drive()
+            put(_END)
+        except BaseException as error:
+            put(error)
+
+    thread = threading.Thread(target=target, name="crystallize-stream", daemon=True)
+    thread.start()
+    try:
+        while (item := landed.get()) is not _END:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        left.set()
+        thread.join()

@@ -1,0 +1,116 @@
+"""Many coroutines at once, on one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, closing
+from typing import Any
+
+from crystallize.hookspecs import hookimpl
+from crystallize.plugins.execution.base import (
+    ASYNC,
+    TICK,
+    Completion,
+    Execution,
+    HasReplicates,
+    LoopResults,
+    check_function,
+    positive_int,
+)
+from crystallize.plugins.execution.event_loop import without_running_loop
+
+
+class AsyncExecution(Execution):
+    """Run coroutine functions concurrently, at most `max_concurrency` at once.
+
+    Memory does not grow with the number of replicates: a window of
+    `max_concurrency` tasks asks for work, nothing is queued ahead.
+
+    Parameters
+    ----------
+    progress : bool
+        Show a progress bar on standard error.
+    max_concurrency : int
+        How many cells are under way at the most.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> from types import SimpleNamespace
+    >>> async def square(i):
+    ...     await asyncio.sleep(0)
+    ...     return i * i
+    >>> AsyncExecution().run_experiment_loop(SimpleNamespace(replicates=3), square)
+    [0, 1, 4]
+    """
+
+    functions = ASYNC
+    single_cell = True
+
+    def __init__(self, progress: bool = False, *, max_concurrency: int = 1000) -> None:
+        super().__init__(progress)
+        self.max_concurrency = positive_int("max_concurrency", max_concurrency)
+
+    @property
+    def workers(self) -> int:
+        return self.max_concurrency
+
+    @hookimpl
+    async def execute(
+        self, experiment: Any, call: Callable[[Any], Any], next_task: Callable[[], Any | None]
+    ) -> AsyncIterator[Completion | None]:
+        running: set[asyncio.Task[None]] = set()
+        done: deque[Completion] = deque()
+        news = asyncio.Event()
+
+        async def work(task: Any) -> None:
+            while task is not None:
+                try:
+                    completion = Completion(task, await call(task))
+                except Exception as error:
+                    completion = Completion(task, error=error)
+                done.append(completion)
+                news.set()
+                if len(done) >= self.max_concurrency:
+                    # A coroutine that never awaits would keep the loop from everyone else.
+                    await asyncio.sleep(0)
+                task = next_task()
+
+        try:
+            while True:
+                while len(running) < self.max_concurrency and (task := next_task()) is not None:
+                    worker = asyncio.create_task(work(task))
+                    running.add(worker)
+                    worker.add_done_callback(running.discard)
+                if not running and not done:
+                    return
+                try:
+                    async with asyncio.timeout(TICK):
+                        await news.wait()
+                except TimeoutError:
+                    yield None
+                news.clear()
+                while done:
+                    yield done.popleft()
+        finally:
+            for worker in running:
+                worker.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    @hookimpl
+    def run_experiment_loop(
+        self, experiment: HasReplicates, replicate_fn: Callable[[int], Any]
+    ) -> list[Any]:
+        check_function(type(self).__name__, self.functions, replicate_fn)
+
+        async def collect() -> list[Any]:
+            with closing(LoopResults(self, experiment)) as results:
+                completions = self.execute(experiment, replicate_fn, results.next_index)
+                async with aclosing(completions):  # type: ignore[type-var]
+                    async for completion in completions:
+                        results.add(completion)
+                return results.values
+
+        return without_running_loop(lambda: asyncio.run(collect()))

@@ -1,0 +1,108 @@
+"""The base of every strategy whose engine hands out futures."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from queue import Empty, SimpleQueue
+from typing import Any, Protocol
+
+from crystallize.errors import CrystallizeError
+from crystallize.hookspecs import hookimpl
+from crystallize.plugins.execution.base import TICK, Completion, Execution
+
+IN_FLIGHT_PER_WORKER = 2
+"""One running, one waiting, so that no worker waits for the driver."""
+
+
+class FutureLike(Protocol):
+    """What is asked of a future: :class:`concurrent.futures.Future` has it, Dask's too."""
+
+    def add_done_callback(self, fn: Callable[[Any], Any], /) -> Any: ...
+
+    def result(self) -> Any: ...
+
+
+class FuturesExecution(Execution):
+    """Turn an engine with futures into an executor; override :meth:`submitter`.
+
+    Examples
+    --------
+    Any :class:`concurrent.futures.Executor` is a strategy in a few lines:
+
+    >>> from concurrent.futures import ThreadPoolExecutor
+    >>> from contextlib import contextmanager
+    >>> from functools import partial
+    >>> class Threads(FuturesExecution):
+    ...     workers = 2
+    ...     @contextmanager
+    ...     def submitter(self, call, workers):
+    ...         with ThreadPoolExecutor(workers) as pool:
+    ...             yield partial(pool.submit, call)
+    >>> from types import SimpleNamespace
+    >>> Threads().run_experiment_loop(SimpleNamespace(replicates=3), lambda i: i * i)
+    [0, 1, 4]
+    """
+
+    @abstractmethod
+    def submitter(
+        self, call: Callable[[Any], Any], workers: int
+    ) -> AbstractContextManager[Callable[[Any], FutureLike]]:
+        """Open the engine; give a function that submits ``call(task)`` for a task.
+
+        Parameters
+        ----------
+        call : callable
+            Heavy: it must travel to a worker once, not with every task.
+        workers : int
+            How many workers are of use: :attr:`workers`, or fewer where there
+            are fewer tasks.
+
+        Returns
+        -------
+        context manager
+            Leaving it cancels what still waits and frees the engine.  A future's
+            :exc:`~crystallize.CrystallizeError` ends the run; any other
+            exception counts as the loss of that one task.
+        """
+
+    @hookimpl
+    def execute(
+        self, experiment: Any, call: Callable[[Any], Any], next_task: Callable[[], Any | None]
+    ) -> Iterator[Completion | None]:
+        room = self.workers * IN_FLIGHT_PER_WORKER
+        waiting = _take(next_task, room)
+        if not waiting:
+            return
+        in_flight: dict[FutureLike, Any] = {}
+        done: SimpleQueue[FutureLike] = SimpleQueue()
+        with self.submitter(call, min(self.workers, len(waiting))) as submit:
+            while waiting or in_flight:
+                for task in waiting:
+                    future = submit(task)
+                    in_flight[future] = task
+                    future.add_done_callback(done.put)
+                try:
+                    future = done.get(timeout=TICK)
+                except Empty:
+                    yield None
+                else:
+                    yield _completion(in_flight.pop(future), future)
+                waiting = _take(next_task, room - len(in_flight))
+
+
+def _take(next_task: Callable[[], Any | None], room: int) -> list[Any]:
+    tasks: list[Any] = []
+    while len(tasks) < room and (task := next_task()) is not None:
+        tasks.append(task)
+    return tasks
+
+
+def _completion(task: Any, future: FutureLike) -> Completion:
+    try:
+        return Completion(task, future.result())
+    except CrystallizeError:
+        raise
+    except BaseException as error:  # a CancelledError of the engine is a lost task too
+        return Completion(task, error=error)

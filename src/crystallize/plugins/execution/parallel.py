@@ -1,0 +1,87 @@
+"""Many replicates at once, in threads or in processes of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cached_property, partial
+from typing import Any
+
+from crystallize.errors import InvalidValueError, suggestion
+from crystallize.plugins.execution.base import positive_int
+from crystallize.plugins.execution.futures import FutureLike, FuturesExecution
+
+VALID_EXECUTOR_TYPES = frozenset({"thread", "process"})
+"""What ``executor_type`` may be."""
+
+
+class ParallelExecution(FuturesExecution):
+    """Run replicates in a pool of threads or processes; takes plain functions.
+
+    Parameters
+    ----------
+    max_workers : int, optional
+        How many workers at the most.  Default: the CPUs that this process may
+        use (affinity and cgroup limits count), and never more than there are
+        tasks.
+    executor_type : {"thread", "process"}
+        Threads share this process; processes are started fresh, need no
+        ``if __name__ == "__main__"`` guard, and take lambdas, closures and
+        functions of a notebook.
+    progress : bool
+        Show a progress bar on standard error.
+
+    Raises
+    ------
+    InvalidValueError
+        A :exc:`ValueError`, for any other `max_workers` or `executor_type`.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> pool = ParallelExecution(max_workers=2)
+    >>> pool.run_experiment_loop(SimpleNamespace(replicates=3), lambda i: i * i)
+    [0, 1, 4]
+    """
+
+    def __init__(
+        self,
+        max_workers: int | None = None,
+        executor_type: str = "thread",
+        progress: bool = False,
+    ) -> None:
+        super().__init__(progress)
+        if executor_type not in VALID_EXECUTOR_TYPES:
+            hint = suggestion(str(executor_type), VALID_EXECUTOR_TYPES)
+            raise InvalidValueError(
+                "executor_type", executor_type, f"'thread' or 'process'{hint and ' -' + hint}"
+            )
+        self.max_workers = None if max_workers is None else positive_int("max_workers", max_workers)
+        self.executor_type = executor_type
+        self.shares_process = executor_type == "thread"
+
+    @cached_property
+    def workers(self) -> int:  # type: ignore[override]
+        if self.max_workers is not None:
+            return self.max_workers
+        from loky import cpu_count
+
+        return int(cpu_count())
+
+    @contextmanager
+    def submitter(
+        self, call: Callable[[Any], Any], workers: int
+    ) -> Iterator[Callable[[Any], FutureLike]]:
+        if self.executor_type == "process":
+            from crystallize.plugins.execution.processes import ProcessPool
+
+            with ProcessPool(call, workers) as processes:
+                yield processes.submit
+            return
+        threads = ThreadPoolExecutor(workers, thread_name_prefix="crystallize")
+        try:
+            yield partial(threads.submit, call)
+        finally:
+            # A running call cannot be stopped; not waiting lets the driver go on.
+            threads.shutdown(wait=False, cancel_futures=True)

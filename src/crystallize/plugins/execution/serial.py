@@ -1,0 +1,59 @@
+"""One replicate after another, in the driver's own process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from crystallize.hookspecs import hookimpl
+from crystallize.plugins.execution.base import (
+    SYNC_AND_ASYNC,
+    Completion,
+    Execution,
+    HasReplicates,
+    attempt,
+    is_async,
+)
+from crystallize.plugins.execution.event_loop import without_running_loop
+
+
+class SerialExecution(Execution):
+    """Run every replicate in turn; takes plain and coroutine functions.
+
+    Parameters
+    ----------
+    progress : bool
+        Show a progress bar on standard error.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> SerialExecution().run_experiment_loop(SimpleNamespace(replicates=3), lambda i: i * i)
+    [0, 1, 4]
+    """
+
+    functions = SYNC_AND_ASYNC
+    shares_process = False
+
+    @hookimpl
+    def execute(
+        self, experiment: Any, call: Callable[[Any], Any], next_task: Callable[[], Any | None]
+    ) -> Iterator[Completion | None]:
+        while (task := next_task()) is not None:
+            yield attempt(call, task)
+
+    @hookimpl
+    def run_experiment_loop(
+        self, experiment: HasReplicates, replicate_fn: Callable[[int], Any]
+    ) -> list[Any]:
+        if not is_async(replicate_fn):
+            return super().run_experiment_loop(experiment, replicate_fn)
+
+        def in_loop() -> list[Any]:
+            with asyncio.Runner() as runner:
+                return super(SerialExecution, self).run_experiment_loop(
+                    experiment, lambda i: runner.run(replicate_fn(i))
+                )
+
+        return without_running_loop(in_loop)
