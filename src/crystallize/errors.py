@@ -91,7 +91,15 @@ class FunctionLookupError(CrystallizeError, LookupError):
 
 
 class PluginError(CrystallizeError):
-    """A plugin that breaks the contract of the hooks."""
+    """A plugin that breaks the contract of the hooks.
+
+    Attributes
+    ----------
+    result : Result or None
+        Where it happened during a run: everything that had finished.
+    """
+
+    result: Result | None = None
 
 
 class PluginLoadError(PluginError):
@@ -99,15 +107,7 @@ class PluginLoadError(PluginError):
 
 
 class ExecutorError(PluginError):
-    """An executor that failed or broke its contract during a run.
-
-    Attributes
-    ----------
-    result : Result or None
-        Everything that had finished.
-    """
-
-    result: Result | None = None
+    """An executor that failed or broke its contract during a run."""
 
 
 class CellFailedError(CrystallizeError):

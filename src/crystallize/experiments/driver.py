@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,7 +31,8 @@ from crystallize.experiments.plain import plain_data
 from crystallize.experiments.result import Result
 from crystallize.experiments.schedule import Schedule
 from crystallize.experiments.seeding import replicate_seed
-from crystallize.plugins.execution.base import Completion, Traits, function_name, is_async
+from crystallize.plugins.execution.base import Completion, Traits, function_name
+from crystallize.plugins.host import HookFailure
 
 if TYPE_CHECKING:
     from crystallize.experiments.experiment import Experiment
@@ -289,25 +290,38 @@ class Driver:
     def _extend(self, result: Result) -> None:
         """Add the sections that plugins contribute."""
         owners: dict[str, str] = {}
-        for plugin, sections in self._host.each(
-            "extend_result", experiment=self.experiment, result=result
-        ):
-            try:
-                if not sections:
-                    continue
-                for name, section in dict(sections).items():
-                    if name in owners:
-                        raise PluginError(
-                            f"Two plugins add a section {name!r} to the result: "
-                            f"{owners[name]!r} and {plugin!r}. Leave one of them out."
-                        )
-                    result.sections[name] = plain_data(section, f"section {name!r}")
-                    owners[name] = plugin
-            except Exception as error:
-                self._report("extend_result", plugin, error)
+        for plugin, sections in self._call_each("extend_result", result=result):
+            for name, section in self._checked_sections(plugin, sections).items():
+                if name in owners:
+                    duplicate = PluginError(
+                        f"Two plugins add a section {name!r} to the result: {owners[name]!r} and "
+                        f"{plugin!r}. Leave one of them out; the result so far is on this "
+                        "exception as .result."
+                    )
+                    duplicate.result = result
+                    raise duplicate
+                result.sections[name] = section
+                owners[name] = plugin
+
+    def _checked_sections(self, plugin: str, sections: Any) -> dict[str, Any]:
+        try:
+            return {
+                name: plain_data(section, f"section {name!r}")
+                for name, section in dict(sections or {}).items()
+            }
+        except (TypeError, ValueError) as error:
+            self._report("extend_result", plugin, error)
+            return {}
+
+    def _call_each(self, hook: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
+        for plugin, value in self._host.each(hook, experiment=self.experiment, **arguments):
+            if isinstance(value, HookFailure):
+                self._report(hook, plugin, value.exception)
+            else:
+                yield plugin, value
 
     def _observe(self, hook: str, **arguments: Any) -> None:
-        for _ in self._host.each(hook, experiment=self.experiment, **arguments):
+        for _ in self._call_each(hook, **arguments):
             pass
 
     def _report(self, hook: str, plugin: str, error: Exception) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from crystallize.config import read_config
 from crystallize.errors import InvalidValueError, UnknownNameError
 from crystallize.experiments import loop
 from crystallize.experiments.aggregation import ResultAggregator
@@ -21,7 +20,6 @@ from crystallize.experiments.driver import Driver
 from crystallize.experiments.outcomes import Outcome
 from crystallize.experiments.result import Result
 from crystallize.experiments.seeding import root_seed
-from crystallize.functions import find_function
 from crystallize.plugins.execution.base import (
     Traits,
     check_function,
@@ -161,6 +159,9 @@ class Experiment:
         FunctionLookupError
             If its function cannot be found.
         """
+        from crystallize.config import read_config  # the validation library is slow to import
+        from crystallize.functions import find_function
+
         config = read_config(path)
         function = find_function(config.experiment.function, beside=Path(path).resolve().parent)
         return cls(function, **{**config.experiment_arguments(), **overrides})

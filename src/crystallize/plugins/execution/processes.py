@@ -4,6 +4,9 @@ A pool with a shared queue breaks as a whole when a worker dies, and cannot say
 which task that worker had.  So each worker is a loky pool of one: it needs no
 ``__main__`` guard, starts safely beside threads, and takes only its own task
 down with it.
+
+Starting a worker takes longer than many an experiment, so idle ones are kept for
+the next run of this process, as long as they would start the same today.
 """
 
 from __future__ import annotations
@@ -16,9 +19,13 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
+from sysconfig import get_path
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -29,6 +36,8 @@ from crystallize.errors import CrystallizeError, ExecutorError, FunctionError
 
 WATCH_SECONDS = 1.0
 """How often a worker looks whether its driver is still there."""
+IDLE_SECONDS = 60.0
+"""How long a worker waits for a task before it ends."""
 
 _tokens = count()
 
@@ -37,7 +46,7 @@ class Reply(NamedTuple):
     """What a worker sends back: bytes, so that nothing can fail to travel."""
 
     kind: str
-    """"value" or "error" (pickled), or "unloadable" (a formatted traceback)."""
+    """"value" or "error" (pickled), "unloadable" (a formatted traceback), or "forgotten"."""
     payload: bytes
 
 
@@ -67,8 +76,9 @@ class ProcessPool:
                 "or run in threads (executor_type='thread') or serially."
             ) from error
         self._token = next(_tokens)
-        self._unstarted = workers
-        self._idle: list[_Worker] = []
+        self._surroundings = _Surroundings.now()
+        self._idle = _kept.take(self._surroundings, workers)
+        self._unstarted = workers - len(self._idle)
         self._busy: dict[_Worker, Future[Any]] = {}
         self._backlog: deque[tuple[Future[Any], Any]] = deque()
         self._lock = threading.RLock()
@@ -96,8 +106,7 @@ class ProcessPool:
             busy, idle = list(self._busy), self._idle
         for worker in busy:
             worker.kill()
-        for worker in idle:
-            worker.close()
+        _kept.put(self._surroundings, idle)
 
     def _dispatch(self) -> None:
         with self._lock:
@@ -111,11 +120,18 @@ class ProcessPool:
                     return
                 future, task = self._backlog.popleft()
                 self._busy[worker] = future
-                inner = worker.run(self._token, self._payload, task)
-                inner.add_done_callback(lambda inner, w=worker, f=future: self._finish(w, f, inner))
+                self._run(worker, future, task)
 
-    def _finish(self, worker: _Worker, future: Future[Any], inner: Future[Reply]) -> None:
+    def _run(self, worker: _Worker, future: Future[Any], task: Any) -> None:
+        inner = worker.run(self._token, self._payload, task)
+        inner.add_done_callback(lambda inner: self._finish(worker, future, task, inner))
+
+    def _finish(self, worker: _Worker, future: Future[Any], task: Any, inner: Future[Reply]) -> None:
         error = inner.exception()
+        if error is None and inner.result().kind == "forgotten":
+            worker.knows = None
+            self._run(worker, future, task)
+            return
         with self._lock:
             del self._busy[worker]
             if error is None:
@@ -135,27 +151,94 @@ class _Worker:
 
     def __init__(self) -> None:
         self._pool = ProcessPoolExecutor(
-            max_workers=1, initializer=_start_worker, initargs=(os.getpid(),)
+            max_workers=1,
+            timeout=IDLE_SECONDS,
+            initializer=_start_worker,
+            initargs=(os.getpid(),),
         )
-        self._token: int | None = None
+        self.knows: int | None = None
 
     def run(self, token: int, payload: bytes, task: Any) -> Future[Reply]:
-        known = self._token == token
-        self._token = token
+        """Run a task, with the callable where the worker does not know it yet."""
+        sent = None if self.knows == token else payload
+        self.knows = token
         try:
-            future: Future[Reply] = self._pool.submit(
-                _run_task, token, None if known else payload, task
-            )
+            future: Future[Reply] = self._pool.submit(_run_task, token, sent, task)
         except Exception as error:  # it died idle: the same as dying with the task
             future = Future()
             future.set_exception(error)
         return future
+
+    def forget(self) -> None:
+        """Free what the worker's callable holds."""
+        self.knows = None
+        self._pool.submit(_loaded.clear)
 
     def close(self) -> None:
         self._pool.shutdown(wait=False)
 
     def kill(self) -> None:
         self._pool.shutdown(wait=False, kill_workers=True)
+
+
+@dataclass(frozen=True)
+class _Surroundings:
+    """What a worker takes over from its driver when it starts.
+
+    A worker from other surroundings would run an edited module's old code, or
+    look for files in another folder.
+    """
+
+    process: tuple[int, str, Mapping[str, str]]
+    modules: Mapping[str, int]
+    """File -> time of its last change, of every module that is not installed."""
+
+    @classmethod
+    def now(cls) -> _Surroundings:
+        modules = {}
+        for module in list(sys.modules.values()):
+            file = getattr(module, "__file__", None)
+            if isinstance(file, str) and not file.startswith(_INSTALLED):
+                with suppress(OSError):
+                    modules[file] = Path(file).stat().st_mtime_ns
+        return cls((os.getpid(), str(Path.cwd()), dict(os.environ)), modules)
+
+    def still_hold(self, now: _Surroundings) -> bool:
+        """Whether a worker from here would start the same now; new modules do not matter."""
+        return self.process == now.process and self.modules.items() <= now.modules.items()
+
+
+_INSTALLED = tuple(
+    {path for name in ("stdlib", "platstdlib", "purelib", "platlib") if (path := get_path(name))}
+)
+
+
+class _KeptWorkers:
+    """Idle workers between the runs of this process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._workers: list[tuple[_Surroundings, _Worker]] = []
+
+    def take(self, now: _Surroundings, count: int) -> list[_Worker]:
+        """At most `count` workers; those that would start otherwise today are ended."""
+        with self._lock:
+            kept, self._workers = self._workers, []
+            good = [worker for then, worker in kept if then.still_hold(now)]
+            self._workers = [(now, worker) for worker in good[count:]]
+        for then, worker in kept:
+            if not then.still_hold(now):
+                worker.close()
+        return good[:count]
+
+    def put(self, now: _Surroundings, workers: list[_Worker]) -> None:
+        for worker in workers:
+            worker.forget()
+        with self._lock:
+            self._workers += [(now, worker) for worker in workers]
+
+
+_kept = _KeptWorkers()
 
 
 def _settle(future: Future[Any], reply: Reply) -> None:
@@ -196,6 +279,8 @@ def _die_with(driver: int) -> None:
 
 
 def _run_task(token: int, payload: bytes | None, task: Any) -> Reply:
+    if payload is None and token not in _loaded:  # this process took an idle one's place
+        return Reply("forgotten", b"")
     if payload is not None:
         try:
             _loaded.clear()

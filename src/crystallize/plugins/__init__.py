@@ -1,0 +1,1 @@
+"""Plugins: what is installed (catalog), what an experiment uses (host), and the strategies."""

@@ -1,0 +1,85 @@
+"""From what the catalog found to an object: import, check the options, construct."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from crystallize.errors import (
+    CrystallizeError,
+    OptionError,
+    PluginLoadError,
+    listing,
+    suggestion,
+)
+from crystallize.plugins.catalog import PluginInfo
+
+
+def load(info: PluginInfo) -> Any:
+    """Import a plugin.
+
+    Raises
+    ------
+    PluginLoadError
+        Whatever the import raised, chained; names the distribution.
+    """
+    module, _, attribute = info.value.partition(":")
+    try:
+        found: Any = import_module(module.strip())
+        for part in filter(None, attribute.split("[")[0].strip().split(".")):
+            found = getattr(found, part)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin may do anything, sys.exit included
+        raise PluginLoadError(
+            f"The {info.kind} {info} could not be loaded from {info.value!r}: "
+            f"{type(error).__name__}: {error}. Mend or uninstall that distribution, or name "
+            "another."
+        ) from error
+    return found
+
+
+def build(info: PluginInfo, options: Mapping[str, Any]) -> Any:
+    """Load a plugin and construct it with its options.
+
+    Raises
+    ------
+    PluginLoadError
+        If it cannot be imported, or its construction fails.
+    OptionError
+        If it does not take the options, or refuses a value.
+    """
+    factory = load(info)
+    if not callable(factory):
+        if options:
+            raise OptionError(f"The {info.kind} {info} takes no options; got {listing(options)}.")
+        return factory
+    _check_options(info, factory, options)
+    try:
+        return factory(**options)
+    except (CrystallizeError, TypeError, ValueError) as error:
+        raise OptionError(f"The {info.kind} {info} refused its options: {error}") from error
+    except Exception as error:
+        raise PluginLoadError(
+            f"The {info.kind} {info} could not be constructed: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _check_options(info: PluginInfo, factory: Any, options: Mapping[str, Any]) -> None:
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except (TypeError, ValueError):
+        return  # no readable signature: the construction itself will tell
+    known = {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    unknown = [name for name in options if name not in known]
+    if unknown and not takes_any:
+        raise OptionError(
+            f"The {info.kind} {info} has no option {unknown[0]!r}."
+            f"{suggestion(unknown[0], known)} Its options: {listing(known)}."
+        )
+    missing = [p.name for p in known.values() if p.default is p.empty and p.name not in options]
+    if missing:
+        raise OptionError(f"The {info.kind} {info} needs the option {listing(missing)}.")
