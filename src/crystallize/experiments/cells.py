@@ -231,10 +231,7 @@ class Rows:
         """Keep an exception, as text."""
         offset = replicate - self._task.start
         name, message = type(error).__name__, _message(error)
-        if isinstance(error, MetricError):
-            report = f"{name}: {message}\n"
-        else:
-            report = _report(error)
+        report = f"{name}: {message}\n" if isinstance(error, MetricError) else _report(error)
         self.failures.append(Failure(offset, name, message, report))
 
     def block(self) -> Block:

@@ -48,6 +48,7 @@ def checked_value(name: object, value: Any) -> Any:
         value = float(value) if isinstance(value, np.longdouble) else value.item()
         if type(value) in PLAIN:
             return value
+    plain: Any
     for plain in (bool, int, float, complex, str):
         if isinstance(value, plain):
             return plain(value)

@@ -25,9 +25,9 @@ from crystallize.experiments.global_random import changed_since, global_state
 from crystallize.experiments.interruption import Interruption, Interrupts
 from crystallize.experiments.loop_adapter import ReplicateFunction, stream_loop
 from crystallize.experiments.outcomes import Block, CellError, Failure, Outcomes, Table
+from crystallize.experiments.plain import plain_data
 from crystallize.experiments.progress import ProgressBar
 from crystallize.experiments.provenance import GitState, provenance, source_file
-from crystallize.experiments.plain import plain_data
 from crystallize.experiments.result import Result
 from crystallize.experiments.schedule import Schedule
 from crystallize.experiments.seeding import replicate_seed
@@ -89,7 +89,7 @@ class Driver:
 
     @property
     def _raises(self) -> bool:
-        return self.experiment.on_error == "raise"
+        return bool(self.experiment.on_error == "raise")
 
     @property
     def _calls_are_async(self) -> bool:
@@ -201,16 +201,14 @@ class Driver:
         CellFailedError
             If a cell failed and ``on_error`` is ``"raise"``.
         """
-        result = self._result()
+        result: Result = self._result()
         if self.interrupts.requested:
             raise Interrupted(result)
         if self._raises and self._errors:
             raise CellFailedError(result.errors[0], result)
         return result
 
-    def _landed(
-        self, block: Block | None, task: Task, errors: list[CellError]
-    ) -> Outcomes | None:
+    def _landed(self, block: Block | None, task: Task, errors: list[CellError]) -> Outcomes | None:
         self._errors.extend(errors)
         failed = len(errors)
         finished = 0 if block is None else block.stop - block.start - len(block.failures)

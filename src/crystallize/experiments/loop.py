@@ -6,7 +6,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, suppress
 from typing import Any
 
 from crystallize.experiments.driver import Driver
@@ -52,7 +52,8 @@ async def arun(driver: Driver) -> Result:
 def stream(driver: Driver) -> Iterator[Outcomes]:
     """Run, giving each batch of outcomes as it lands."""
     needs_thread = driver.is_async or (is_async(driver.experiment.function) and loop_is_running())
-    with driver.running(), closing(_elsewhere(driver) if needs_thread else _steps(driver)) as steps:
+    steps: Any = _elsewhere(driver) if needs_thread else _steps(driver)
+    with driver.running(), closing(steps):
         for batch in steps:
             if batch is not None:
                 yield batch
@@ -106,10 +107,9 @@ def _elsewhere(driver: Driver) -> Iterator[Outcomes | None]:
 
     def put(item: Any) -> None:
         while not left.is_set():
-            try:
-                return landed.put(item, timeout=TICK)
-            except queue.Full:
-                continue
+            with suppress(queue.Full):
+                landed.put(item, timeout=TICK)
+                return
 
     async def adrive() -> None:
         async with aclosing(_asteps(driver)) as steps:  # type: ignore[type-var]

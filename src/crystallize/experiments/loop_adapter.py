@@ -94,9 +94,7 @@ def stream_loop(
 
 def _checked(executor: str, results: Any, replicates: int) -> Sequence[Any]:
     if not isinstance(results, Sequence) or len(results) != replicates:
-        got = (
-            f"{len(results)} results" if isinstance(results, Sequence) else type(results).__name__
-        )
+        got = f"{len(results)} results" if isinstance(results, Sequence) else type(results).__name__
         raise PluginError(
             f"{executor}.run_experiment_loop must return a list of {replicates} results, one for "
             f"each replicate; it returned {got}."

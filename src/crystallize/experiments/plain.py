@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 
-
 def plain_data(value: Any, where: str) -> Any:
     """Copy `value` with lists for arrays and tuples and Python's scalars for NumPy's.
 
@@ -51,7 +50,7 @@ def plain_data(value: Any, where: str) -> Any:
 
 
 def json_data(value: Any) -> Any:
-    """Plain data as strict JSON has it: NaN and the infinities by their names, which ``float`` reads.
+    """Plain data as strict JSON has it: NaN and infinities by names that ``float`` reads.
 
     Examples
     --------

@@ -224,7 +224,9 @@ class _Manager(pluggy.PluginManager):
         for name in dir(plugin):
             # Looked up without running properties, which may do anything.
             static = inspect.getattr_static(plugin, name, None)
-            function = static.__func__ if isinstance(static, (classmethod, staticmethod)) else static
+            function = (
+                static.__func__ if isinstance(static, (classmethod, staticmethod)) else static
+            )
             options = getattr(function, MARK, None) if inspect.isroutine(function) else None
             if options is None:
                 continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 from crystallize.errors import InvalidValueError, suggestion
@@ -62,7 +62,7 @@ class ParallelExecution(FuturesExecution):
         self.shares_process = executor_type == "thread"
 
     @cached_property
-    def workers(self) -> int:  # type: ignore[override]
+    def workers(self) -> int:
         if self.max_workers is not None:
             return self.max_workers
         from loky import cpu_count
@@ -81,7 +81,7 @@ class ParallelExecution(FuturesExecution):
             return
         threads = ThreadPoolExecutor(workers, thread_name_prefix="crystallize")
         try:
-            yield partial(threads.submit, call)
+            yield lambda task: threads.submit(call, task)
         finally:
             # A running call cannot be stopped; not waiting lets the driver go on.
             threads.shutdown(wait=False, cancel_futures=True)

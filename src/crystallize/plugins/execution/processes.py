@@ -126,7 +126,9 @@ class ProcessPool:
         inner = worker.run(self._token, self._payload, task)
         inner.add_done_callback(lambda inner: self._finish(worker, future, task, inner))
 
-    def _finish(self, worker: _Worker, future: Future[Any], task: Any, inner: Future[Reply]) -> None:
+    def _finish(
+        self, worker: _Worker, future: Future[Any], task: Any, inner: Future[Reply]
+    ) -> None:
         error = inner.exception()
         if error is None and inner.result().kind == "forgotten":
             worker.knows = None
@@ -298,9 +300,9 @@ def _pickled_error(error: BaseException) -> bytes:
     text = "".join(traceback.format_exception(error))
     try:
         error.add_note(f"In a worker process:\n{text}")
-        payload = cloudpickle.dumps(error)
+        payload: bytes = cloudpickle.dumps(error)
         pickle.loads(payload)
     except BaseException:
         # It does not survive the trip: send what it said instead.
-        return cloudpickle.dumps(CrystallizeError(f"{type(error).__name__} in a worker:\n{text}"))
+        return pickle.dumps(CrystallizeError(f"{type(error).__name__} in a worker:\n{text}"))
     return payload

@@ -1,0 +1,114 @@
+"""``crystallize run``: a config file -> a result."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import click
+
+from crystallize.config import options_for, read_config
+from crystallize.errors import CellFailedError, CrystallizeError, Interrupted
+from crystallize.experiments.experiment import Experiment
+from crystallize.experiments.result import Result
+from crystallize.functions import find_function
+
+OK, SOME_FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+SHOWN_ERRORS = 3
+
+
+@click.command("run")
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--execution", metavar="NAME", help="Use this strategy instead of the file's.")
+@click.option(
+    "--set",
+    "overrides",
+    metavar="SECTION.KEY=VALUE",
+    multiple=True,
+    help="Override a key of the file; may be given more than once.",
+)
+@click.option("--replicates", type=click.IntRange(min=1), help="Override experiment.replicates.")
+@click.option("--seed", type=click.IntRange(min=0), help="Override experiment.seed.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON alone.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    config: Path,
+    execution: str | None,
+    overrides: tuple[str, ...],
+    replicates: int | None,
+    seed: int | None,
+    as_json: bool,
+) -> None:
+    """Run the experiment that CONFIG describes and print its result.
+
+    Exit codes: 0 all cells fine; 1 some cells failed; 2 a wrong call or config;
+    130 interrupted.  What finished is printed in any case.
+    """
+    warnings.showwarning = _show_warning
+    result: Result | None
+    try:
+        experiment = _experiment(config, overrides, execution, replicates, seed)
+        result, code = experiment.run(), OK
+        if result.errors:
+            code = SOME_FAILED
+            _show_errors(result)
+    except CellFailedError as error:
+        click.echo(f"Error: {error}", err=True)
+        result, code = error.result, SOME_FAILED
+    except Interrupted as error:
+        click.echo("Interrupted; this is what had finished.", err=True)
+        result, code = error.result, INTERRUPTED
+    except CrystallizeError as error:
+        click.echo(f"Error: {error}", err=True)
+        result, code = getattr(error, "result", None), REFUSED
+    if result is not None:
+        _print(json.dumps(result.to_dict(), allow_nan=False) if as_json else str(result))
+    ctx.exit(code)
+
+
+def _experiment(
+    path: Path,
+    overrides: tuple[str, ...],
+    execution: str | None,
+    replicates: int | None,
+    seed: int | None,
+) -> Experiment:
+    config = read_config(path, overrides)
+    arguments: dict[str, Any] = config.experiment_arguments()
+    if execution is not None:
+        arguments["execution"] = execution
+        arguments["execution_options"] = options_for(config, execution)
+    if replicates is not None:
+        arguments["replicates"] = replicates
+    if seed is not None:
+        arguments["seed"] = seed
+    arguments["progress"] = arguments["progress"] or sys.stderr.isatty()
+    function = find_function(config.experiment.function, beside=path.resolve().parent)
+    return Experiment(function, **arguments)
+
+
+def _show_errors(result: Result) -> None:
+    for error in result.errors[:SHOWN_ERRORS]:
+        click.echo(
+            f"Failed: condition {error.condition!r}, replicate {error.replicate}, seed "
+            f"{error.seed}: {error.type}: {error.message}",
+            err=True,
+        )
+    more = len(result.errors) - SHOWN_ERRORS
+    if more > 0:
+        click.echo(f"… and {more} more; --json shows all, with tracebacks.", err=True)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    click.echo(f"Warning: {message}", err=True)
+
+
+def _print(text: str) -> None:
+    try:
+        click.echo(text)
+    except UnicodeEncodeError:  # a terminal that lacks a character still gets the result
+        click.echo(text.encode("ascii", "backslashreplace").decode())

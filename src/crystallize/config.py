@@ -1,0 +1,222 @@
+"""A file -> a validated, frozen description of an experiment; loads nothing."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from crystallize.errors import ConfigError, DuplicateNameError, listing, suggestion
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class ExperimentSection(_Section):
+    """``[experiment]``: what is run; the names are those of :class:`crystallize.Experiment`."""
+
+    function: Annotated[str, Field(pattern=r"^[^:\s]+:[^:\s]+$")]
+    name: Annotated[str, Field(min_length=1)] | None = None
+    replicates: Count = 1
+    seed: Annotated[int, Field(ge=0)] | None = None
+    baseline: str | None = None
+    retries: Annotated[int, Field(ge=0)] = 0
+    on_error: Literal["collect", "raise"] = "collect"
+    seed_globals: bool = False
+    blas_threads: Count = 1
+    plugins: list[str] = []
+    progress: bool = False
+
+
+class ExecutionSection(_Section):
+    """``[execution]``: the strategy; every other key is an option of it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    strategy: Annotated[str, Field(min_length=1)] = "serial"
+
+
+class AggregationSection(_Section):
+    """``[aggregation]``: the aggregators, and their options by name."""
+
+    aggregators: list[str] = []
+    options: dict[str, dict[str, Any]] = {}
+
+
+class Config(_Section):
+    """A whole config file."""
+
+    experiment: ExperimentSection
+    conditions: Annotated[dict[str, dict[str, Any]], Field(min_length=1)] | None = None
+    grid: Annotated[dict[str, list[Any]], Field(min_length=1)] | None = None
+    execution: ExecutionSection = ExecutionSection()
+    aggregation: AggregationSection = AggregationSection()
+
+    def experiment_arguments(self) -> dict[str, Any]:
+        """The keyword arguments of :class:`crystallize.Experiment`, all but the function."""
+        from crystallize.experiments.conditions import grid
+
+        return {
+            **self.experiment.model_dump(exclude={"function"}),
+            "conditions": grid(**self.grid) if self.grid else self.conditions,
+            "execution": self.execution.strategy,
+            "execution_options": dict(self.execution.model_extra or {}),
+            "aggregators": self.aggregation.aggregators,
+            "aggregator_options": self.aggregation.options,
+        }
+
+
+def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """Read and validate a config file.
+
+    Parameters
+    ----------
+    path : path
+        A ``.toml`` or ``.json`` file; ``.yaml`` and ``.yml`` where PyYAML is
+        installed.
+    overrides : sequence of str
+        ``section.key=value``, with a value as TOML spells it, or plain text.
+
+    Raises
+    ------
+    ConfigError
+        Listing everything that is wrong.
+    """
+    path = Path(path)
+    content = _parsed(path, _text(path))
+    if not isinstance(content, dict) or not content:
+        raise ConfigError(path, ["the file is empty; it needs at least [experiment] function"])
+    for override in overrides:
+        _override(path, content, override)
+    try:
+        config = Config.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(path, [_sentence(e, content) for e in error.errors()]) from None
+    if problems := list(_contradictions(config)):
+        raise ConfigError(path, problems)
+    return config
+
+
+def _contradictions(config: Config) -> Iterable[str]:
+    if config.conditions and config.grid:
+        yield "conditions, grid: give one or the other, not both"
+    for name, values in (config.grid or {}).items():
+        if not values:
+            yield f"grid.{name}: expected at least one value, got []"
+    baseline = config.experiment.baseline
+    if baseline is not None and config.conditions and baseline not in config.conditions:
+        yield (
+            f"experiment.baseline: there is no condition {baseline!r}."
+            f"{suggestion(baseline, config.conditions)} Conditions: {listing(config.conditions)}"
+        )
+    for name in config.aggregation.options:
+        if name not in config.aggregation.aggregators:
+            yield (
+                f"aggregation.options.{name}: {name!r} is not among the aggregators."
+                f"{suggestion(name, config.aggregation.aggregators)} "
+                f"Aggregators: {listing(config.aggregation.aggregators)}"
+            )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(path, [f"not UTF-8 text (byte {error.start})"]) from error
+    except OSError as error:
+        raise ConfigError(path, [f"cannot be read: {error.strerror}"]) from error
+
+
+def _parsed(path: Path, text: str) -> Any:
+    suffix = path.suffix.lower()
+    try:
+        if suffix == ".toml":
+            return tomllib.loads(text)
+        if suffix == ".json":
+            return json.loads(text or "{}", object_pairs_hook=_no_duplicates)
+        if suffix in (".yaml", ".yml"):
+            return _parsed_yaml(path, text)
+    except (ValueError, DuplicateNameError) as error:
+        raise ConfigError(path, [f"not valid {suffix[1:].upper()}: {error}"]) from error
+    raise ConfigError(path, [f"unknown format {suffix!r}; known: .toml, .json, .yaml, .yml"])
+
+
+def _parsed_yaml(path: Path, text: str) -> Any:
+    try:
+        import yaml
+    except ImportError as error:
+        raise ConfigError(
+            path, ["YAML needs PyYAML: pip install 'crystallize-core[yaml]'"]
+        ) from error
+
+    class Loader(yaml.SafeLoader):
+        """Refuses what YAML would let the last one win."""
+
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            pairs = [(self.construct_object(key, deep=True), None) for key, _ in node.value]
+            _no_duplicates(pairs)
+            return super().construct_mapping(node, deep)
+
+    try:
+        return yaml.load(text, Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
+
+
+def _no_duplicates(pairs: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
+    names = [name for name, _ in pairs]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise DuplicateNameError(f"the key {twice[0]!r} stands twice")
+    return dict(pairs)
+
+
+def _override(path: Path, content: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    parts = [part.strip() for part in key.split(".")]
+    if not equals or len(parts) < 2 or not all(parts):
+        raise ConfigError(path, [f"--set {override}: expected section.key=value"])
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    table = content
+    for part in parts[:-1]:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise ConfigError(path, [f"--set {override}: {part!r} is not a section"])
+    table[parts[-1]] = value
+
+
+def _sentence(error: Any, content: Any) -> str:
+    """One of pydantic's errors, for people."""
+    location = [str(part) for part in error["loc"]]
+    where = ".".join(location)
+    if error["type"] == "extra_forbidden":
+        known = _known(location[:-1])
+        return f"{where}: no such key.{suggestion(location[-1], known)} Known: {listing(known)}"
+    if error["type"] == "missing":
+        return f"{where}: missing; it must be given"
+    got = f", got {error['input']!r}"
+    if location == ["experiment", "function"] and error["type"] == "string_pattern_mismatch":
+        return f"{where}: expected 'module:attribute'{got}"
+    message = error["msg"].removeprefix("Input should be ")
+    return f"{where}: expected {message}{got}"
+
+
+def _known(location: Sequence[str]) -> list[str]:
+    model: Any = Config
+    for part in location:
+        model = model.model_fields[part].annotation
+    return list(model.model_fields)
+
+
+def options_for(config: Config, strategy: str) -> Mapping[str, Any]:
+    """The options of a config's strategy that another strategy may keep: none but its own."""
+    return dict(config.execution.model_extra or {}) if strategy == config.execution.strategy else {}
