@@ -18,9 +18,8 @@ import numpy as np
 from crystallize.experiments.columns import PLAIN, MetricError, checked_value, packed
 from crystallize.experiments.context import Arguments
 from crystallize.experiments.global_random import (
+    GlobalRandomWatch,
     GlobalStateKept,
-    changed_since,
-    global_state,
     seed_global,
 )
 from crystallize.experiments.interruption import Interruption
@@ -98,6 +97,7 @@ class BlockCall:
         ]
         self._is_async = is_async(self._function)
         self._limits = _BlasLimits(self._options.blas_threads)
+        self.watch = GlobalRandomWatch()
 
     def __getstate__(self) -> dict[str, Any]:
         # cloudpickle's bytes inside, so that an executor's plain pickle takes lambdas too.
@@ -125,9 +125,9 @@ class BlockCall:
         if self._options.seed_globals:
             with GlobalStateKept():
                 return self._run(task)
-        before = global_state()
+        before = self.watch.begin()
         block = self._run(task)
-        block.touched = changed_since(before)
+        block.touched = self.watch.end(before)
         return block
 
     async def run_cell(self, task: Task) -> Block:

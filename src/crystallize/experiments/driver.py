@@ -21,7 +21,7 @@ from crystallize.errors import (
 )
 from crystallize.experiments.aggregation import ResultAggregator
 from crystallize.experiments.cells import BlockCall, CellOptions, Task
-from crystallize.experiments.global_random import changed_since, global_state
+from crystallize.experiments.global_random import STDLIB
 from crystallize.experiments.interruption import Interruption, Interrupts
 from crystallize.experiments.loop_adapter import ReplicateFunction, stream_loop
 from crystallize.experiments.outcomes import Block, CellError, Failure, Outcomes, Table
@@ -120,27 +120,32 @@ class Driver:
     @contextmanager
     def running(self) -> Iterator[None]:
         """The time of the run: observers told, bar shown, interruption turned into the end."""
-        self._git = GitState(self._folder())
+        git = GitState(self._folder())
         self._started = datetime.now(UTC)
-        self._began = perf_counter()
+        began = perf_counter()
         experiment = self.experiment
         cells = experiment.replicates * len(self._names)
         shown = experiment.progress or bool(getattr(self._host.executor, "progress", False))
         self._bar = ProgressBar(experiment.name, cells, shown=shown)
-        before = global_state() if self._calls_are_async else {}
+        # Coroutines interleave: with them the whole run is what a block is elsewhere.
+        before = self._call.watch.begin() if self._calls_are_async else None
         self._observe("before_run")
         try:
-            yield
-            self._warn_of_global_random(changed_since(before))
+            try:
+                yield
+                if before is not None:
+                    self._warn_of_global_random(self._call.watch.end(before))
+            finally:
+                self._bar.close()
+                self._call.release()
+                self._git = git.result()
+                self._seconds = perf_counter() - began
         except (Interruption, KeyboardInterrupt):
             # Whatever had landed is kept; conclude() makes the result of it.
             self.interrupts.requested = True
         except ExecutorError as error:
             error.result = self._result()
             raise
-        finally:
-            self._bar.close()
-            self._call.release()
 
     @contextmanager
     def executor_failing(self) -> Iterator[None]:
@@ -269,9 +274,9 @@ class Driver:
                 experiment,
                 self._host,
                 workers=self._traits.workers,
-                git=self._git.result(),
+                git=self._git,
                 started=self._started,
-                seconds=perf_counter() - self._began,
+                seconds=self._seconds,
             ),
         )
         try:
@@ -335,7 +340,8 @@ class Driver:
         )
 
     def _warn_of_global_random(self, touched: tuple[str, ...]) -> None:
-        new = [name for name in touched if name not in self._warned]
+        innocent = {STDLIB} if self._traits.draws_global_random else set()
+        new = [name for name in touched if name not in self._warned | innocent]
         if not new:
             return
         self._warned.update(new)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from typing import Any
 
 import numpy as np
@@ -25,10 +26,40 @@ def global_state() -> dict[str, Any]:
     }
 
 
-def changed_since(before: dict[str, Any]) -> tuple[str, ...]:
-    """The names of the generators that someone drew from or seeded since `before`."""
-    now = global_state()
-    return tuple(name for name in before if before[name] != now[name])
+class GlobalRandomWatch:
+    """Notices when cells draw from, or seed, a global generator of this process.
+
+    A generator that changes while no cell runs is someone else's as well (a
+    cluster's worker has threads of its own), so its changes prove nothing and
+    are no longer reported.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running = 0
+        self._idle = global_state()
+        self._not_ours: set[str] = set()
+
+    def begin(self) -> dict[str, Any]:
+        """Note the state before some cells."""
+        with self._lock:
+            now = global_state()
+            if not self._running:
+                self._not_ours.update(_differing(self._idle, now))
+            self._running += 1
+            return now
+
+    def end(self, before: dict[str, Any]) -> tuple[str, ...]:
+        """The generators that changed since :meth:`begin`."""
+        with self._lock:
+            now = global_state()
+            self._running -= 1
+            self._idle = now
+            return tuple(n for n in _differing(before, now) if n not in self._not_ours)
+
+
+def _differing(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    return [name for name in before if before[name] != after[name]]
 
 
 def seed_global(seed: int) -> None:

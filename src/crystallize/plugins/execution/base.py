@@ -64,6 +64,9 @@ class Traits:
         Whether a block must be one cell.  Default: false.
     can_stop : bool
         Whether it has ``stop(task)``.
+    draws_global_random : bool
+        Whether the engine itself draws from Python's global generator beside
+        the cells, so that a change of it proves nothing.  Default: false.
     """
 
     functions: frozenset[FunctionKind]
@@ -71,6 +74,7 @@ class Traits:
     workers: int
     single_cell: bool
     can_stop: bool
+    draws_global_random: bool
 
     @classmethod
     def of(cls, executor: object) -> Traits:
@@ -99,6 +103,7 @@ class Traits:
             workers=workers,
             single_cell=bool(getattr(executor, "single_cell", False)),
             can_stop=callable(getattr(executor, "stop", None)),
+            draws_global_random=bool(getattr(executor, "draws_global_random", False)),
         )
 
 

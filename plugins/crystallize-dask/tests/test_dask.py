@@ -1,0 +1,166 @@
+"""The dask strategy against a real scheduler and real worker processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from crystallize_dask import DaskExecution
+from distributed import Client, LocalCluster
+
+from crystallize import CrystallizeError, Experiment
+
+CONDITIONS = {"near": {"shift": 0.0}, "far": {"shift": 3.0}}
+
+
+def trial(rng, replicate, shift):
+    time.sleep(rng.random() / 500)
+    if replicate == 11:
+        raise ValueError("eleven")
+    return {"x": rng.normal() + shift, "draws": rng.integers(0, 9, size=3)}
+
+
+def die_once(rng, replicate, flag):
+    if replicate == 7 and not Path(flag).exists():
+        Path(flag).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return rng.normal()
+
+
+def same_bytes(one, other):
+    for condition, metrics in one.metrics.items():
+        assert list(metrics) == list(other.metrics[condition])
+        for metric, values in metrics.items():
+            found = other.metrics[condition][metric]
+            assert values.dtype == found.dtype
+            if values.dtype == object:
+                assert [str(v) for v in values] == [str(v) for v in found]
+            else:
+                assert values.tobytes() == found.tobytes()
+    assert one.errors == other.errors
+    assert one.seeds == other.seeds
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        host="127.0.0.1",
+        scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+    ) as cluster:
+        yield cluster
+
+
+def test_an_existing_scheduler_gives_the_same_bytes_as_serial(cluster):
+    serial = Experiment(trial, CONDITIONS, replicates=60, seed=9).run()
+    dask = Experiment(
+        trial,
+        CONDITIONS,
+        replicates=60,
+        seed=9,
+        execution="dask",
+        execution_options={"address": cluster.scheduler_address},
+    ).run()
+    same_bytes(serial, dask)
+    assert len(dask.errors) == 2
+    assert dask.provenance["execution"]["strategy"] == "dask"
+
+
+def test_a_local_cluster_is_started_for_the_run_alone():
+    serial = Experiment(trial, CONDITIONS, replicates=20, seed=9).run()
+    execution = DaskExecution(n_workers=2)
+    dask = Experiment(trial, CONDITIONS, replicates=20, seed=9, execution=execution).run()
+    same_bytes(serial, dask)
+
+
+def test_every_replicate_arrives_when_a_worker_is_killed(cluster):
+    def slow(rng):
+        time.sleep(0.02)
+        return rng.normal()
+
+    experiment = Experiment(
+        slow, replicates=150, seed=4, execution=DaskExecution(cluster.scheduler_address)
+    )
+    outcomes = []
+    with Client(cluster, set_as_default=False) as client:
+        pids = list(client.run(os.getpid).values())
+    for outcome in experiment.stream():
+        outcomes.append(outcome)
+        if len(outcomes) == 20:
+            os.kill(pids[0], signal.SIGKILL)
+    assert sorted(o.replicate for o in outcomes) == list(range(150))
+    by_hand = [np.random.default_rng(s).normal() for s in np.random.SeedSequence(4).spawn(150)]
+    assert [o.metrics["value"] for o in sorted(outcomes, key=lambda o: o.replicate)] == by_hand
+
+
+def test_a_cell_that_kills_its_worker_once_is_run_again(cluster, tmp_path):
+    conditions = {"only": {"flag": str(tmp_path / "flag")}}
+    result = Experiment(
+        die_once,
+        conditions,
+        replicates=20,
+        seed=1,
+        execution=DaskExecution(cluster.scheduler_address),
+    ).run()
+    assert not result.errors
+    assert np.isfinite(result.metrics["only"]["value"]).all()
+
+
+def test_the_loop_works_alone(cluster):
+    class Loop:
+        replicates = 5
+
+    loop = DaskExecution(cluster.scheduler_address)
+    assert loop.run_experiment_loop(Loop, lambda i: i * i) == [0, 1, 4, 9, 16]
+
+
+def test_no_scheduler_at_the_address_is_said_before_anything_runs():
+    with pytest.raises(CrystallizeError, match=r"no Dask scheduler at 'tcp://127\.0\.0\.1:1'"):
+        Experiment(
+            trial, CONDITIONS, execution="dask", execution_options={"address": "tcp://127.0.0.1:1"}
+        )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_workers": 0}, "n_workers"),
+        ({"threads_per_worker": 2.5}, "threads_per_worker"),
+        ({"address": "tcp://127.0.0.1:1", "n_workers": 2}, "local cluster"),
+        ({"adress": "tcp://127.0.0.1:1"}, "Did you mean 'address'"),
+    ],
+)
+def test_bad_options_are_refused(options, message):
+    with pytest.raises(CrystallizeError, match=message):
+        Experiment(trial, CONDITIONS, execution="dask", execution_options=options)
+
+
+def test_seed_globals_is_refused_where_dask_itself_draws():
+    with pytest.raises(CrystallizeError, match="seed_globals"):
+        Experiment(
+            trial,
+            CONDITIONS,
+            seed_globals=True,
+            execution=DaskExecution(n_workers=1),
+        )
+
+
+def test_nothing_imports_dask_until_it_is_named():
+    program = (
+        "import sys; from crystallize import Experiment\n"
+        "Experiment(lambda: 1.0, replicates=2).run()\n"
+        "from crystallize.plugins.catalog import Catalog\n"
+        "assert 'dask' in [info.name for info in Catalog.installed().entries]\n"
+        "print(sorted({'dask', 'distributed', 'crystallize_dask'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
