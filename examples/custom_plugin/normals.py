@@ -1,0 +1,5 @@
+"""One normal draw."""
+
+
+def trial(rng, scale):
+    return {"x": rng.normal(scale=scale)}
