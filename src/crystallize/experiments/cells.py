@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import threading
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 import cloudpickle
 import numpy as np
 
+from crystallize.experiments.blas import BlasLimits
 from crystallize.experiments.columns import PLAIN, MetricError, checked_value, packed
 from crystallize.experiments.context import Arguments
 from crystallize.experiments.global_random import (
@@ -96,7 +96,7 @@ class BlockCall:
             for name, params in self._conditions.items()
         ]
         self._is_async = is_async(self._function)
-        self._limits = _BlasLimits(self._options.blas_threads)
+        self.blas = BlasLimits(self._options.blas_threads)
         self.watch = GlobalRandomWatch()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -121,7 +121,7 @@ class BlockCall:
 
     def __call__(self, task: Task) -> Block:
         """Run the cells of a block one after another."""
-        self._limits.hold()
+        self.blas.hold()
         if self._options.seed_globals:
             with GlobalStateKept():
                 return self._run(task)
@@ -135,10 +135,6 @@ class BlockCall:
         rows = Rows(task)
         await self._await_cell(rows, task.condition, task.start)
         return rows.block()
-
-    def release(self) -> None:
-        """Give BLAS its threads back, where it ran in the driver's own process."""
-        self._limits.release()
 
     def _run(self, task: Task) -> Block:
         rows = Rows(task)
@@ -249,31 +245,6 @@ class Rows:
             ):
                 columns.append(BlockColumn(name, position, offsets, packed(values)))
         return Block(condition, start, start + whole, columns, self.failures, seconds)
-
-
-class _BlasLimits:
-    """Holds BLAS and OpenMP to a number of threads, libraries that are loaded later too."""
-
-    def __init__(self, threads: int | None) -> None:
-        self._threads = threads
-        self._local = threading.local()
-        self._first: Any = None
-
-    def hold(self) -> None:
-        # OpenMP's limit belongs to a thread; a new library shows as a new module.
-        loaded = len(sys.modules)
-        if self._threads is None or getattr(self._local, "loaded", None) == loaded:
-            return
-        from threadpoolctl import threadpool_limits
-
-        limits = threadpool_limits(self._threads)
-        self._first = self._first or limits
-        self._local.loaded = len(sys.modules)
-
-    def release(self) -> None:
-        if self._first is not None:
-            self._first.restore_original_limits()
-            self._first = None
 
 
 def _as_metrics(result: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:

@@ -130,6 +130,7 @@ class Driver:
         # Coroutines interleave: with them the whole run is what a block is elsewhere.
         before = self._call.watch.begin() if self._calls_are_async else None
         self._observe("before_run")
+        self._call.blas.hold()
         try:
             try:
                 yield
@@ -137,7 +138,7 @@ class Driver:
                     self._warn_of_global_random(self._call.watch.end(before))
             finally:
                 self._bar.close()
-                self._call.release()
+                self._call.blas.release()
                 self._git = git.result()
                 self._seconds = perf_counter() - began
         except (Interruption, KeyboardInterrupt):

@@ -1,0 +1,172 @@
+"""What does not fit is refused before the first replicate, saying where and what to do."""
+
+import functools
+
+import pytest
+
+from crystallize import CrystallizeError, Experiment, grid
+from crystallize.plugins.execution import AsyncExecution, ParallelExecution, SerialExecution
+
+
+def never(**_):
+    raise AssertionError("a replicate ran")
+
+
+def takes(a, b=1):
+    raise AssertionError("a replicate ran")
+
+
+async def coroutine():
+    raise AssertionError("a replicate ran")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"replicates": 0}, r"replicates: expected a whole number, 1 or more, got 0"),
+        ({"replicates": -1}, r"replicates: expected .* got -1"),
+        ({"replicates": 2.5}, r"replicates: expected .* got 2\.5"),
+        ({"replicates": "many"}, r"replicates: expected .* got 'many'"),
+        ({"replicates": True}, r"replicates: expected .* got True"),
+        ({"retries": -1}, r"retries: expected"),
+        ({"on_error": "explode"}, r"on_error: expected 'collect' or 'raise', got 'explode'"),
+        ({"name": ""}, r"name: expected text"),
+        ({"progress": "yes"}, r"progress: expected True or False"),
+        ({"blas_threads": 0}, r"blas_threads: expected"),
+        ({"conditions": {}}, r"conditions: expected .* at least one"),
+        ({"conditions": {"": {}}}, r"conditions: expected a name"),
+        ({"conditions": {"a": 3}}, r"condition 'a': expected a mapping"),
+        ({"conditions": ["a"]}, r"conditions: expected a mapping"),
+        ({"conditions": {"a": {"seed": 3}}}, r"gives 'seed', which Crystallize fills in"),
+        ({"conditions": {"a": {}}, "baseline": "b"}, r"no condition 'b'.*Known: 'a'"),
+        (
+            {"execution": "serail"},
+            r"no executor 'serail'\. Did you mean 'serial'\?.*crystallize-co",
+        ),
+        ({"execution_options": {"max_worker": 2}}, r"no option 'max_worker'.*Its options: 'progr"),
+        (
+            {"execution": "parallel", "execution_options": {"max_worker": 2}},
+            r"no option 'max_worker'\. Did you mean 'max_workers'\? Its options: 'max_workers'",
+        ),
+        ({"execution": "parallel", "execution_options": {"max_workers": 0}}, r"max_workers: expec"),
+        (
+            {"execution": "parallel", "execution_options": {"executor_type": "fork"}},
+            r"executor_type: expected 'thread' or 'process', got 'fork'",
+        ),
+        ({"execution": "async"}, r"takes coroutine functions"),
+        ({"execution": object()}, r"object is not an executor\. Give it one of"),
+        ({"execution": SerialExecution}, r"SerialExecution is a class; give an object"),
+        (
+            {"execution": SerialExecution(), "execution_options": {"a": 1}},
+            r"Options go with a name",
+        ),
+        ({"aggregators": ["quantile"]}, r"no aggregator 'quantile'.*Installed"),
+        ({"aggregators": "quantiles"}, r"aggregators: expected a list"),
+        ({"aggregator_options": {"q": {}}}, r"no aggregator 'q'"),
+        ({"aggregators": [object()]}, r"object is not an aggregator"),
+        ({"plugins": ["nobody"]}, r"no plugin 'nobody'"),
+        ({"timeout": 3}, r"timeout"),
+        ({"store": "x.db"}, r"store"),
+    ],
+)
+def test_a_wrong_argument(arguments, message):
+    with pytest.raises(CrystallizeError, match=message):
+        Experiment(never, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("function", "conditions", "message"),
+    [
+        (
+            takes,
+            {"x": {"a": 1, "c": 2}},
+            r"Condition 'x' gives 'c', which takes does not take.*'b'",
+        ),
+        (takes, {"x": {"b": 2}}, r"takes requires 'a', which condition 'x' does not give"),
+        (takes, None, r"takes requires 'a', which condition 'baseline' does not give"),
+        (takes, {"x": {"a": 1, "bb": 1}}, r"Did you mean 'b'\?"),
+        (lambda x, /: x, {"a": {"x": 1}}, r"by position only"),
+        (3, None, r"must be callable, got int"),
+        (type, None, r"cannot be read|requires"),
+        (functools.partial(takes, 1, c=3), None, r"cannot be read|does not"),
+    ],
+)
+def test_a_function_that_conditions_do_not_fit(function, conditions, message):
+    with pytest.raises(CrystallizeError, match=message) as caught:
+        Experiment(function, conditions)
+    assert isinstance(caught.value, TypeError)
+
+
+@pytest.mark.parametrize(
+    ("execution", "function", "other"),
+    [
+        (ParallelExecution(), coroutine, "AsyncExecution"),
+        (ParallelExecution(executor_type="process"), coroutine, "AsyncExecution"),
+        (AsyncExecution(), never, "SerialExecution.*ParallelExecution"),
+    ],
+)
+def test_a_function_of_the_wrong_kind_names_the_strategies_that_take_it(execution, function, other):
+    with pytest.raises(TypeError, match=other):
+        Experiment(function, execution=execution)
+
+    class Loop:
+        replicates = 2
+
+    with pytest.raises(TypeError, match=other):
+        execution.run_experiment_loop(Loop, function)
+
+
+def test_a_bad_executor_type_is_a_value_error():
+    with pytest.raises(ValueError, match="'thread' or 'process'"):
+        ParallelExecution(executor_type="threads")
+    with pytest.raises(ValueError, match="max_workers"):
+        ParallelExecution(max_workers="two")
+    with pytest.raises(ValueError, match="max_concurrency"):
+        AsyncExecution(max_concurrency=0)
+
+
+def test_seed_globals_is_refused_where_cells_share_a_process():
+    async def trial():
+        return 1.0
+
+    with pytest.raises(CrystallizeError, match="seed_globals: expected False with 'parallel'"):
+        Experiment(lambda: 1.0, execution="parallel", seed_globals=True)
+    with pytest.raises(CrystallizeError, match="seed_globals"):
+        Experiment(trial, execution="async", seed_globals=True)
+
+
+def test_a_function_that_cannot_travel_is_refused_with_a_way_out():
+    import threading
+
+    lock = threading.Lock()
+
+    def trial():
+        with lock:
+            return 1.0
+
+    experiment = Experiment(trial, execution=ParallelExecution(2, "process"))
+    with pytest.raises(CrystallizeError, match=r"cannot be sent to another process.*lock"):
+        experiment.run()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({}, "at least one parameter"),
+        ({"a": []}, "grid: a: expected at least one value"),
+        ({"a": "text"}, "grid: a: expected a list"),
+        ({"a": 3}, "grid: a: expected a list"),
+        ({"a": [1, 1]}, "two combinations are named 'a=1'"),
+    ],
+)
+def test_a_grid_without_values(values, message):
+    with pytest.raises(CrystallizeError, match=message):
+        grid(**values)
+
+
+def test_replay_of_what_is_not_there():
+    experiment = Experiment(lambda: 1.0)
+    with pytest.raises(CrystallizeError, match="no condition 'x'"):
+        experiment.replay(0, "x")
+    with pytest.raises(CrystallizeError, match="replicate: expected"):
+        experiment.replay(-1)

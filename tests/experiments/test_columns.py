@@ -1,0 +1,184 @@
+"""Metrics come back as they were returned, whatever the blocks and their order."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crystallize import Experiment
+from crystallize.experiments.cells import Rows, Task
+from crystallize.experiments.outcomes import Outcomes, Table
+
+scalars = st.one_of(
+    st.floats(),
+    st.integers(-(2**70), 2**70),
+    st.booleans(),
+    st.text(max_size=5),
+    st.none(),
+    st.complex_numbers(allow_nan=False),
+)
+one_kind = st.sampled_from(
+    [st.floats(), st.integers(-9, 9), st.booleans(), st.text(max_size=3), scalars]
+)
+metrics = st.dictionaries(st.sampled_from("abc"), scalars, max_size=3)
+cells = st.one_of(
+    st.lists(st.one_of(metrics, st.just(None)), min_size=1, max_size=12),
+    one_kind.flatmap(lambda kind: st.lists(st.fixed_dictionaries({"a": kind}), min_size=1)),
+)
+
+
+def assembled(values, cuts, order):
+    """The columns of cells that came in blocks, cut and ordered so."""
+    table = Table(0, len(values))
+    edges = [0, *sorted(cuts), len(values)]
+    blocks = []
+    for start, stop in itertools.pairwise(edges):
+        if start == stop:
+            continue
+        rows = Rows(Task(0, start, stop))
+        for replicate in range(start, stop):
+            if values[replicate] is None:
+                rows.fail(replicate, ValueError("failed"))
+            else:
+                rows.add(replicate, values[replicate])
+        blocks.append(rows.block())
+    order.shuffle(blocks)
+    for block in blocks:
+        table.add(block)
+    return Outcomes({"only": table}, [], 0).metrics()["only"], table
+
+
+def identical(one, other):
+    return type(one) is type(other) and repr(one) == repr(other)  # NaN and -0.0 included
+
+
+@given(values=cells, data=st.data())
+@settings(max_examples=300)
+def test_blocks_and_their_order_change_nothing(values, data):
+    cut = st.integers(0, len(values))
+    order = data.draw(st.randoms(use_true_random=False))
+    whole, _ = assembled(values, [], order)
+    parts, table = assembled(values, data.draw(st.lists(cut, max_size=4)), order)
+    assert list(whole) == list(parts)
+    for name in whole:
+        assert whole[name].dtype == parts[name].dtype
+        pairs = zip(whole[name].tolist(), parts[name].tolist(), strict=True)
+        assert all(identical(a, b) for a, b in pairs)
+    for replicate, value in enumerate(values):
+        row = table.row(replicate)
+        assert (row is None) == (value is None)
+        if value is not None:
+            assert set(row) == set(value)
+            assert all(identical(row[k], value[k]) or row[k] == value[k] for k in value), (
+                row,
+                value,
+            )
+
+
+def returned(values):
+    return Experiment(lambda replicate: {"m": values[replicate]}, replicates=len(values)).run()
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        ([0.5, 1.5], "float64"),
+        ([1, 2], "int64"),
+        ([True, False], "bool"),
+        ([1, 0.5], "float64"),
+        ([2**60 + 1, 0.5], "object"),
+        ([2**70, 1], "object"),
+        (["a", "b"], "object"),
+        ([None, 1.0], "object"),
+        ([1 + 2j, 0j], "complex128"),
+        ([np.float32(0.5), np.int8(3)], "float64"),
+        ([np.True_, np.False_], "bool"),
+        ([np.array(3.5), 1.5], "float64"),
+        ([np.arange(3), np.arange(3)], "int64"),
+        ([np.arange(3), np.arange(2)], "object"),
+    ],
+)
+def test_the_kind_of_a_column(values, dtype):
+    assert returned(values).metrics["baseline"]["m"].dtype == dtype
+
+
+def test_missing_numbers_are_nan_and_missing_others_none():
+    def trial(replicate):
+        if replicate == 1:
+            raise ValueError
+        return {
+            "f": 0.5,
+            "i": 7,
+            "b": True,
+            "s": "x",
+            "array": np.ones(2),
+            "ints": np.ones(2, dtype=int),
+        }
+
+    metrics = Experiment(trial, replicates=3).run().metrics["baseline"]
+    for name in "fib":
+        assert np.isnan(metrics[name][1])
+        assert np.isfinite(metrics[name][[0, 2]]).all()
+    assert metrics["s"].tolist() == ["x", None, "x"]
+    assert np.isnan(metrics["array"][1]).all()
+    assert metrics["ints"][1] is None
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        ([1, 2], "list"),
+        ({"a": 1}, "dict"),
+        (object(), "object"),
+        (b"bytes", "bytes"),
+        (np.array([object()]), "dtype object"),
+        (np.ma.masked_array([1.0], [True]), "MaskedArray"),
+        (np.datetime64("2026-01-01"), "date"),
+    ],
+)
+def test_a_value_that_is_no_metric_fails_its_cell_and_names_metric_and_type(value, named):
+    result = returned([1.0, value])
+    (error,) = result.errors
+    assert error.replicate == 1
+    assert "'m'" in error.message
+    assert named in error.message
+
+
+@pytest.mark.parametrize("returns", [None, [1.0], "text", (1, 2)])
+def test_returning_something_else_than_metrics_fails_the_cell(returns):
+    (error,) = Experiment(lambda: returns).run().errors
+    assert "must return a mapping of metrics, or one number" in error.message
+
+
+def test_a_coroutine_that_nobody_awaits_is_explained():
+    async def hidden():
+        return 1.0
+
+    (error,) = Experiment(lambda: hidden()).run().errors
+    assert "async def" in error.message
+
+
+def test_metric_names_must_be_strings():
+    (error,) = Experiment(lambda: {3: 1.0}).run().errors
+    assert "must be a string, got 3" in error.message
+
+
+def test_what_a_function_does_to_its_objects_later_changes_nothing():
+    kept = {}
+    buffer = np.zeros(2)
+
+    def trial(replicate):
+        buffer[:] = replicate
+        kept["x"] = replicate
+        kept["array"] = buffer
+        return kept
+
+    metrics = Experiment(trial, replicates=50).run().metrics["baseline"]
+    assert metrics["x"].tolist() == list(range(50))
+    assert metrics["array"][:, 0].tolist() == list(range(50))
+
+
+def test_one_number_is_a_metric_named_value():
+    assert Experiment(lambda: 3, replicates=2).run().metrics["baseline"]["value"].tolist() == [3, 3]

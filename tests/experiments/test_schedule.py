@@ -1,0 +1,82 @@
+"""Every cell is handed out until it is done, whatever happens to blocks on the way."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crystallize.experiments.schedule import Schedule
+
+
+@given(
+    sizes=st.lists(st.integers(1, 400), min_size=1, max_size=4),
+    workers=st.integers(1, 8),
+    single=st.booleans(),
+    seconds=st.floats(1e-7, 1.0),
+    data=st.data(),
+)
+@settings(max_examples=200, deadline=None)
+def test_every_cell_is_done_exactly_once(sizes, workers, single, seconds, data):
+    runs = [(condition, 0, size) for condition, size in enumerate(sizes)]
+    schedule = Schedule(runs, len(sizes), workers, single)
+    choose = data.draw(st.randoms(use_true_random=False))
+    poison = (0, sizes[0] // 2)
+    in_flight, done, lost_alone = [], [], 0
+    while True:
+        while len(in_flight) < 2 * workers and (task := schedule.next_task()) is not None:
+            assert not single or task.stop - task.start == 1
+            in_flight.append(task)
+        if not in_flight:
+            break
+        task = in_flight.pop(choose.randrange(len(in_flight)))
+        cells = [(task.condition, i) for i in range(task.start, task.stop)]
+        if poison in cells and lost_alone < 2:
+            if schedule.lost(task):
+                assert cells == [poison]
+                lost_alone += 1
+                schedule.suspect(*poison)
+        elif choose.random() < 0.1 and len(in_flight) > 2:
+            assert not schedule.lost(task)  # not alone: never blamed
+        else:
+            part = choose.randint(1, len(cells))
+            schedule.finished(task, part, seconds * part)
+            done += cells[:part]
+    assert sorted(done) == [(c, i) for c, size in enumerate(sizes) for i in range(size)]
+    assert lost_alone == 2
+
+
+def test_blocks_grow_with_quick_cells_and_shrink_towards_the_end():
+    schedule = Schedule([(0, 0, 100_000)], 1, workers=2, single_cell=False)
+    sizes = []
+    while (task := schedule.next_task()) is not None:
+        sizes.append(task.stop - task.start)
+        schedule.finished(task, sizes[-1], sizes[-1] * 1e-5)
+    assert sizes[:3] == [1, 8, 64]
+    assert max(sizes) == 10_000  # a tenth of a second
+    assert sizes[-1] < max(sizes) / 10
+    assert len(sizes) < 60
+
+
+def test_slow_cells_go_one_by_one():
+    schedule = Schedule([(0, 0, 20)], 1, workers=2, single_cell=False)
+    while (task := schedule.next_task()) is not None:
+        assert task.stop - task.start == 1
+        schedule.finished(task, 1, 2.0)
+
+
+def test_conditions_advance_side_by_side():
+    schedule = Schedule([(0, 0, 50), (1, 0, 50)], 2, workers=1, single_cell=True)
+    order = []
+    while (task := schedule.next_task()) is not None:
+        order.append((task.start, task.condition))
+        schedule.finished(task, 1, 0.001)
+    assert order == sorted(order)
+
+
+def test_nothing_is_handed_out_beside_a_suspect():
+    schedule = Schedule([(0, 0, 50)], 1, workers=2, single_cell=True)
+    first, second = schedule.next_task(), schedule.next_task()
+    assert not schedule.lost(first)
+    assert schedule.next_task() is None
+    schedule.finished(second, 1, 0.001)
+    assert schedule.next_task() == first
+    assert schedule.next_task() is None
+    assert schedule.lost(first)

@@ -1,0 +1,176 @@
+"""What is installed is found without importing it, and loaded by name."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from crystallize import Experiment
+from crystallize.errors import DuplicateNameError, OptionError, PluginError, PluginLoadError
+from crystallize.plugins.catalog import Catalog
+from crystallize.plugins.loading import build, load
+
+LOOP = """
+from crystallize import hookimpl
+class Loop:
+    def __init__(self, speed=1, *, label="x"):
+        if speed < 0:
+            raise ValueError("speed must not be negative")
+    @hookimpl
+    def run_experiment_loop(self, experiment, replicate_fn):
+        return [replicate_fn(i) for i in range(experiment.replicates)]
+"""
+EXECUTORS = "crystallize.executors"
+
+
+def statuses(catalog):
+    return {info.name: info.status for info in catalog.entries}
+
+
+def test_the_strategies_in_the_box_are_three_entry_points():
+    found = {
+        i.name: i.value for i in Catalog.installed().entries if i.distribution == "crystallize-core"
+    }
+    assert set(found) == {"serial", "parallel", "async"}
+    assert len(set(found.values())) == 3
+
+
+def test_a_stranger_is_found_and_run_by_name(distribution):
+    distribution("my-loop", {EXECUTORS: {"mine": "my_loop:Loop"}}, LOOP)
+    result = Experiment(lambda replicate: replicate, replicates=3, execution="mine").run()
+    assert result.metrics["baseline"]["value"].tolist() == [0, 1, 2]
+    used = result.provenance["plugins"][-1]
+    assert used == {"name": "mine", "kind": "executor", "distribution": "my-loop", "version": "1.0"}
+
+
+def test_finding_imports_nothing(distribution):
+    distribution("explodes", {EXECUTORS: {"boom": "explodes:X"}}, "raise SystemExit('imported')")
+    assert statuses(Catalog.installed())["boom"] == "available"
+
+
+def test_a_distribution_seen_twice_counts_once(distribution):
+    distribution("twice", {EXECUTORS: {"t": "twice:Loop"}}, LOOP)
+    sys.path.append(sys.path[0])
+    try:
+        assert [i.name for i in Catalog.installed().entries].count("t") == 1
+    finally:
+        sys.path.pop()
+
+
+def test_one_name_from_two_distributions_asks_which(distribution):
+    distribution("first-dist", {EXECUTORS: {"same": "first_dist:Loop"}}, LOOP)
+    distribution("second-dist", {EXECUTORS: {"same": "second_dist:Loop"}}, LOOP)
+    catalog = Catalog.installed()
+    assert statuses(catalog)["same"] == "conflict"
+    with pytest.raises(DuplicateNameError, match="'first-dist:same' or 'second-dist:same'"):
+        Experiment(lambda: 1.0, execution="same")
+    assert catalog.find("executor", "Second_Dist:same").distribution == "second-dist"
+    assert Experiment(lambda: 1.0, execution="first-dist:same").run().errors == []
+
+
+def test_a_stranger_may_take_a_name_of_ours_once_ours_is_blocked(distribution, monkeypatch):
+    distribution("my-serial", {EXECUTORS: {"serial": "my_serial:Loop"}}, LOOP)
+    with pytest.raises(DuplicateNameError, match="crystallize-core:serial"):
+        Experiment(lambda: 1.0)
+    monkeypatch.setenv("CRYSTALLIZE_BLOCK_PLUGINS", "crystallize-core:serial")
+    result = Experiment(lambda: 1.0).run()
+    assert result.provenance["plugins"][-1]["distribution"] == "my-serial"
+
+
+def test_a_blocked_plugin_says_who_blocked_it(monkeypatch):
+    monkeypatch.setenv("CRYSTALLIZE_BLOCK_PLUGINS", "parallel, async")
+    assert statuses(Catalog.installed())["parallel"] == "blocked"
+    with pytest.raises(
+        PluginError, match=r"parallel \(crystallize-core .*CRYSTALLIZE_BLOCK_PLUGINS"
+    ):
+        Experiment(lambda: 1.0, execution="parallel")
+
+
+def test_an_unknown_name_lists_what_is_installed_and_the_closest():
+    with pytest.raises(LookupError, match=r"'paralel'. Did you mean 'parallel'\?") as caught:
+        Catalog.installed().find("executor", "paralel")
+    assert "serial (crystallize-core " in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "module", ["import nothing_of_that_name", "raise SystemExit(3)", "1/0", "def broken(:", ""]
+)
+def test_a_plugin_that_does_not_import_names_its_distribution(distribution, module):
+    distribution("broken-one", {EXECUTORS: {"broken": "broken_one:Loop"}}, module)
+    sys.modules.pop("broken_one", None)
+    with pytest.raises(
+        PluginLoadError, match=r"broken \(broken-one 1\.0\).*'broken_one:Loop'"
+    ) as e:
+        Experiment(lambda: 1.0, execution="broken")
+    assert e.value.__cause__ is not None
+    assert Experiment(lambda: 1.0).run().errors == []
+
+
+def test_options_are_checked_before_the_plugin_is_made(distribution):
+    distribution("opt-loop", {EXECUTORS: {"opt": "opt_loop:Loop"}}, LOOP)
+    info = Catalog.installed().find("executor", "opt")
+    with pytest.raises(OptionError, match=r"no option 'sped'\. Did you mean 'speed'\? Its options"):
+        build(info, {"sped": 1})
+    with pytest.raises(OptionError, match="refused its options: speed must not be negative"):
+        build(info, {"speed": -1})
+    assert type(build(info, {"speed": 2, "label": "y"})) is load(info)
+
+
+def test_damaged_metadata_hides_only_itself(distribution):
+    folder = distribution("damaged", {EXECUTORS: {"d": "damaged:Loop"}}, LOOP)
+    (info,) = folder.glob("*.dist-info")
+    (info / "METADATA").write_bytes(b"\xff\xfe\x00")
+    (info / "entry_points.txt").write_bytes(b"\xff\xff[[[")
+    assert statuses(Catalog.installed())["serial"] == "available"
+
+
+OBSERVER = """
+from crystallize import hookimpl
+class Observer:
+    @hookimpl
+    def extend_result(self):
+        return {"observed": True}
+"""
+
+
+def test_observers_are_active_in_every_experiment_unless_switched_off(distribution, monkeypatch):
+    distribution("watcher", {"crystallize.plugins": {"watch": "watcher:Observer"}}, OBSERVER)
+    assert Experiment(lambda: 1.0).run().sections == {"observed": True}
+    assert Experiment(lambda: 1.0, plugins=["watch"]).run().sections == {"observed": True}
+    monkeypatch.setenv("CRYSTALLIZE_DISABLE_PLUGIN_AUTOLOAD", "1")
+    assert statuses(Catalog.installed())["watch"] == "not autoloaded"
+    assert Experiment(lambda: 1.0).run().sections == {}
+    assert Experiment(lambda: 1.0, plugins=["watch"]).run().sections == {"observed": True}
+    monkeypatch.delenv("CRYSTALLIZE_DISABLE_PLUGIN_AUTOLOAD")
+    monkeypatch.setenv("CRYSTALLIZE_BLOCK_PLUGINS", "watch")
+    assert Experiment(lambda: 1.0).run().sections == {}
+
+
+def test_the_listing_command_survives_a_broken_plugin(distribution):
+    folder = distribution("broken-two", {EXECUTORS: {"broken": "broken_two:Loop"}}, "1/0")
+    command = [sys.executable, "-m", "crystallize", "plugins", "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    listed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    by_name = {row["name"]: row for row in json.loads(listed.stdout)}
+    assert by_name["broken"]["status"] == "available"
+    checked = subprocess.run([*command, "--check"], env=environment, capture_output=True, text=True)
+    assert checked.returncode == 1
+    by_name = {row["name"]: row for row in json.loads(checked.stdout)}
+    assert by_name["broken"]["status"] == "broken: ZeroDivisionError: division by zero"
+    assert by_name["serial"]["status"] == "available"
+
+
+def test_the_listing_command_loads_nothing_it_does_not_need():
+    program = (
+        "import sys\nfrom crystallize.cli import main\n"
+        "main(['plugins'], standalone_mode=False)\n"
+        "heavy = {'numpy', 'pydantic', 'tqdm', 'sqlite3', 'asyncio', 'loky', 'pandas'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+        "print([m for m in sys.modules if m.startswith('crystallize.plugins.execution.')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-2:] == ["[]", "[]"]
