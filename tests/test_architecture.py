@@ -28,7 +28,7 @@ HEAVY = {
     "cloudpickle",
     "threadpoolctl",
 }
-STRATEGIES = ("serial", "parallel", "asynchronous", "processes", "futures")
+STRATEGIES = ("serial", "parallel", "asynchronous", "processes", "threads", "futures")
 
 
 def loaded_by(program):
@@ -86,7 +86,7 @@ def test_naming_a_strategy_imports_no_other(strategy, module):
     )
     prefix = "crystallize.plugins.execution."
     used = {name for name in STRATEGIES if prefix + name in loaded}
-    assert used == {module} | ({"futures"} if strategy == "parallel" else set())
+    assert used == {module} | ({"futures", "threads"} if strategy == "parallel" else set())
 
 
 @pytest.mark.parametrize("path", in_room("plugins/execution"), ids=lambda p: p.stem)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from numbers import Number
 from time import perf_counter
@@ -27,6 +28,8 @@ from crystallize.experiments.outcomes import Block, BlockColumn, Failure
 from crystallize.experiments.seeding import replicate_seed
 from crystallize.plugins.execution.base import is_async
 
+BLOCK_SECONDS = 0.3
+"""When a block ends early, and the driver schedules the rest of it anew."""
 ONLY_METRIC = "value"
 """The name of the metric of a function that returns one number."""
 
@@ -138,33 +141,36 @@ class BlockCall:
 
     def _run(self, task: Task) -> Block:
         rows = Rows(task)
-        try:
+        # On Ctrl-C what finished of the block is kept; the driver knows of the signal.
+        with suppress(Interruption):
             if self._is_async:
                 with asyncio.Runner() as runner:
-                    for replicate in range(task.start, task.stop):
-                        self._before_cell(replicate)
+                    for replicate in self._due(task, rows):
                         runner.run(self._await_cell(rows, task.condition, replicate))
-                        if rows.failures and self._options.stop_on_failure:
-                            return rows.block()
-                return rows.block()
-            function, arguments = self._function, self._arguments[task.condition]
-            add = rows.add
-            seeding, stopping = self._options.seed_globals, self._options.stop_on_failure
-            for replicate in range(task.start, task.stop):
-                if seeding:
-                    self._before_cell(replicate)
-                try:
-                    add(replicate, function(**arguments(replicate)))
-                except Interruption:
-                    raise
-                except BaseException as error:
-                    rows.fail(replicate, error)
-                    if stopping:
-                        return rows.block()
-        except Interruption:
-            # What finished of the block is kept; the driver knows that it was interrupted.
-            return rows.block()
+            else:
+                self._call_cells(task, rows)
         return rows.block()
+
+    def _call_cells(self, task: Task, rows: Rows) -> None:
+        function, arguments, add = self._function, self._arguments[task.condition], rows.add
+        for replicate in self._due(task, rows):
+            try:
+                add(replicate, function(**arguments(replicate)))
+            except Interruption:
+                raise
+            except BaseException as error:
+                rows.fail(replicate, error)
+
+    def _due(self, task: Task, rows: Rows) -> Iterator[int]:
+        """The replicates of a block, until it takes too long or a failure ends it."""
+        seeding, stopping = self._options.seed_globals, self._options.stop_on_failure
+        deadline = perf_counter() + BLOCK_SECONDS
+        for replicate in range(task.start, task.stop):
+            if seeding:
+                seed_global(replicate_seed(self._root, replicate))
+            yield replicate
+            if perf_counter() > deadline or (stopping and rows.failures):
+                return
 
     async def _await_cell(self, rows: Rows, condition: int, replicate: int) -> None:
         try:
@@ -179,10 +185,6 @@ class BlockCall:
             rows.fail(replicate, error)
         except BaseException as error:
             rows.fail(replicate, error)
-
-    def _before_cell(self, replicate: int) -> None:
-        if self._options.seed_globals:
-            seed_global(replicate_seed(self._root, replicate))
 
 
 class Rows:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from crystallize.errors import InvalidValueError, suggestion
 from crystallize.plugins.execution.base import positive_int
 from crystallize.plugins.execution.futures import FutureLike, FuturesExecution
+from crystallize.plugins.execution.threads import ThreadPool
 
 VALID_EXECUTOR_TYPES = frozenset({"thread", "process"})
 """What ``executor_type`` may be."""
@@ -78,10 +78,6 @@ class ParallelExecution(FuturesExecution):
 
             with ProcessPool(call, workers) as processes:
                 yield processes.submit
-            return
-        threads = ThreadPoolExecutor(workers, thread_name_prefix="crystallize")
-        try:
-            yield lambda task: threads.submit(call, task)
-        finally:
-            # A running call cannot be stopped; not waiting lets the driver go on.
-            threads.shutdown(wait=False, cancel_futures=True)
+        else:
+            with ThreadPool(call, workers) as threads:
+                yield threads.submit

@@ -1,0 +1,186 @@
+"""``crystallize run``, as a user calls it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+CONFIG = """
+[experiment]
+name = "cli"
+function = "cli_trials:trial"
+replicates = 6
+seed = 3
+[conditions.a]
+shift = 0.0
+[conditions.b]
+shift = 1.0
+[execution]
+strategy = "parallel"
+max_workers = 2
+"""
+TRIALS = """
+import time
+def trial(rng, shift):
+    return {"x": rng.random() + shift}
+def fails(replicate, shift):
+    if replicate == 2 and shift:
+        raise ValueError("two")
+    return {"x": replicate}
+def prints(shift):
+    print("from the function")
+    return 1.0
+def slow(replicate, shift):
+    if replicate == 3:
+        print("waiting", flush=True)
+        time.sleep(60)
+    return replicate
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    (tmp_path / "cli_trials.py").write_text(TRIALS)
+    path = tmp_path / "experiment.toml"
+    path.write_text(CONFIG)
+    return path
+
+
+def crystallize(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "crystallize", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        **options,
+    )
+
+
+def test_the_table_is_on_stdout_and_nothing_else(config):
+    done = crystallize("run", config)
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert lines[0].split()[:3] == ["condition", "metric", "n"]
+    assert [line.split()[0] for line in lines[1:]] == ["a", "b"]
+    assert done.stderr == ""
+
+
+def test_json_alone_is_on_stdout(config):
+    done = crystallize("run", config, "--json")
+    content = json.loads(done.stdout)
+    assert set(content) == {"metrics", "seeds", "errors", "summary", "sections", "provenance"}
+    assert len(content["metrics"]["a"]["x"]) == 6
+    assert content["provenance"]["execution"]["strategy"] == "parallel"
+
+
+def test_overrides(config):
+    done = crystallize(
+        "run", config, "--json", "--replicates", 2, "--seed", 8, "--set", "experiment.name=other"
+    )
+    content = json.loads(done.stdout)
+    assert len(content["seeds"]) == 2
+    assert content["provenance"]["seed"]["root"] == 8
+    assert content["provenance"]["experiment"] == "other"
+
+
+def test_another_strategy_takes_none_of_the_files_options(config):
+    serial = json.loads(crystallize("run", config, "--json", "--execution", "serial").stdout)
+    assert serial["provenance"]["execution"]["strategy"] == "serial"
+    assert serial["provenance"]["execution"]["options"] == {}
+    same = json.loads(crystallize("run", config, "--json", "--execution", "parallel").stdout)
+    assert same["provenance"]["execution"]["options"] == {"max_workers": 2}
+    assert same["metrics"] == serial["metrics"]
+
+
+def test_failed_cells_exit_with_one_and_the_result_is_printed(config):
+    done = crystallize("run", config, "--set", "experiment.function=cli_trials:fails")
+    assert done.returncode == 1
+    assert "1 cell failed" in done.stdout
+    assert "Failed: condition 'b', replicate 2, seed " in done.stderr
+    assert "ValueError: two" in done.stderr
+
+
+def test_raising_exits_with_one_and_prints_what_finished(config):
+    done = crystallize(
+        "run", config, "--json", "--execution", "serial",
+        "--set", "experiment.function=cli_trials:fails", "--set", "experiment.on_error=raise",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["metrics"]["b"]["x"][:3] == [0, 1, None]
+    assert "Replicate 2 of condition 'b'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--execution", "serail"], "Did you mean 'serial'"),
+        (["--set", "experiment.replicats=3"], "Did you mean 'replicates'"),
+        (["--set", "experiment.function=cli_trials:trail"], "Did you mean 'trial'"),
+        (["--set", "execution.max_worker=3"], "Did you mean 'max_workers'"),
+        (["--set", "execution.executor_type=fork"], "executor_type"),
+        (["--set", "aggregation.aggregators=['none']"], "no aggregator 'none'"),
+        (["--replicates", "0"], "--replicates"),
+        (["--replicates", "many"], "--replicates"),
+        (["--seed", "-1"], "--seed"),
+        (["--exection", "serial"], "--exec"),
+    ],
+)
+def test_a_wrong_call_exits_with_two_and_no_traceback(config, arguments, message):
+    done = crystallize("run", config, *arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_missing_config_exits_with_two(tmp_path):
+    done = crystallize("run", tmp_path / "none.toml")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "No such file" in done.stderr
+
+
+def test_an_unknown_command_exits_with_two():
+    assert crystallize("rnu").returncode == 2
+
+
+def test_a_closed_pipe_is_no_traceback(config):
+    command = f"{sys.executable} -m crystallize run {config} | true"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60)
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "override", ["execution.executor_type=thread", "execution.executor_type=process", None]
+)
+def test_ctrl_c_prints_what_finished_and_exits_with_130(config, override):
+    strategy = ["--set", override] if override else ["--execution", "serial"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "crystallize", "run", str(config), "--json", *strategy,
+         "--set", "experiment.function=cli_trials:slow", "--replicates", "20"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    time.sleep(4)
+    os.killpg(process.pid, signal.SIGINT)
+    try:
+        out, err = process.communicate(timeout=10)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    assert process.returncode == 130
+    assert "Interrupted" in err
+    content = json.loads(out[out.index("{") :])
+    kept = [(i, v) for i, v in enumerate(content["metrics"]["a"]["value"]) if v is not None]
+    assert kept[0] == (0, 0)
+    assert all(value == i for i, value in kept)
+    assert len(kept) < 20
+    assert content["errors"] == []
+
+
+def test_help_and_version():
+    assert "run" in crystallize("--help").stdout
+    assert crystallize("--version").stdout.startswith("crystallize 0.")
+    assert "--replicates" in crystallize("run", "--help").stdout
