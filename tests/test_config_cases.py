@@ -292,13 +292,6 @@ def test_yaml_keys_that_python_cannot_hash(write: Write, key: str) -> None:
     assert "line 3" in refusal(write(content, "c.yaml"))
 
 
-@pytest.mark.parametrize("key", ["[1]", "{a: 1}"])
-def test_yaml_keys_that_python_cannot_hash(write: Write, key: str) -> None:
-    content = f"experiment: {{function: a:b}}\nconditions:\n  ? {key}\n  : {{}}\n"
-
-    assert "line 3" in refusal(write(content, "c.yaml"))
-
-
 @pytest.mark.parametrize(
     ("name", "content"),
     [("c.toml", "a = " + "[" * 100_000), ("c.json", "[" * 100_000), ("c.yaml", "[" * 100_000)],
@@ -481,10 +474,6 @@ def test_an_override_of_an_unknown_key_is_not_blamed_on_the_file(
 
     assert f"--set {override}" in message
     assert f"Did you mean {closest!r}?" in message
-
-
-def test_an_override_nested_without_end(write: Write) -> None:
-    assert "--set execution.x=[[" in refusal(write(MINIMAL), "execution.x=" + "[" * 100_000)
 
 
 def test_an_override_nested_without_end(write: Write) -> None:

@@ -92,30 +92,36 @@ async def measured_async(
 
 
 def awkward(replicate: int) -> float:
+    """Raise an exception that does not travel, at one replicate."""
     if replicate == FAILING:
         raise Awkward(1, 2)
     return float(replicate)
 
 
 async def awkward_async(replicate: int) -> float:
+    """The same as a coroutine function."""
     return awkward(replicate)
 
 
 def leaving(replicate: int) -> float:
+    """Leave the interpreter at one replicate."""
     if replicate == FAILING:
         raise SystemExit(3)
     return float(replicate)
 
 
 async def leaving_async(replicate: int) -> float:
+    """The same as a coroutine function."""
     return leaving(replicate)
 
 
 def square(index: int) -> int:
+    """Square an index."""
     return index * index
 
 
 async def square_async(index: int) -> int:
+    """The same as a coroutine function."""
     await asyncio.sleep(0)
     return index * index
 
