@@ -8,7 +8,7 @@ def distribution(tmp_path, monkeypatch):
     """Installs a small distribution: a module and its metadata, in a folder on the path."""
 
     def install(name, entry_points, module="", version="1.0"):
-        folder = tmp_path / f"site-{name}"
+        folder = tmp_path / f"site-{name}-{version}"
         info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
         info.mkdir(parents=True)
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")

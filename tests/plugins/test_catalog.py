@@ -174,3 +174,77 @@ def test_the_listing_command_loads_nothing_it_does_not_need():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-2:] == ["[]", "[]"]
+
+
+@pytest.mark.parametrize("error", ["RuntimeError", "SystemExit"])
+def test_a_construction_that_fails_names_the_distribution(distribution, error):
+    name = f"fails-{error.lower()}"
+    value = f"{name.replace('-', '_')}:make"
+    distribution(name, {EXECUTORS: {"fails": value}}, f"def make(): raise {error}('no luck')")
+    with pytest.raises(PluginLoadError, match=rf"fails \({name} 1\.0\).*no luck") as caught:
+        Experiment(lambda: 1.0, execution="fails")
+    assert type(caught.value.__cause__).__name__ == error
+
+
+def test_ctrl_c_during_an_import_is_not_swallowed(distribution):
+    distribution("stopped", {EXECUTORS: {"stop": "stopped:X"}}, "raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        load(Catalog.installed().find("executor", "stop"))
+
+
+def test_a_missing_option_is_named_before_anything_is_called(distribution):
+    distribution("needy", {EXECUTORS: {"needy": "needy:make"}}, "def make(size): return 1 / 0")
+    with pytest.raises(OptionError, match="needs the option 'size'"):
+        build(Catalog.installed().find("executor", "needy"), {})
+
+
+def test_an_object_that_cannot_be_called_takes_no_options(distribution):
+    distribution("constant", {EXECUTORS: {"constant": "constant:A.b [extra]"}}, "class A: b = 'x'")
+    info = Catalog.installed().find("executor", "constant")
+    assert build(info, {}) == "x"
+    with pytest.raises(OptionError, match="takes no options; got 'size'"):
+        build(info, {"size": 1})
+
+
+def test_what_is_installed_is_read_afresh(distribution):
+    assert "late" not in statuses(Catalog.installed())
+    distribution("late-dist", {EXECUTORS: {"late": "late_dist:X"}})
+    assert statuses(Catalog.installed())["late"] == "available"
+
+
+def test_of_two_versions_on_the_path_the_one_that_imports_counts(distribution):
+    distribution("Two_Versions", {EXECUTORS: {"gone": "old:X", "kept": "old:Y"}}, version="1.0")
+    distribution("two-versions", {EXECUTORS: {"kept": "new:Y"}}, version="2.0")
+    (info,) = (i for i in Catalog.installed().entries if i.distribution == "two-versions")
+    assert (info.name, info.version, info.value) == ("kept", "2.0", "new:Y")
+    distribution("two-versions", {}, version="3.0")
+    assert "kept" not in statuses(Catalog.installed())
+
+
+POINTS = b"[crystallize.executors]\ndamaged = x:Y\n"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "entry_points"),
+    [
+        (None, POINTS),
+        (b"", POINTS),
+        (b"Metadata-Version: 2.1\nVersion: 1.0\n", POINTS),
+        (b"Metadata-Version: 2.1\nName: hurt\n", POINTS),
+        (b"\xff\xfe\x00", POINTS),
+        (b"Metadata-Version: 2.1\nName: hurt\nVersion: 1.0\n", b"\xff\xfe" + POINTS),
+        (b"Metadata-Version: 2.1\nName: hurt\nVersion: 1.0\n", POINTS + b"?!\n"),
+    ],
+    ids=["none", "empty", "no-name", "no-version", "no-text", "points-no-text", "points-no-ini"],
+)
+def test_every_kind_of_damage_hides_only_itself(distribution, metadata, entry_points):
+    distribution("before-dist", {EXECUTORS: {"before": "before_dist:Loop"}})
+    (info,) = distribution("hurt", {}).glob("*.dist-info")
+    (info / "METADATA").unlink()
+    if metadata is not None:
+        (info / "METADATA").write_bytes(metadata)
+    (info / "entry_points.txt").write_bytes(entry_points)
+    distribution("after-dist", {EXECUTORS: {"after": "after_dist:Loop"}})
+    found = statuses(Catalog.installed())
+    assert {"before", "after", "serial"} <= set(found)
+    assert "damaged" not in found

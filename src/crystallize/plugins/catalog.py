@@ -153,12 +153,17 @@ def _is_in(info: PluginInfo, names: Iterable[str]) -> bool:
 
 def _found() -> Iterable[PluginInfo]:
     seen: set[str] = set()
-    for distribution in importlib_metadata.distributions():
+    for candidate in importlib_metadata.distributions():
         try:
-            name = normalized(distribution.metadata["Name"])
-            if name in seen:  # the first on the path is the one that imports
+            # Parsing every distribution's metadata takes far longer than this look.
+            if "crystallize." not in (candidate.read_text("entry_points.txt") or ""):
+                continue
+            name = normalized(candidate.metadata["Name"])
+            if name in seen:
                 continue
             seen.add(name)
+            # The first on the path is the one that imports, whatever another's metadata says.
+            distribution = importlib_metadata.distribution(name)
             points = [point for point in distribution.entry_points if point.group in GROUPS]
             version = distribution.version if points else ""
         except Exception:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pluggy
 
@@ -19,7 +19,7 @@ from crystallize.errors import (
     suggestion,
 )
 from crystallize.hookspecs import PROJECT_NAME
-from crystallize.plugins.catalog import Catalog, Kind
+from crystallize.plugins.catalog import Catalog, Kind, PluginInfo
 from crystallize.plugins.loading import build
 
 MARK = f"{PROJECT_NAME}_impl"
@@ -30,6 +30,11 @@ HOOKS = tuple(
 )
 EXECUTOR_HOOKS = ("execute", "run_experiment_loop")
 AGGREGATOR_HOOKS = ("aggregate_results", "extend_result")
+FIRST_RESULT_HOOKS = tuple(
+    hook
+    for hook in HOOKS
+    if getattr(getattr(hookspecs, hook), f"{PROJECT_NAME}_spec")["firstresult"]
+)
 
 
 @dataclass(frozen=True)
@@ -95,24 +100,21 @@ class Host:
         self._callers: dict[str, list[tuple[str, pluggy.HookCaller]]] = {}
         self.hook = self._manager.hook
         for default in defaults:
-            self._manager.add(type(default).__name__, None, default)
-        named = {plugin for plugin in plugins if isinstance(plugin, str)}
-        for info in self._catalog.observers():
-            if not named & {info.name, info.qualified}:
-                self._add("plugin", info.qualified, {})
-        for plugin in plugins:
-            self._add("plugin", plugin, {})
+            self._manager.add("aggregator", type(default).__name__, default)
+        named = {self._catalog.find("plugin", name) for name in plugins if isinstance(name, str)}
+        observers = [info.qualified for info in self._catalog.observers() if info not in named]
+        for plugin in (*observers, *plugins):
+            self._add("plugin", plugin, {}, HOOKS)
         options = dict(aggregator_options or {})
         for aggregator in aggregators:
             own = options.pop(aggregator, {}) if isinstance(aggregator, str) else {}
-            self._need(self._add("aggregator", aggregator, own), "aggregator", AGGREGATOR_HOOKS)
+            self._add("aggregator", aggregator, own, AGGREGATOR_HOOKS)
         if options:
             name = next(iter(options))
             known = [aggregator for aggregator in aggregators if isinstance(aggregator, str)]
             raise UnknownNameError("aggregator", name, known, advice="(options for it were given)")
-        self.executor = self._add("executor", executor, executor_options or {})
+        self.executor = self._add("executor", executor, executor_options or {}, EXECUTOR_HOOKS)
         self.executor_name = self._used[-1].name
-        self._need(self.executor, "executor", EXECUTOR_HOOKS)
         self.used = tuple(self._used)
         self._callers = {hook: list(self._manager.one_by_one(hook)) for hook in HOOKS}
 
@@ -122,6 +124,8 @@ class Host:
 
     def each(self, hook: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
         """Call a hook plugin by plugin, so that one which fails stops no other.
+
+        For hooks that every plugin answers, not those where the first result wins.
 
         Yields
         ------
@@ -136,13 +140,18 @@ class Host:
             else:
                 yield name, results[0] if results else None
 
-    def _add(self, kind: Kind, plugin: str | object, options: Mapping[str, Any]) -> Any:
-        """Register a plugin; build it first where it is a name."""
+    def _add(
+        self, kind: Kind, plugin: str | object, options: Mapping[str, Any], hooks: Sequence[str]
+    ) -> Any:
+        """Register a plugin, which must have one of `hooks`; build it first where it is a name."""
         if isinstance(plugin, str):
             info = self._catalog.find(kind, plugin)
+            used = UsedPlugin(info.name, kind, info.distribution, info.version)
+            if used in self._used:
+                raise DuplicateNameError(f"The {kind} {info} is named twice; name it once.")
             built = build(info, options)
-            self._manager.add(info.name, str(info), built)
-            self._used.append(UsedPlugin(info.name, kind, info.distribution, info.version))
+            self._manager.add(kind, info.name, built, hooks, origin=info)
+            self._used.append(used)
             return built
         if options:
             raise OptionError(
@@ -153,32 +162,35 @@ class Host:
             raise PluginError(
                 f"The {kind} {plugin.__name__} is a class; give an object: {plugin.__name__}(…)."
             )
-        name = type(plugin).__name__
-        self._manager.add(name, None, plugin)
+        name = self._manager.add(kind, type(plugin).__name__, plugin, hooks)
         self._used.append(UsedPlugin(name, kind, None, None))
         return plugin
 
-    def _need(self, plugin: object, kind: Kind, hooks: Sequence[str]) -> None:
-        implemented = self._manager.implemented(plugin)
-        if any(hook in implemented for hook in hooks):
-            return
-        name = type(plugin).__name__
-        unmarked = [hook for hook in hooks if callable(getattr(plugin, hook, None))]
-        advice = (
-            f"Its {unmarked[0]} lacks the mark: put @crystallize.hookimpl on it."
-            if unmarked
-            else f"Give it one of {listing(hooks)}, marked with @crystallize.hookimpl."
-        )
-        article = "an" if kind[0] in "ae" else "a"
-        raise PluginError(f"{name} is not {article} {kind}. {advice}")
+
+@dataclass(frozen=True)
+class _Implementation:
+    """A plugin's method for a hook, and the options that its mark carries."""
+
+    hook: str
+    method: Callable[..., Any]
+    options: Mapping[str, Any]
+
+    @property
+    def wraps(self) -> bool:
+        return bool(self.options.get("wrapper") or self.options.get("hookwrapper"))
 
 
 class _Registered:
     """A plugin in the manager: told apart by identity, whatever its own ``==`` says."""
 
-    def __init__(self, plugin: object, implementations: Mapping[str, Callable[..., Any]]) -> None:
+    def __init__(self, plugin: object, implementations: Iterable[_Implementation]) -> None:
         self.plugin = plugin
-        vars(self).update(implementations)
+        self.implementations = {found.hook: found for found in implementations}
+        vars(self).update({hook: found.method for hook, found in self.implementations.items()})
+
+    def has(self, hook: str) -> bool:
+        """Whether it implements a hook itself, not only wraps those that do."""
+        return hook in self.implementations and not self.implementations[hook].wraps
 
 
 class _Manager(pluggy.PluginManager):
@@ -187,74 +199,142 @@ class _Manager(pluggy.PluginManager):
     def __init__(self) -> None:
         super().__init__(PROJECT_NAME)
         self.add_hookspecs(hookspecs)
-        self._plugins: list[tuple[str, _Registered]] = []
+        self._plugins: dict[str, _Registered] = {}
 
-    def add(self, name: str, origin: str | None, plugin: object) -> None:
+    def add(
+        self,
+        kind: Kind,
+        name: str,
+        plugin: object,
+        hooks: Sequence[str] = HOOKS,
+        origin: PluginInfo | None = None,
+    ) -> str:
         """Check every implementation of a plugin, then register it: all of it or nothing."""
-        label = origin or name
-        registered = _Registered(plugin, dict(self._implementations(label, plugin)))
-        taken = [other for other, _ in self._plugins]
-        if origin is not None and name in taken:
-            raise DuplicateNameError(f"The plugin {label} is named twice; name it once.")
-        unique, number = name, 1
-        while unique in taken:
-            number += 1
-            unique = f"{name}-{number}"
+        label = name if origin is None else str(origin)
+        if any(other.plugin is plugin for other in self._plugins.values()):
+            raise DuplicateNameError(
+                f"The {kind} {label} is given twice; once is enough for all of its hooks."
+            )
+        registered = _Registered(plugin, _implementations(label, plugin))
+        _check_role(kind, label, registered, hooks)
+        unique = self._unique(
+            name if origin is None or name not in self._plugins else origin.qualified
+        )
         self.register(registered, unique)
-        self._plugins.append((unique, registered))
-
-    def implemented(self, plugin: object) -> set[str]:
-        """The hooks that a plugin implements."""
-        (found,) = (r for _, r in self._plugins if r.plugin is plugin)
-        return set(vars(found)) - {"plugin"}
+        self._plugins[unique] = registered
+        return unique
 
     def one_by_one(self, hook: str) -> Iterator[tuple[str, pluggy.HookCaller]]:
         """A caller for each plugin that implements a hook."""
-        for name, registered in self._plugins:
-            if hook in vars(registered):
-                others = [other for _, other in self._plugins if other is not registered]
+        for name, registered in self._plugins.items():
+            if registered.has(hook):
+                others = [other for other in self._plugins.values() if other is not registered]
                 yield name, self.subset_hook_caller(hook, others)
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
-        return super().parse_hookimpl_opts(plugin, name) if name in HOOKS else None
+        found = plugin.implementations.get(name) if isinstance(plugin, _Registered) else None
+        return None if found is None else cast("pluggy.HookimplOpts", dict(found.options))
 
-    def _implementations(
-        self, label: str, plugin: object
-    ) -> Iterator[tuple[str, Callable[..., Any]]]:
-        for name in dir(plugin):
-            # Looked up without running properties, which may do anything.
-            static = inspect.getattr_static(plugin, name, None)
-            function = (
-                static.__func__ if isinstance(static, (classmethod, staticmethod)) else static
-            )
-            options = getattr(function, MARK, None) if inspect.isroutine(function) else None
-            if options is None:
-                continue
-            hook = options.get("specname") or name
-            if hook not in HOOKS:
-                raise PluginError(
-                    f"Plugin {label} implements {hook!r}, which is no hook."
-                    f"{suggestion(hook, HOOKS)} Hooks: {listing(HOOKS)}."
-                )
-            method = getattr(plugin, name)
-            self._check_implementation(label, hook, method, options)
-            yield name, method
+    def _unique(self, name: str) -> str:
+        unique, number = name, 1
+        while unique in self._plugins:
+            number += 1
+            unique = f"{name}-{number}"
+        return unique
 
-    def _check_implementation(
-        self, label: str, hook: str, method: Callable[..., Any], options: Mapping[str, Any]
-    ) -> None:
-        specified = inspect.signature(getattr(hookspecs, hook))
-        shown = f"{hook}({', '.join(specified.parameters)})"
-        if inspect.iscoroutinefunction(method):
+
+def _implementations(label: str, plugin: object) -> Iterator[_Implementation]:
+    for name in dir(plugin):
+        # Looked up without running properties, which may do anything.
+        static = inspect.getattr_static(plugin, name, None)
+        options = _mark(static)
+        if options is None:
+            _check_not_lost(label, plugin, name, static)
+            continue
+        hook = options.get("specname") or name
+        if hook not in HOOKS:
             raise PluginError(
-                f"Plugin {label} implements {hook} with 'async def', which nobody would await. "
-                "Only execute may be asynchronous, as an async generator."
+                f"Plugin {label} implements {hook!r}, which is no hook."
+                f"{suggestion(hook, HOOKS)} Hooks: {listing(HOOKS)}."
             )
-        for parameter in inspect.signature(method).parameters.values():
-            where = f"Plugin {label}, hook {shown}: the argument {parameter.name!r}"
-            if parameter.name not in specified.parameters:
-                raise PluginError(
-                    f"{where} does not exist.{suggestion(parameter.name, specified.parameters)}"
-                )
-            if parameter.default is not parameter.empty:
-                raise PluginError(f"{where} has a default, so pluggy would never fill it in.")
+        found = _Implementation(hook, getattr(plugin, name), options)
+        _check_form(label, found)
+        _check_arguments(label, found)
+        yield found
+
+
+def _mark(static: object) -> Mapping[str, Any] | None:
+    """The options of :data:`crystallize.hookimpl`, above or below ``@staticmethod``."""
+    function = static.__func__ if isinstance(static, (classmethod, staticmethod)) else static
+    if not inspect.isroutine(function):
+        return None
+    options: Mapping[str, Any] | None = getattr(function, MARK, None) or getattr(static, MARK, None)
+    return options
+
+
+def _check_not_lost(label: str, plugin: object, name: str, static: object) -> None:
+    if name not in HOOKS or not inspect.isroutine(static):
+        return
+    for base in type(plugin).__mro__:
+        if _mark(vars(base).get(name)) is not None:
+            raise PluginError(
+                f"Plugin {label} overrides {name} of {base.__name__} without the mark, which would "
+                "turn it off: put @crystallize.hookimpl on it."
+            )
+
+
+def _check_role(kind: Kind, label: str, registered: _Registered, hooks: Sequence[str]) -> None:
+    if kind != "executor":
+        for hook in filter(registered.has, EXECUTOR_HOOKS):
+            raise PluginError(
+                f"The {kind} {label} implements {hook}, which is the executor's; "
+                "give it as the execution instead, or make it a wrapper."
+            )
+    has = registered.has if kind == "executor" else registered.implementations.__contains__
+    if any(map(has, hooks)):
+        return
+    plugin = registered.plugin
+    unmarked = [h for h in hooks if inspect.isroutine(inspect.getattr_static(plugin, h, None))]
+    advice = (
+        f"Its {unmarked[0]} lacks the mark: put @crystallize.hookimpl on it."
+        if unmarked
+        else f"Give it one of {listing(hooks)}, marked with @crystallize.hookimpl."
+    )
+    article = "an" if kind[0] in "ae" else "a"
+    raise PluginError(f"{label} is not {article} {kind}. {advice}")
+
+
+def _check_form(label: str, found: _Implementation) -> None:
+    hook, method = found.hook, found.method
+    streams = hook == "execute"
+    if inspect.iscoroutinefunction(method) or (inspect.isasyncgenfunction(method) and not streams):
+        raise PluginError(
+            f"Plugin {label} implements {hook} with 'async def', which nobody would await. "
+            "Only execute may be asynchronous, as an async generator."
+        )
+    if found.wraps:
+        if hook not in FIRST_RESULT_HOOKS:
+            raise PluginError(
+                f"Plugin {label} implements {hook} as a wrapper, but each plugin is called on its "
+                f"own there. Hooks that can be wrapped: {listing(FIRST_RESULT_HOOKS)}."
+            )
+        if not inspect.isgeneratorfunction(method):
+            raise PluginError(f"Plugin {label} implements {hook} as a wrapper without a 'yield'.")
+    elif inspect.isgeneratorfunction(method) and not streams:
+        raise PluginError(
+            f"Plugin {label} implements {hook} as a generator, whose body nobody would run. "
+            "Only execute may 'yield'."
+        )
+
+
+def _check_arguments(label: str, found: _Implementation) -> None:
+    specified = inspect.signature(getattr(hookspecs, found.hook)).parameters
+    shown = f"{found.hook}({', '.join(specified)})"
+    for parameter in inspect.signature(found.method).parameters.values():
+        where = f"Plugin {label}, hook {shown}: the argument {parameter.name!r}"
+        if parameter.name not in specified:
+            raise PluginError(f"{where} does not exist.{suggestion(parameter.name, specified)}")
+        if parameter.default is not parameter.empty:
+            raise PluginError(f"{where} has a default, so pluggy would never fill it in.")
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            raise PluginError(f"{where} is keyword-only, so pluggy would never fill it in.")

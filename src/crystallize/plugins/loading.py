@@ -61,7 +61,9 @@ def build(info: PluginInfo, options: Mapping[str, Any]) -> Any:
         return factory(**options)
     except (CrystallizeError, TypeError, ValueError) as error:
         raise OptionError(f"The {info.kind} {info} refused its options: {error}") from error
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise PluginLoadError(
             f"The {info.kind} {info} could not be constructed: {type(error).__name__}: {error}"
         ) from error
