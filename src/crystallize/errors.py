@@ -136,10 +136,8 @@ class ResultFileError(CrystallizeError, ValueError):
     """A saved result that cannot be read back, or a value that cannot be saved."""
 
 
-class Interrupted(KeyboardInterrupt):
-    """A run that was stopped from outside, by Ctrl-C.
-
-    A :exc:`KeyboardInterrupt`, so that ``except Exception`` does not swallow it.
+class TooManyFailuresError(CrystallizeError):
+    """More cells failed than the experiment allows; nothing further was run.
 
     Attributes
     ----------
@@ -147,9 +145,48 @@ class Interrupted(KeyboardInterrupt):
         Everything that had finished.
     """
 
-    def __init__(self, result: Result) -> None:
+    def __init__(self, allowed: float, result: Result) -> None:
+        super().__init__(
+            f"{len(result.errors)} cells failed, more than max_failures={allowed} allows, so the "
+            "run was stopped. What had finished is on this exception as .result."
+        )
+        self.result = result
+
+
+class StoreError(CrystallizeError):
+    """A store that cannot be read or written.
+
+    Attributes
+    ----------
+    result : Result or None
+        Where it happened during a run: everything that had finished, more than
+        the store may hold.
+    """
+
+    result: Result | None = None
+
+
+class StoreMismatchError(StoreError):
+    """A store that holds another experiment; the message shows what differs."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A run that was stopped from outside, by Ctrl-C or SIGTERM.
+
+    A :exc:`KeyboardInterrupt`, so that ``except Exception`` does not swallow it.
+
+    Attributes
+    ----------
+    result : Result
+        Everything that had finished.
+    signum : int
+        The signal: ``signal.SIGINT`` or ``signal.SIGTERM``.
+    """
+
+    def __init__(self, result: Result, signum: int) -> None:
         super().__init__("Interrupted; what had finished is on this exception as .result.")
         self.result = result
+        self.signum = signum
 
 
 class CrystallizeWarning(UserWarning):
@@ -158,6 +195,10 @@ class CrystallizeWarning(UserWarning):
 
 class GlobalRandomWarning(CrystallizeWarning):
     """A function drew from a global random generator: its numbers are not reproducible."""
+
+
+class StoreWarning(CrystallizeWarning):
+    """Part of a store is damaged and is run again."""
 
 
 class PluginWarning(CrystallizeWarning):

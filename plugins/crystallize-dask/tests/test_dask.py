@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import cloudpickle
 import numpy as np
 import pytest
 from crystallize_dask import DaskExecution
@@ -16,6 +17,7 @@ from distributed import Client, LocalCluster
 
 from crystallize import CrystallizeError, Experiment
 
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import a test module
 CONDITIONS = {"near": {"shift": 0.0}, "far": {"shift": 3.0}}
 
 
@@ -111,6 +113,18 @@ def test_a_cell_that_kills_its_worker_once_is_run_again(cluster, tmp_path):
     ).run()
     assert not result.errors
     assert np.isfinite(result.metrics["only"]["value"]).all()
+
+
+def test_a_function_that_workers_cannot_import_ends_the_run(cluster, tmp_path, monkeypatch):
+    (tmp_path / "only_here.py").write_text("def trial(): return 1.0")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import only_here
+
+    experiment = Experiment(only_here.trial, execution=DaskExecution(cluster.scheduler_address))
+    monkeypatch.undo()
+    (tmp_path / "only_here.py").unlink()
+    with pytest.raises(CrystallizeError, match="could not load the function: ModuleNotFoundError"):
+        experiment.run()
 
 
 def test_the_loop_works_alone(cluster):

@@ -85,7 +85,7 @@ class DaskExecution(FuturesExecution):
             dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}),
         ):
             # A task rather than scattered data: Dask makes it again if every holder dies.
-            heavy = client.submit(pickle.loads, payload, pure=False)
+            heavy = client.submit(_load, payload, pure=False)
             yield lambda task: client.submit(_run, heavy, task, pure=False)
 
     @contextmanager
@@ -111,6 +111,16 @@ class DaskExecution(FuturesExecution):
         )
         with cluster, Client(cluster, set_as_default=False) as client:
             yield client
+
+
+def _load(payload: bytes) -> Any:
+    try:
+        return pickle.loads(payload)
+    except Exception as error:
+        raise CrystallizeError(
+            f"A Dask worker could not load the function: {type(error).__name__}: {error}. "
+            "Is its module installed there?"
+        ) from None
 
 
 def _run(call: Callable[[Any], Any], task: Any) -> Any:

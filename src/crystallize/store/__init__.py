@@ -1,0 +1,7 @@
+"""The file in which finished cells are kept."""
+
+from __future__ import annotations
+
+from crystallize.store.sqlite import Record, Store, stored_root
+
+__all__ = ["Record", "Store", "stored_root"]

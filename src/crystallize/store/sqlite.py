@@ -1,0 +1,262 @@
+"""One SQLite file: an experiment's identity and every finished block, each with a checksum.
+
+The store keeps bytes and knows nothing of what they mean; nothing in it is ever
+unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from crystallize.errors import StoreError
+
+APPLICATION_ID = 0x43525953  # "CRYS"
+SCHEMA_VERSION = 1
+BUSY_SECONDS = 10.0
+"""How long another program may keep the file locked."""
+
+SCHEMA = """
+CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE blocks (
+    id INTEGER PRIMARY KEY,
+    condition TEXT NOT NULL,
+    start INTEGER NOT NULL,
+    stop INTEGER NOT NULL,
+    checksum BLOB NOT NULL,
+    payload BLOB NOT NULL
+);
+CREATE TABLE damaged AS SELECT * FROM blocks;
+"""
+
+Identity = dict[str, Any]
+
+
+class Record(NamedTuple):
+    """Some finished cells: replicates [start, stop) of a condition, and what they came to."""
+
+    condition: str
+    start: int
+    stop: int
+    payload: bytes
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return f"replicates {self.start} to {self.stop - 1} of condition {self.condition!r}"
+
+    def checksum(self) -> bytes:
+        """SHA-256 over all of it, so that no part can change unseen."""
+        digest = hashlib.sha256(f"{self.start}:{self.stop}:{self.condition}".encode())
+        digest.update(self.payload)
+        return digest.digest()
+
+
+class Store:
+    """An open store.
+
+    Parameters
+    ----------
+    path : path
+    create : bool
+        Whether to make the file where there is none.
+    read_only : bool
+        For looking; needs no lock.
+
+    Raises
+    ------
+    StoreError
+        If there is no file, if it is not a store of this version or is damaged,
+        or if another driver has it.
+    """
+
+    def __init__(self, path: str | Path, *, create: bool = False, read_only: bool = False) -> None:
+        self.path = Path(path)
+        self._lock: sqlite3.Connection | None = None
+        if not create and not self.path.is_file():
+            raise StoreError(f"{self.path}: there is no such store.")
+        with self._explained():
+            if not read_only:
+                self._lock = self._locked()
+            self._connection = self._opened(read_only)
+        try:
+            with self._explained():
+                self._prepare(read_only)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    @property
+    def identity(self) -> Identity | None:
+        """What the store's experiment is, or ``None`` in a new one."""
+        identity: Identity | None = self._about("identity")
+        return identity
+
+    @property
+    def changes(self) -> list[Any]:
+        """The changes of identity that were accepted, oldest first."""
+        return self._about("changes") or []
+
+    def set_identity(self, identity: Mapping[str, Any], changes: Iterable[Any] = ()) -> None:
+        """Say what the store's experiment is now."""
+        with self._explained(), self._connection:
+            for key, value in (("identity", dict(identity)), ("changes", list(changes))):
+                self._connection.execute(
+                    "INSERT INTO about VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = ?",
+                    (key, json.dumps(value), json.dumps(value)),
+                )
+
+    def add(self, records: Iterable[Record]) -> None:
+        """Commit records, all or none; when this returns they survive anything."""
+        rows = [(r.condition, r.start, r.stop, r.checksum(), r.payload) for r in records]
+        with self._explained(), self._connection:
+            self._connection.executemany(
+                "INSERT INTO blocks (condition, start, stop, checksum, payload)"
+                " VALUES (?, ?, ?, ?, ?)",
+                rows,
+            )
+
+    def records(self) -> Iterator[Record]:
+        """The undamaged records, in the order in which they were added."""
+        for _, record, good in self._read():
+            if good:
+                yield record
+
+    def damaged(self) -> list[Record]:
+        """The records whose checksum is wrong."""
+        return [record for _, record, good in self._read() if not good]
+
+    def set_aside(self) -> list[Record]:
+        """Move damaged records out of the way, so that a resume runs their cells again."""
+        bad = [(number, record) for number, record, good in self._read() if not good]
+        with self._explained(), self._connection:
+            for number, _ in bad:
+                self._connection.execute(
+                    "INSERT INTO damaged SELECT * FROM blocks WHERE id = ?", (number,)
+                )
+                self._connection.execute("DELETE FROM blocks WHERE id = ?", (number,))
+        return [record for _, record in bad]
+
+    def close(self) -> None:
+        """Close the file; what was added is in it already."""
+        for connection in (getattr(self, "_connection", None), self._lock):
+            if connection is not None:
+                with suppress(sqlite3.Error):
+                    connection.close()
+
+    def _read(self) -> Iterator[tuple[int, Record, bool]]:
+        with self._explained():
+            rows = self._connection.execute(
+                "SELECT id, condition, start, stop, payload, checksum FROM blocks ORDER BY id"
+            )
+            for number, condition, start, stop, payload, checksum in rows:
+                record = Record(condition, start, stop, payload)
+                yield number, record, record.checksum() == checksum
+
+    def _about(self, key: str) -> Any:
+        with self._explained():
+            row = self._connection.execute(
+                "SELECT value FROM about WHERE key = ?", (key,)
+            ).fetchone()
+            return None if row is None else json.loads(row[0])
+
+    def _opened(self, read_only: bool) -> sqlite3.Connection:
+        mode = "ro" if read_only else "rwc"
+        return sqlite3.connect(
+            f"{self.path.absolute().as_uri()}?mode={mode}",
+            uri=True,
+            timeout=BUSY_SECONDS,
+            check_same_thread=False,  # one thread at a time: the one that drives the run
+        )
+
+    def _prepare(self, read_only: bool) -> None:
+        connection = self._connection
+        ((application,),) = connection.execute("PRAGMA application_id").fetchall()
+        ((version,),) = connection.execute("PRAGMA user_version").fetchall()
+        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if application != APPLICATION_ID and tables:
+            raise StoreError(f"{self.path}: this is a database, but not a store of Crystallize.")
+        if version > SCHEMA_VERSION:
+            raise StoreError(
+                f"{self.path}: this store has format {version}; this version of Crystallize reads "
+                f"format {SCHEMA_VERSION}. Update Crystallize."
+            )
+        if read_only:
+            if not tables:
+                raise StoreError(f"{self.path}: this store is empty.")
+            return
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        if not tables:
+            with connection:
+                connection.execute("BEGIN IMMEDIATE")
+                for statement in SCHEMA.split(";"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def _locked(self) -> sqlite3.Connection:
+        """Hold a lock that ends with this process, however it ends.
+
+        SQLite's own file locks on a file beside the store: they work on every
+        platform, and leave the store open to readers.
+        """
+        lock = sqlite3.connect(f"{self.path}-driver", timeout=0, isolation_level=None)
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            lock.close()
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                raise StoreError(
+                    f"{self.path}: another run is using this store. Wait for it, or stop it."
+                ) from error
+            raise
+        return lock
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path}: {_explanation(error)}") from error
+        except ValueError as error:
+            raise StoreError(f"{self.path}: the store is damaged ({error}).") from error
+
+
+def stored_root(path: str | Path) -> int | None:
+    """The root seed of the experiment in a store, or ``None`` where there is no store yet."""
+    if not Path(path).is_file() or not Path(path).stat().st_size:
+        return None
+    with Store(path, read_only=True) as store:
+        identity = store.identity
+    return None if identity is None else int(identity["seed"])
+
+
+def _explanation(error: sqlite3.Error) -> str:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL:
+        return (
+            "the disk is full. What was reported as done is in the store; free some space and run "
+            "again to resume."
+        )
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        return (
+            f"this is not a store, or it is damaged beyond mending ({error}). Give another path, "
+            "or a copy."
+        )
+    if code == sqlite3.SQLITE_BUSY:
+        return f"another program has kept the store locked for {BUSY_SECONDS:g} seconds."
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return f"the store cannot be opened for writing ({error}). Is its folder there, and yours?"
+    return f"the store failed ({error}). What was reported as done is in it; run again to resume."
