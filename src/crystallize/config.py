@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,6 +15,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from crystallize.errors import ConfigError, DuplicateNameError, listing, suggestion
 
 Count = Annotated[int, Field(ge=1)]
+
+FORMATS = (".toml", ".json", ".yaml", ".yml")
+EXPECTED = {
+    "model_type": "a table of keys and values",
+    "dict_type": "a table of keys and values",
+    "string_too_short": "text that is not empty",
+    "too_short": "at least one",
+    "invalid_key": "a key that is text",
+}
+"""pydantic's types of error whose own sentences are not for people."""
 
 
 class _Section(BaseModel):
@@ -91,14 +103,15 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """
     path = Path(path)
     content = _parsed(path, _text(path))
-    if not isinstance(content, dict) or not content:
+    if content in (None, "", {}, []):
         raise ConfigError(path, ["the file is empty; it needs at least [experiment] function"])
-    for override in overrides:
-        _override(path, content, override)
+    if not isinstance(content, dict):
+        raise ConfigError(path, [f"expected sections, such as [experiment], got {content!r}"])
+    origins = dict(_override(path, content, override) for override in overrides)
     try:
         config = Config.model_validate(content)
     except ValidationError as error:
-        raise ConfigError(path, [_sentence(e, content) for e in error.errors()]) from None
+        raise ConfigError(path, [_sentence(e, origins) for e in error.errors()]) from None
     if problems := list(_contradictions(config)):
         raise ConfigError(path, problems)
     return config
@@ -127,7 +140,7 @@ def _contradictions(config: Config) -> Iterable[str]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # as some editors on Windows begin it
     except UnicodeDecodeError as error:
         raise ConfigError(path, [f"not UTF-8 text (byte {error.start})"]) from error
     except OSError as error:
@@ -136,32 +149,32 @@ def _text(path: Path) -> str:
 
 def _parsed(path: Path, text: str) -> Any:
     suffix = path.suffix.lower()
+    if suffix not in FORMATS:
+        raise ConfigError(path, [f"unknown format {suffix!r}; known: {', '.join(FORMATS)}"])
+    if suffix in (".yaml", ".yml") and importlib.util.find_spec("yaml") is None:
+        raise ConfigError(path, ["YAML needs PyYAML: pip install 'crystallize-core[yaml]'"])
     try:
         if suffix == ".toml":
             return tomllib.loads(text)
         if suffix == ".json":
-            return json.loads(text or "{}", object_pairs_hook=_no_duplicates)
-        if suffix in (".yaml", ".yml"):
-            return _parsed_yaml(path, text)
-    except (ValueError, DuplicateNameError) as error:
+            return json.loads(text.strip() or "{}", object_pairs_hook=_no_duplicates)
+        return _parsed_yaml(text)
+    except RecursionError:
+        raise ConfigError(path, [f"not valid {suffix[1:].upper()}: nested too deeply"]) from None
+    except ValueError as error:
         raise ConfigError(path, [f"not valid {suffix[1:].upper()}: {error}"]) from error
-    raise ConfigError(path, [f"unknown format {suffix!r}; known: .toml, .json, .yaml, .yml"])
 
 
-def _parsed_yaml(path: Path, text: str) -> Any:
-    try:
-        import yaml
-    except ImportError as error:
-        raise ConfigError(
-            path, ["YAML needs PyYAML: pip install 'crystallize-core[yaml]'"]
-        ) from error
+def _parsed_yaml(text: str) -> Any:
+    import yaml
 
     class Loader(yaml.SafeLoader):
         """Refuses what YAML would let the last one win."""
 
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-            pairs = [(self.construct_object(key, deep=True), None) for key, _ in node.value]
-            _no_duplicates(pairs)
+            # A merge (<<) is no key: what it brings gives way to what is written here.
+            keys = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+            _no_duplicates([(key.value, None) for key in keys if isinstance(key, yaml.ScalarNode)])
             return super().construct_mapping(node, deep)
 
     try:
@@ -171,13 +184,14 @@ def _parsed_yaml(path: Path, text: str) -> Any:
 
 
 def _no_duplicates(pairs: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
-    names = [name for name, _ in pairs]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise DuplicateNameError(f"the key {twice[0]!r} stands twice")
+    for name, times in Counter(name for name, _ in pairs).items():
+        if times > 1:
+            raise DuplicateNameError(f"the key {name!r} stands twice")
     return dict(pairs)
 
 
-def _override(path: Path, content: dict[str, Any], override: str) -> None:
+def _override(path: Path, content: dict[str, Any], override: str) -> tuple[tuple[str, ...], str]:
+    """Put one override in its place; return the place and what messages call it."""
     key, equals, text = override.partition("=")
     parts = [part.strip() for part in key.split(".")]
     if not equals or len(parts) < 2 or not all(parts):
@@ -186,18 +200,23 @@ def _override(path: Path, content: dict[str, Any], override: str) -> None:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text
+    except RecursionError:
+        raise ConfigError(path, [f"--set {override}: nested too deeply"]) from None
     table = content
     for part in parts[:-1]:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
             raise ConfigError(path, [f"--set {override}: {part!r} is not a section"])
     table[parts[-1]] = value
+    return tuple(parts), f"--set {override}: "
 
 
-def _sentence(error: Any, content: Any) -> str:
+def _sentence(error: Any, origins: Mapping[tuple[str, ...], str]) -> str:
     """One of pydantic's errors, for people."""
     location = [str(part) for part in error["loc"]]
-    where = ".".join(location)
+    # A section that only an override has is that override's mistake.
+    origin = next((o for p, o in origins.items() if p[: len(location)] == tuple(location)), "")
+    where = origin + ".".join(location)
     if error["type"] == "extra_forbidden":
         known = _known(location[:-1])
         return f"{where}: no such key.{suggestion(location[-1], known)} Known: {listing(known)}"
@@ -206,8 +225,8 @@ def _sentence(error: Any, content: Any) -> str:
     got = f", got {error['input']!r}"
     if location == ["experiment", "function"] and error["type"] == "string_pattern_mismatch":
         return f"{where}: expected 'module:attribute'{got}"
-    message = error["msg"].removeprefix("Input should be ")
-    return f"{where}: expected {message}{got}"
+    expected = EXPECTED.get(error["type"]) or error["msg"].removeprefix("Input should be ")
+    return f"{where}: expected {expected}{got}"
 
 
 def _known(location: Sequence[str]) -> list[str]:

@@ -27,6 +27,15 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {candidates[close[0]]!r}?" if close else ""
 
 
+def described(error: BaseException) -> str:
+    """Type and message of any exception in one line, even of one that cannot be shown."""
+    try:
+        message = " ".join(str(error).split())
+    except Exception:
+        message = ""
+    return f"{type(error).__name__}: {message}".removesuffix(": ")
+
+
 class CrystallizeError(Exception):
     """Anything that Crystallize refuses or reports."""
 

@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -13,10 +14,12 @@ from typing import Any
 
 import cloudpickle
 
-from crystallize.errors import FunctionLookupError, suggestion
+from crystallize.errors import FunctionLookupError, described, suggestion
 
 CONTENT = "__crystallize_content__"
 """Where a module loaded from beside a config keeps the hash of its source."""
+FOLDER = "__crystallize_folder__"
+"""Where it keeps the config's folder."""
 
 
 def find_function(spec: str, beside: Path) -> Callable[..., Any]:
@@ -42,6 +45,7 @@ def find_function(spec: str, beside: Path) -> Callable[..., Any]:
         raise FunctionLookupError(
             f"The function {spec!r} is not of the form 'module:attribute', as in 'coverage:trial'."
         )
+    _forget_namesakes(beside)
     module = _module(name, beside)
     found: Any = module
     for part in attribute.split("."):
@@ -63,32 +67,56 @@ def find_function(spec: str, beside: Path) -> Callable[..., Any]:
 def _module(name: str, beside: Path) -> ModuleType:
     if str(beside) not in sys.path:
         sys.path.insert(0, str(beside))
-    stem = beside.joinpath(*name.split("."))
-    for file in (stem.with_suffix(".py"), stem / "__init__.py"):
-        if file.is_file():
-            return _from_file(name, file)
+    if file := _source(name, beside):
+        return _from_file(name, file, beside)
     importlib.invalidate_caches()
     try:
-        if importlib.util.find_spec(name) is None:
-            raise ModuleNotFoundError(name=name)
-    except ModuleNotFoundError as error:
-        raise FunctionLookupError(
-            f"There is no module {name!r}: neither in {beside} nor installed."
-        ) from error
-    except Exception as error:
-        raise _broken(name, error) from error
-    try:
         return importlib.import_module(name)
-    except Exception as error:
-        raise _broken(name, error) from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        # What is missing may also be something that the module itself imports.
+        if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
+            raise FunctionLookupError(
+                f"There is no module {name!r}: neither in {beside} nor installed."
+            ) from error
+        raise FunctionLookupError(f"Importing {name} failed with {described(error)}") from error
 
 
-def _from_file(name: str, file: Path) -> ModuleType:
+def _source(name: str, folder: Path) -> Path | None:
+    stem = folder.joinpath(*name.split("."))
+    files = (stem.with_suffix(".py"), stem / "__init__.py")
+    return next((file for file in files if file.is_file()), None)
+
+
+def _forget_namesakes(beside: Path) -> None:
+    """Unload what came from beside another config under a name that this one's folder has too.
+
+    Or else ``import helper`` would quietly give the other experiment's.
+    """
+    others = {vars(module)[FOLDER] for module in _modules().values() if FOLDER in vars(module)}
+    for name, module in _modules().items():
+        file = Path(getattr(module, "__file__", None) or "?")
+        depth = name.count(".") + (file.name == "__init__.py")
+        elsewhere = len(file.parents) > depth and file.parents[depth] in others - {beside}
+        if elsewhere and _source(name.partition(".")[0], beside):
+            del sys.modules[name]
+
+
+def _modules() -> dict[str, ModuleType]:
+    return {name: m for name, m in sys.modules.items() if isinstance(m, ModuleType)}
+
+
+def _from_file(name: str, file: Path, beside: Path) -> ModuleType:
     """Execute a file as a module; again if it changed since.
 
     Its functions are pickled by value, so that a worker runs what was read here
     and need not find the file.
     """
+    package, _, leaf = name.rpartition(".")
+    if package and (parent := _source(package, beside)):
+        # A package comes before what is in it, and may import that in turn.
+        name = f"{_from_file(package, parent, beside).__name__}.{leaf}"
     content = hashlib.sha256(file.read_bytes()).hexdigest()
     loaded = sys.modules.get(name)
     if loaded is not None and not hasattr(loaded, CONTENT):
@@ -103,27 +131,32 @@ def _from_file(name: str, file: Path) -> ModuleType:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     setattr(module, CONTENT, content)
+    setattr(module, FOLDER, beside)
     sys.modules[name] = module
     try:
         # Not through the loader: its byte code cache trusts a file's time to the second.
-        exec(compile(file.read_bytes(), str(file), "exec"), vars(module))
-    except Exception as error:
-        del sys.modules[name]
-        raise _broken(str(file), error) from error
+        code = compile(file.read_bytes(), str(file), "exec", dont_inherit=True)
+        exec(code, vars(module))
+    except BaseException as error:
+        sys.modules.pop(name, None)
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        place = _place_of(error, beside) or str(file)
+        raise FunctionLookupError(
+            f"{place}: importing it failed with {described(error)}"
+        ) from error
     cloudpickle.register_pickle_by_value(module)
     return module
 
 
-def _broken(where: str, error: Exception) -> FunctionLookupError:
-    line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if not line and trace is not None and trace.tb_frame.f_code.co_filename == where:
-        line = f", line {trace.tb_lineno}"
-    return FunctionLookupError(
-        f"{where}{line}: importing it failed with {type(error).__name__}: {error}"
-    )
+def _place_of(error: BaseException, folder: Path) -> str | None:
+    """File and line, of those in `folder`, where an import went wrong."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [(frame.filename, frame.lineno) for frame in frames]
+    if isinstance(error, SyntaxError):
+        places.append((error.filename or "", error.lineno))
+    inside = [place for place in places if Path(place[0]).is_relative_to(folder)]
+    return "{}, line {}".format(*inside[-1]) if inside else None
 
 
 def _place(module: ModuleType) -> str:

@@ -43,12 +43,14 @@ def install(site: Path) -> Install:
 
 @pytest.fixture
 def plugins(site: Path) -> Command:
+    path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
+
     def plugins(
         *arguments: str, environ: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "crystallize", "plugins", *arguments],
-            env={**os.environ, "PYTHONPATH": str(site), **(environ or {})},
+            env={**os.environ, "PYTHONPATH": path, **(environ or {})},
             capture_output=True,
             text=True,
             timeout=60,
@@ -134,13 +136,12 @@ def test_listing_survives_a_plugin_that_cannot_be_imported(
         ("Other = 1\n", "broken: AttributeError: module 'warp' has no attribute 'Thing'"),
         ("raise BaseException('odd')\n", "broken: BaseException: odd"),
         ("raise RuntimeError('one\\ntwo')\n", "broken: RuntimeError: one"),
-        ("raise KeyboardInterrupt\n", "broken: KeyboardInterrupt"),
         (
             "class Mute(Exception):\n    def __str__(self):\n        1 / 0\nraise Mute\n",
             "broken: Mute",
         ),
     ],
-    ids=["raises", "syntax", "exits", "attribute", "base", "lines", "interrupt", "mute"],
+    ids=["raises", "syntax", "exits", "attribute", "base", "lines", "mute"],
 )
 def test_check_survives_whatever_a_plugin_does(
     plugins: Command, install: Install, module: str, shown: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -42,6 +41,12 @@ def run(
         timeout=60,
         **options,
     )
+
+
+def on_path(folder: Path) -> dict[str, str]:
+    return {
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
+    }
 
 
 def check_refused(ended: subprocess.CompletedProcess[str], *phrases: str) -> None:
@@ -283,7 +288,7 @@ def test_two_distributions_with_one_name(config: Config, tmp_path: Path) -> None
         )
         (info / "entry_points.txt").write_text("[crystallize.executors]\nfast = m:X\n")
 
-    ended = run(config(PLAIN), "--execution", "fast", environ={"PYTHONPATH": str(tmp_path)})
+    ended = run(config(PLAIN), "--execution", "fast", environ=on_path(tmp_path))
 
     check_refused(ended, "'warp:fast'", "'weft:fast'")
 
@@ -296,7 +301,7 @@ def test_a_strategy_that_cannot_be_imported_names_its_distribution(
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: warp\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[crystallize.executors]\nfast = nosuchmodule:X\n")
 
-    ended = run(config(PLAIN), "--execution", "fast", environ={"PYTHONPATH": str(tmp_path)})
+    ended = run(config(PLAIN), "--execution", "fast", environ=on_path(tmp_path))
 
     check_refused(ended, "warp 1.0", "nosuchmodule")
 

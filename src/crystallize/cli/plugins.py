@@ -7,7 +7,8 @@ from dataclasses import asdict
 
 import click
 
-from crystallize.errors import PluginLoadError
+from crystallize.cli.streams import stdout_kept_clean
+from crystallize.errors import PluginLoadError, described
 from crystallize.plugins.catalog import Catalog, PluginInfo
 
 COLUMNS = ("name", "kind", "distribution", "version", "status")
@@ -42,9 +43,10 @@ def _problem(info: PluginInfo) -> str | None:
     from crystallize.plugins.loading import load
 
     try:
-        load(info)
+        with stdout_kept_clean():
+            load(info)
     except PluginLoadError as error:
-        return f"{type(error.__cause__).__name__}: {error.__cause__}"
+        return described(error.__cause__ or error)
     return None
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from crystallize.cli.streams import stdout_kept_clean
 from crystallize.config import options_for, read_config
 from crystallize.errors import CellFailedError, CrystallizeError, Interrupted
 from crystallize.experiments.experiment import Experiment
@@ -51,8 +52,9 @@ def command(
     warnings.showwarning = _show_warning
     result: Result | None
     try:
-        experiment = _experiment(config, overrides, execution, replicates, seed)
-        result, code = experiment.run(), OK
+        with stdout_kept_clean():
+            experiment = _experiment(config, overrides, execution, replicates, seed)
+            result, code = experiment.run(), OK
         if result.errors:
             code = SOME_FAILED
             _show_errors(result)
@@ -62,6 +64,9 @@ def command(
     except Interrupted as error:
         click.echo("Interrupted; this is what had finished.", err=True)
         result, code = error.result, INTERRUPTED
+    except KeyboardInterrupt:
+        click.echo("Interrupted.", err=True)
+        result, code = None, INTERRUPTED
     except CrystallizeError as error:
         click.echo(f"Error: {error}", err=True)
         result, code = getattr(error, "result", None), REFUSED

@@ -55,11 +55,21 @@ class CellOptions:
     blas_threads : int or None
         How many threads BLAS and OpenMP may use in a worker; ``None`` leaves
         them alone.
+    timeout : float or None
+        Seconds that a cell may take.
     """
 
     stop_on_failure: bool = False
     seed_globals: bool = False
     blas_threads: int | None = 1
+    timeout: float | None = None
+
+
+class TimedOut(Exception):
+    """A cell that took longer than it may."""
+
+    def __init__(self, timeout: float | None) -> None:
+        super().__init__(f"took longer than {timeout:g} s")
 
 
 class BlockCall:
@@ -153,6 +163,8 @@ class BlockCall:
 
     def _call_cells(self, task: Task, rows: Rows) -> None:
         function, arguments, add = self._function, self._arguments[task.condition], rows.add
+        if self._options.timeout is not None:
+            function = self._timed
         for replicate in self._due(task, rows):
             try:
                 add(replicate, function(**arguments(replicate)))
@@ -160,6 +172,14 @@ class BlockCall:
                 raise
             except BaseException as error:
                 rows.fail(replicate, error)
+
+    def _timed(self, **arguments: Any) -> Any:
+        """Refuse a result that came too late, but before anyone stopped the worker."""
+        began = perf_counter()
+        result = self._function(**arguments)
+        if self._options.timeout is not None and perf_counter() - began > self._options.timeout:
+            raise TimedOut(self._options.timeout)
+        return result
 
     def _due(self, task: Task, rows: Rows) -> Iterator[int]:
         """The replicates of a block, until it takes too long or a failure ends it."""
@@ -175,6 +195,8 @@ class BlockCall:
     async def _await_cell(self, rows: Rows, condition: int, replicate: int) -> None:
         try:
             awaitable: Awaitable[Any] = self._function(**self._arguments[condition](replicate))
+            if self._options.timeout is not None:
+                awaitable = _within(self._options.timeout, awaitable)
             rows.add(replicate, await awaitable)
         except (Interruption, GeneratorExit):
             raise
@@ -229,7 +251,9 @@ class Rows:
         """Keep an exception, as text."""
         offset = replicate - self._task.start
         name, message = type(error).__name__, _message(error)
-        report = f"{name}: {message}\n" if isinstance(error, MetricError) else _report(error)
+        report = (
+            f"{name}: {message}\n" if isinstance(error, (MetricError, TimedOut)) else _report(error)
+        )
         self.failures.append(Failure(offset, name, message, report))
 
     def block(self) -> Block:
@@ -247,6 +271,16 @@ class Rows:
             ):
                 columns.append(BlockColumn(name, position, offsets, packed(values)))
         return Block(condition, start, start + whole, columns, self.failures, seconds)
+
+
+async def _within(timeout: float, awaitable: Awaitable[Any]) -> Any:
+    try:
+        async with asyncio.timeout(timeout) as limit:
+            return await awaitable
+    except TimeoutError:
+        if limit.expired():
+            raise TimedOut(timeout) from None
+        raise
 
 
 def _as_metrics(result: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:

@@ -127,6 +127,13 @@ class Column:
             for place, value in zip(places, _objects(values), strict=True):
                 self._data[place] = value
 
+    def truncate(self, size: int) -> None:
+        """Forget the places from `size` on."""
+        self._size = size
+        self.present = self.present[:size]
+        if self._data is not None:
+            self._data = self._data[:size]
+
     def __getitem__(self, place: int) -> Any:
         """The value at one place, as plain data."""
         assert self._data is not None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import TYPE_CHECKING, Any
 
 from crystallize.errors import (
@@ -18,9 +19,18 @@ from crystallize.errors import (
     Interrupted,
     PluginError,
     PluginWarning,
+    StoreError,
+    TooManyFailuresError,
 )
 from crystallize.experiments.aggregation import ResultAggregator
-from crystallize.experiments.cells import BlockCall, CellOptions, Task
+from crystallize.experiments.archive import Archive, lost_record, missing_runs, record
+from crystallize.experiments.cells import (
+    BLOCK_SECONDS,
+    BlockCall,
+    CellOptions,
+    Task,
+    TimedOut,
+)
 from crystallize.experiments.global_random import STDLIB
 from crystallize.experiments.interruption import Interruption, Interrupts
 from crystallize.experiments.loop_adapter import ReplicateFunction, stream_loop
@@ -31,13 +41,18 @@ from crystallize.experiments.provenance import GitState, provenance, source_file
 from crystallize.experiments.result import Result
 from crystallize.experiments.schedule import Schedule
 from crystallize.experiments.seeding import replicate_seed
-from crystallize.plugins.execution.base import Completion, Traits, function_name
+from crystallize.plugins.execution.base import TICK, Completion, Traits, function_name
 from crystallize.plugins.host import HookFailure
+from crystallize.store import Record
 
 if TYPE_CHECKING:
     from crystallize.experiments.experiment import Experiment
     from crystallize.plugins.host import Host
 
+RELEASE_SECONDS = 0.05
+"""How often outcomes are committed and reported at the most."""
+COMMIT_PAUSES = (0.1, 0.5, None)
+"""How long to wait before each further try at a commit."""
 LOST = "WorkerLost"
 """The ``type`` of the error of a cell that took its worker down."""
 
@@ -59,25 +74,25 @@ class Driver:
         self.interrupts = Interrupts()
         self._host = host
         self._names = tuple(experiment.conditions)
-        size = experiment.replicates
-        self._tables = {name: Table(0, size) for name in self._names}
-        self._errors: list[CellError] = []
+        self._tables = {name: Table(0, experiment.replicates) for name in self._names}
+        self._errors: dict[tuple[str, int], CellError] = {}
         self._attempts: dict[tuple[int, int], int] = {}
         self._warned: set[str] = set()
         self._plugin_errors: list[dict[str, str]] = []
         self._makes_batches = streaming or host.implements("outcomes_completed")
         self._traits = Traits.of(host.executor)
         self._streams = host.implements("execute")
-        self._schedule = Schedule(
-            [(condition, 0, size) for condition in range(len(self._names))],
-            conditions=len(self._names),
-            workers=self._traits.workers,
-            single_cell=self._traits.single_cell or not self._streams,
-        )
+        self._archive: Archive | None = None
+        self._found = 0
+        self._landed: list[_Landed] = []
+        self._released = 0.0
+        self._in_flight: dict[Task, bool] = {}
+        self._looked = 0.0
         options = CellOptions(
             stop_on_failure=self._raises and not experiment.retries,
             seed_globals=experiment.seed_globals,
             blas_threads=experiment.blas_threads,
+            timeout=experiment.timeout,
         )
         self._call = BlockCall(
             experiment.function,
@@ -92,61 +107,87 @@ class Driver:
         return bool(self.experiment.on_error == "raise")
 
     @property
-    def _calls_are_async(self) -> bool:
-        """An executor of coroutine functions alone is given a coroutine function to call."""
-        return "sync" not in self._traits.functions
-
-    @property
     def is_async(self) -> bool:
         """Whether :meth:`completions` gives an async iterator."""
-        return self._streams and self._calls_are_async
+        return self._streams and self._traits.calls_are_async
 
     def completions(self) -> Any:
         """Start the executor; its iterator of completions."""
+        is_async = self._traits.calls_are_async
         if self._streams:
-            call = self._call.run_cell if self._calls_are_async else self._call
+            call = self._call.run_cell if is_async else self._call
             return self._host.hook.execute(
-                experiment=self.experiment, call=call, next_task=self._schedule.next_task
+                experiment=self.experiment, call=call, next_task=self._next_task
             )
         return stream_loop(
             self._host.executor_name,
             self._host.hook.run_experiment_loop,
             self.experiment,
-            ReplicateFunction.kind(self._calls_are_async),
+            ReplicateFunction.kind(is_async),
             self._call,
-            self._schedule.next_task,
+            self._next_task,
         )
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """The time of the run: observers told, bar shown, interruption turned into the end."""
+        """The time of the run: the store open, observers told, interruption turned into the end."""
         git = GitState(self._folder())
         self._started = datetime.now(UTC)
         began = perf_counter()
-        experiment = self.experiment
-        cells = experiment.replicates * len(self._names)
-        shown = experiment.progress or bool(getattr(self._host.executor, "progress", False))
-        self._bar = ProgressBar(experiment.name, cells, shown=shown)
-        # Coroutines interleave: with them the whole run is what a block is elsewhere.
-        before = self._call.watch.begin() if self._calls_are_async else None
-        self._observe("before_run")
-        self._call.blas.hold()
+        self._git: dict[str, Any] | None = None
         try:
-            try:
-                yield
-                if before is not None:
-                    self._warn_of_global_random(self._call.watch.end(before))
-            finally:
-                self._bar.close()
-                self._call.blas.release()
-                self._git = git.result()
-                self._seconds = perf_counter() - began
+            with closing(ExitStack()) as opened:
+                try:
+                    self._open(opened)
+                    yield
+                finally:
+                    self._git = git.result()
+                    self._seconds = perf_counter() - began
         except (Interruption, KeyboardInterrupt):
             # Whatever had landed is kept; conclude() makes the result of it.
             self.interrupts.requested = True
-        except ExecutorError as error:
-            error.result = self._result()
+        except (ExecutorError, StoreError) as error:
+            if hasattr(self, "_schedule"):
+                error.result = self._result()
             raise
+
+    def _open(self, opened: ExitStack) -> None:
+        """Everything that a run needs and gives back at its end."""
+        experiment = self.experiment
+        if experiment.store is not None:
+            self._archive = Archive(experiment, experiment.store)
+            opened.callback(self._archive.close)
+            self._tables, self._errors = self._archive.load()
+            self._found = self._archive.found
+        self._schedule = self._planned()
+        shown = experiment.progress or bool(getattr(self._host.executor, "progress", False))
+        cells = experiment.replicates * len(self._names)
+        self._bar = ProgressBar(experiment.name, cells, done=self._found, shown=shown)
+        opened.callback(self._bar.close)
+        self._observe("before_run")
+        self._call.blas.hold()
+        opened.callback(self._call.blas.release)
+        if self._traits.calls_are_async:
+            # Coroutines interleave: with them the whole run is what a block is elsewhere.
+            before = self._call.watch.begin()
+            opened.callback(lambda: self._warn_of_global_random(self._call.watch.end(before)))
+        opened.callback(self.release)
+
+    def _planned(self) -> Schedule:
+        """A schedule of the cells that are not in the store."""
+        failed: dict[str, list[int]] = {name: [] for name in self._names}
+        for name, replicate in self._errors:
+            failed[name].append(replicate)
+        return Schedule(
+            (
+                (condition, start, stop)
+                for condition, name in enumerate(self._names)
+                for start, stop in missing_runs(self._tables[name], failed[name])
+            ),
+            conditions=len(self._names),
+            workers=self._traits.workers,
+            single_cell=self._traits.single_cell or not self._streams,
+        )
 
     @contextmanager
     def executor_failing(self) -> Iterator[None]:
@@ -175,17 +216,42 @@ class Driver:
     @property
     def over(self) -> bool:
         """Whether to stop before the work is done."""
-        return self.interrupts.requested or (self._raises and bool(self._errors))
+        return self.interrupts.requested or (self._raises and bool(self._errors)) or self._too_many
 
-    def land(self, completion: Completion | None) -> Outcomes | None:
-        """Keep what a task came to; a batch of outcomes where someone wants it."""
+    @property
+    def _too_many(self) -> bool:
+        allowed = self.experiment.max_failures
+        if allowed is None:
+            return False
+        if isinstance(allowed, float):
+            allowed = allowed * self.experiment.replicates * len(self._names)
+        return len(self._errors) > allowed
+
+    def _next_task(self) -> Task | None:
+        task = self._schedule.next_task()
+        if task is not None and self.experiment.timeout is not None:
+            self._in_flight[task] = False
+        return task
+
+    def land(self, completion: Completion | None) -> list[Outcomes]:
+        """Keep what a task came to; batches of outcomes that are safe by now."""
+        if self.experiment.timeout is not None:
+            self._stop_late_tasks()
         if completion is None:
-            return None
+            return self.release()
         task = completion.task
+        stopped = self._in_flight.pop(task, False)
         if completion.error is not None:
-            errors = self._lose(task, completion.error)
-            return self._landed(None, task, errors)
-        block = completion.value
+            error = self._stop(task) if stopped else self._lose(task, completion.error)
+            if error is not None:
+                self._keep(task, None, [error])
+        else:
+            self._land_block(task, completion.value)
+        if perf_counter() - self._released > RELEASE_SECONDS:
+            return self.release()
+        return []
+
+    def _land_block(self, task: Task, block: Any) -> None:
         if not isinstance(block, Block):
             raise ExecutorError(
                 f"The execution strategy {self._host.executor_name!r} completed {task} with "
@@ -194,8 +260,48 @@ class Driver:
         self._schedule.finished(task, block.stop - block.start, block.seconds)
         self._tables[self._names[block.condition]].add(block)
         errors = [error for failure in block.failures if (error := self._fail(block, failure))]
+        self._keep(task, block, errors)
         self._warn_of_global_random(block.touched)
-        return self._landed(block, task, errors)
+
+    def _keep(self, task: Task, block: Block | None, errors: list[CellError]) -> None:
+        self._errors.update({(error.condition, error.replicate): error for error in errors})
+        if block is None or block.stop - block.start > len(block.failures) - len(errors):
+            self._landed.append(_Landed(task, block, errors))
+
+    def release(self) -> list[Outcomes]:
+        """Commit what landed to the store, and only then report it.
+
+        A commit that fails is tried again; what landed stays here meanwhile.
+        """
+        landed = self._landed
+        if landed and self._archive is not None:
+            records = [item.record(self._names) for item in landed]
+            for pause in COMMIT_PAUSES:
+                try:
+                    self._archive.keep(records)
+                    break
+                except StoreError:
+                    if pause is None:
+                        raise
+                    sleep(pause)
+        self._landed = []
+        self._released = perf_counter()
+        batches = [self._report_landed(item) for item in landed]
+        return [batch for batch in batches if batch is not None]
+
+    def _report_landed(self, item: _Landed) -> Outcomes | None:
+        block, failed = item.block, len(item.errors)
+        finished = 0 if block is None else block.stop - block.start - len(block.failures)
+        self._bar.update(finished + failed, failed)
+        if not self._makes_batches:
+            return None
+        table = Table(item.task.start, item.task.stop - item.task.start)
+        if block is not None:
+            table.add(block)
+        name = self._names[item.task.condition]
+        batch = Outcomes({name: table}, item.errors, self.experiment.seed)
+        self._observe("outcomes_completed", outcomes=batch)
+        return batch
 
     def conclude(self) -> Result:
         """Make the result.
@@ -206,27 +312,18 @@ class Driver:
             If the run was stopped from outside.
         CellFailedError
             If a cell failed and ``on_error`` is ``"raise"``.
+        TooManyFailuresError
+            If more cells failed than ``max_failures`` allows.
         """
         result: Result = self._result()
         if self.interrupts.requested:
-            raise Interrupted(result)
+            raise Interrupted(result, self.interrupts.signum)
         if self._raises and self._errors:
             raise CellFailedError(result.errors[0], result)
+        if self._too_many:
+            assert self.experiment.max_failures is not None
+            raise TooManyFailuresError(self.experiment.max_failures, result)
         return result
-
-    def _landed(self, block: Block | None, task: Task, errors: list[CellError]) -> Outcomes | None:
-        self._errors.extend(errors)
-        failed = len(errors)
-        finished = 0 if block is None else block.stop - block.start - len(block.failures)
-        self._bar.update(finished + failed, failed)
-        if not self._makes_batches or not (finished or failed):
-            return None
-        table = Table(task.start, task.stop - task.start)
-        if block is not None:
-            table.add(block)
-        batch = Outcomes({self._names[task.condition]: table}, errors, self.experiment.seed)
-        self._observe("outcomes_completed", outcomes=batch)
-        return batch
 
     def _fail(self, block: Block, failure: Failure) -> CellError | None:
         """Answer a failed cell: another attempt, or its error."""
@@ -236,16 +333,45 @@ class Driver:
             return None
         return self._error(cell, failure.type, failure.message, failure.traceback)
 
-    def _lose(self, task: Task, error: BaseException) -> list[CellError]:
+    def _lose(self, task: Task, error: BaseException) -> CellError | None:
         """Answer a task that did not come back; a cell that kills its worker is an error."""
         if not self._schedule.lost(task):
-            return []
+            return None
         cell = task.condition, task.start
         if self._count_attempt(cell):
             self._schedule.suspect(*cell)
-            return []
+            return None
         message = f"{type(error).__name__}: {error}".strip()
-        return [self._error(cell, LOST, message, f"{message}\n")]
+        return self._error(cell, LOST, message, f"{message}\n")
+
+    def _stop_late_tasks(self) -> None:
+        """Ask the executor to stop every task whose cell has taken too long."""
+        now = perf_counter()
+        if self._traits.calls_are_async or now - self._looked < TICK / 2:
+            return  # coroutines are timed where they run
+        self._looked = now
+        timeout = self.experiment.timeout
+        assert timeout is not None
+        for task, stopped in self._in_flight.items():
+            # A block ends early by itself unless one cell holds it up.
+            limit = timeout if task.stop - task.start == 1 else timeout + BLOCK_SECONDS
+            elapsed = None if stopped else self._host.executor.elapsed(task)
+            if elapsed is not None and elapsed > limit:
+                self._in_flight[task] = True
+                self._host.executor.stop(task)
+
+    def _stop(self, task: Task) -> CellError | None:
+        """Answer a task that was stopped: find the cell, or record it."""
+        if task.stop - task.start > 1:
+            self._schedule.split(task)
+            return None
+        self._schedule.finished(task, 1, self.experiment.timeout or 0.0)
+        cell = task.condition, task.start
+        if self._count_attempt(cell):
+            self._schedule.try_again(*cell)
+            return None
+        error = TimedOut(self.experiment.timeout)
+        return self._error(cell, type(error).__name__, str(error), f"TimedOut: {error}\n")
 
     def _count_attempt(self, cell: tuple[int, int]) -> bool:
         """Count one attempt at a cell; whether another is allowed."""
@@ -269,7 +395,7 @@ class Driver:
         order = {name: place for place, name in enumerate(self._names)}
         outcomes = Outcomes(
             self._tables,
-            sorted(self._errors, key=lambda e: (e.replicate, order[e.condition])),
+            sorted(self._errors.values(), key=lambda e: (e.replicate, order[e.condition])),
             experiment.seed,
             provenance(
                 experiment,
@@ -278,6 +404,7 @@ class Driver:
                 git=self._git,
                 started=self._started,
                 seconds=self._seconds,
+                found=self._found,
             ),
         )
         try:
@@ -357,3 +484,17 @@ class Driver:
     def _folder(self) -> Path:
         file = source_file(self.experiment.function)
         return file.parent if file else Path.cwd()
+
+
+@dataclass(frozen=True)
+class _Landed:
+    """A task that came to an end and is to be kept and reported."""
+
+    task: Task
+    block: Block | None
+    errors: list[CellError]
+
+    def record(self, names: Sequence[str]) -> Record:
+        if self.block is None:
+            return lost_record(self.errors[0])
+        return record(names[self.task.condition], self.block, self.errors)

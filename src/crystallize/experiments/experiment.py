@@ -29,6 +29,7 @@ from crystallize.plugins.execution.base import (
 )
 from crystallize.plugins.execution.event_loop import without_running_loop
 from crystallize.plugins.host import Host
+from crystallize.store import stored_root
 
 OnError = Literal["collect", "raise"]
 
@@ -65,6 +66,10 @@ class Experiment:
         Name of an aggregator -> its options.
     retries : int
         How many more times a failed cell is tried, with the same seed.
+    timeout : float, optional
+        Seconds that a cell may take; for strategies that can stop one.
+    max_failures : int or float, optional
+        How many failed cells end the run: a number, or below 1 a share of all.
     on_error : {"collect", "raise"}
         Whether failed cells are recorded, or end the run.
     seed_globals : bool
@@ -74,6 +79,13 @@ class Experiment:
         How many threads BLAS and OpenMP may use for one cell; ``None`` leaves
         them alone.  One by default, so that workers do not fight for CPUs, and
         because the number can change the last bits of a sum.
+    store : path, optional
+        A file in which finished cells are kept; a run on one that holds part of
+        the experiment runs the rest.
+    retry_failed : bool
+        Run the cells again that failed according to the store.
+    accept_changes : bool
+        Go on with a store although function or parameters changed since.
     progress : bool
         Show a progress bar on standard error.
 
@@ -111,16 +123,22 @@ class Experiment:
         plugins: Sequence[str | object] = (),
         retries: int = 0,
         timeout: float | None = None,
+        max_failures: float | None = None,
         on_error: OnError = "collect",
         seed_globals: bool = False,
         blas_threads: int | None = 1,
         store: str | Path | None = None,
+        retry_failed: bool = False,
+        accept_changes: bool = False,
         progress: bool = False,
     ) -> None:
         self.function = function
         self.conditions = checked_conditions(conditions)
         self.injected = injected_names(function, self.conditions)
         self.replicates = positive_int("replicates", replicates)
+        self.store = _checked_path("store", store)
+        if seed is None and self.store is not None:
+            seed = stored_root(self.store)
         self.seed = root_seed(seed)
         self.name = _checked_name(name, function)
         self.baseline = checked_baseline(baseline, self.conditions)
@@ -131,8 +149,10 @@ class Experiment:
             None if blas_threads is None else positive_int("blas_threads", blas_threads)
         )
         self.progress = _checked_flag("progress", progress)
-        _refuse_until_built("timeout", timeout)
-        _refuse_until_built("store", store)
+        self.timeout = _checked_timeout(timeout)
+        self.max_failures = _checked_max_failures(max_failures)
+        self.retry_failed = _checked_flag("retry_failed", retry_failed)
+        self.accept_changes = _checked_flag("accept_changes", accept_changes)
         self.execution = execution
         self.execution_options = dict(execution_options or {})
         self._aggregators = tuple(_checked_sequence("aggregators", aggregators))
@@ -246,6 +266,13 @@ class Experiment:
     def _check_executor(self, host: Host) -> None:
         traits = Traits.of(host.executor)
         check_function(host.executor_name, traits.functions, self.function)
+        if self.timeout is not None and not (traits.can_stop or traits.calls_are_async):
+            raise InvalidValueError(
+                "timeout",
+                self.timeout,
+                f"None with {host.executor_name!r}, which cannot stop a running call; processes "
+                "(executor_type='process') and 'async' can",
+            )
         if self.seed_globals and traits.shares_process:
             raise InvalidValueError(
                 "seed_globals",
@@ -288,7 +315,24 @@ def _checked_sequence(where: str, value: Any) -> Sequence[Any]:
     return value
 
 
-def _refuse_until_built(where: str, value: object) -> None:
-    """Better no than silence: an option that nothing honours yet."""
-    if value is not None:
-        raise InvalidValueError(where, value, "None; this version does not have it yet")
+def _checked_path(where: str, value: Any) -> Path | None:
+    if value is not None and not isinstance(value, (str, Path)):
+        raise InvalidValueError(where, value, "a path")
+    return None if value is None else Path(value)
+
+
+def _checked_timeout(timeout: Any) -> float | None:
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0:
+        raise InvalidValueError("timeout", timeout, "a number of seconds above 0")
+    return float(timeout)
+
+
+def _checked_max_failures(allowed: Any) -> int | float | None:
+    expected = "a whole number, 0 or more, or a share of the cells between 0 and 1"
+    if allowed is None or (type(allowed) is int and allowed >= 0):
+        return allowed
+    if not isinstance(allowed, float) or not 0 <= allowed < 1:
+        raise InvalidValueError("max_failures", allowed, expected)
+    return allowed

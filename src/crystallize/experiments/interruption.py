@@ -1,4 +1,4 @@
-"""Ctrl-C as a request to stop, which a user's function cannot mistake for its own failure."""
+"""Ctrl-C and SIGTERM as a request to stop, never mistaken for a failure of the function."""
 
 from __future__ import annotations
 
@@ -7,14 +7,22 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 
 class Interruption(BaseException):
-    """Raised in the driver's main thread by Ctrl-C; never recorded as a failed cell."""
+    """Raised in the driver's main thread by a signal; never recorded as a failed cell."""
+
+
+SIGNALS: dict[signal.Signals, Any] = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+}
+"""The signals that end a run, with the handlers that Python gives them."""
 
 
 class Interrupts:
-    """Turns SIGINT into :exc:`Interruption`, but only while the driver waits for work.
+    """Turns signals into :exc:`Interruption`, but only while the driver waits for work.
 
     While an outcome is being kept the signal is noted and acted upon afterwards,
     so that what finished is never half kept.  A handler that the user installed
@@ -24,26 +32,28 @@ class Interrupts:
     ----------
     requested : bool
         Whether the run is to stop; looked at after every completion and tick.
+    signum : int
+        The signal that asked for it.
     """
 
     def __init__(self) -> None:
         self.requested = False
+        self.signum: int = signal.SIGINT
         self._waiting = False
 
     @contextmanager
     def handled(self) -> Iterator[None]:
-        """Handle SIGINT in this block, where this is the main thread with Python's handler."""
-        if (
-            threading.current_thread() is not threading.main_thread()
-            or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
-        ):
-            yield
-            return
-        signal.signal(signal.SIGINT, self._on_signal)
+        """Handle the signals in this block, in the main thread, where Python's handlers are."""
+        ours = []
+        if threading.current_thread() is threading.main_thread():
+            ours = [s for s, handler in SIGNALS.items() if signal.getsignal(s) is handler]
+        for signum in ours:
+            signal.signal(signum, self._on_signal)
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            for signum in ours:
+                signal.signal(signum, SIGNALS[signum])
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
@@ -59,6 +69,6 @@ class Interrupts:
     def _on_signal(self, signum: int, frame: FrameType | None) -> None:
         if self.requested:  # a second Ctrl-C: out, at once
             raise KeyboardInterrupt
-        self.requested = True
+        self.requested, self.signum = True, signum
         if self._waiting:
             raise Interruption

@@ -54,9 +54,8 @@ def stream(driver: Driver) -> Iterator[Outcomes]:
     needs_thread = driver.is_async or (is_async(driver.experiment.function) and loop_is_running())
     steps: Any = _elsewhere(driver) if needs_thread else _steps(driver)
     with driver.running(), closing(steps):
-        for batch in steps:
-            if batch is not None:
-                yield batch
+        for batches in steps:
+            yield from batches
     driver.conclude()
 
 
@@ -71,7 +70,7 @@ async def _adrain(driver: Driver) -> None:
             pass
 
 
-def _steps(driver: Driver) -> Iterator[Outcomes | None]:
+def _steps(driver: Driver) -> Iterator[list[Outcomes]]:
     interrupts = driver.interrupts
     with driver.executor_failing():
         completions = driver.completions()
@@ -80,13 +79,14 @@ def _steps(driver: Driver) -> Iterator[Outcomes | None]:
             with driver.executor_failing(), interrupts.handled(), interrupts.waiting():
                 completion = next(completions, _END)
             if completion is _END:
-                return
+                break
             yield driver.land(completion)
             if driver.over:
-                return
+                break
+    yield driver.release()
 
 
-async def _asteps(driver: Driver) -> AsyncIterator[Outcomes | None]:
+async def _asteps(driver: Driver) -> AsyncIterator[list[Outcomes]]:
     with driver.executor_failing():
         completions = driver.completions()
     async with aclosing(completions):
@@ -94,13 +94,14 @@ async def _asteps(driver: Driver) -> AsyncIterator[Outcomes | None]:
             with driver.executor_failing():
                 completion = await anext(completions, _END)
             if completion is _END:
-                return
+                break
             yield driver.land(completion)
             if driver.over:
-                return
+                break
+    yield driver.release()
 
 
-def _elsewhere(driver: Driver) -> Iterator[Outcomes | None]:
+def _elsewhere(driver: Driver) -> Iterator[list[Outcomes]]:
     """The batches of a run in a thread of its own, where an event loop can run."""
     landed: queue.Queue[Any] = queue.Queue(BATCHES_AHEAD)
     left = threading.Event()

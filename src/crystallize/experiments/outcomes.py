@@ -135,6 +135,15 @@ class Table:
                 column = self.columns[part.name] = Column(self.size)
             column.add(first, part.offsets, part.values, part.position)
 
+    def truncate(self, size: int) -> None:
+        """Forget the replicates from `size` on."""
+        self.size = size
+        self.done = self.done[:size]
+        for name, column in list(self.columns.items()):
+            column.truncate(size)
+            if not column.present.any():
+                del self.columns[name]
+
     def names(self) -> list[str]:
         """The metrics, in the order in which a serial run would meet them."""
         return sorted(self.columns, key=lambda name: self.columns[name].rank)

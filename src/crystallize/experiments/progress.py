@@ -13,16 +13,18 @@ class ProgressBar:
     name : str
     total : int
         The number of cells.
+    done : int
+        How many of them were done before.
     shown : bool
     """
 
-    def __init__(self, name: str, total: int, *, shown: bool) -> None:
+    def __init__(self, name: str, total: int, *, done: int, shown: bool) -> None:
         self._bar: Any = None
         self._failed = 0
         if shown:
             from tqdm.auto import tqdm
 
-            self._bar = tqdm(total=total, desc=name, unit="cell", dynamic_ncols=True)
+            self._bar = tqdm(total=total, initial=done, desc=name, unit="cell", dynamic_ncols=True)
 
     def update(self, cells: int, failed: int) -> None:
         """Count cells that came to an end, failed ones among them."""

@@ -106,11 +106,16 @@ def shown_parameter(value: Any) -> Any:
 
 
 @cache
-def _versions() -> dict[str, str]:
+def _crystallize_version() -> str:
+    return importlib_metadata.version("crystallize-core")
+
+
+def versions() -> dict[str, str]:
+    """The versions that numbers may depend on."""
     return {
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "crystallize-core": importlib_metadata.version("crystallize-core"),
+        "crystallize-core": _crystallize_version(),
     }
 
 
@@ -122,6 +127,7 @@ def provenance(
     git: Mapping[str, Any] | None,
     started: datetime,
     seconds: float,
+    found: int,
 ) -> dict[str, Any]:
     """Gather the provenance of a run.
 
@@ -135,6 +141,8 @@ def provenance(
         In UTC.
     seconds : float
         From start to end.
+    found : int
+        How many cells were in the store already.
     """
     function = experiment.function
     return {
@@ -160,6 +168,7 @@ def provenance(
             "blas_threads": experiment.blas_threads,
             "seed_globals": experiment.seed_globals,
             "retries": experiment.retries,
+            "timeout": experiment.timeout,
             "on_error": experiment.on_error,
         },
         "plugins": [
@@ -171,10 +180,13 @@ def provenance(
             }
             for plugin in host.used
         ],
-        "versions": dict(_versions()),
+        "versions": versions(),
         "platform": platform.platform(),
         "git": None if git is None else dict(git),
         "started": started.isoformat(),
         "seconds": seconds,
+        "store": None
+        if experiment.store is None
+        else {"path": str(experiment.store), "found": found},
         "plugin_errors": [],
     }

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import numpy.typing as npt
 
 from crystallize.errors import ResultFileError
+from crystallize.experiments.bundle import Bundle, as_objects, restored
 from crystallize.experiments.outcomes import CellError
 from crystallize.experiments.plain import plain_data
 
@@ -27,15 +26,7 @@ LONG_AGO = (1980, 1, 1, 0, 0, 0)
 
 def save(result: Result, path: Path) -> None:
     """See :meth:`crystallize.Result.save`."""
-    arrays: dict[str, npt.NDArray[Any]] = {}
-
-    def kept(array: npt.NDArray[Any]) -> dict[str, Any]:
-        if array.dtype == object:
-            return {"objects": [_encoded(value, kept) for value in array.tolist()]}
-        name = f"{len(arrays)}.npy"
-        arrays[name] = array
-        return {"array": name}
-
+    bundle = Bundle()
     try:
         content = {
             "format": FORMAT,
@@ -45,9 +36,9 @@ def save(result: Result, path: Path) -> None:
             "conditions": [
                 {
                     "name": condition,
-                    "done": kept(done),
+                    "done": bundle.keep(done),
                     "metrics": [
-                        {"name": metric, **kept(values)}
+                        {"name": metric, **bundle.keep(values)}
                         for metric, values in result.metrics[condition].items()
                     ],
                 }
@@ -61,10 +52,8 @@ def save(result: Result, path: Path) -> None:
         raise ResultFileError(f"{path}: cannot save this result: {error}.") from error
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(_entry(CONTENT), json.dumps(content))
-        for name, array in arrays.items():
-            buffer = io.BytesIO()
-            np.lib.format.write_array(buffer, array, allow_pickle=False)
-            archive.writestr(_entry(name), buffer.getvalue())
+        for number, array in enumerate(bundle.arrays):
+            archive.writestr(_entry(f"{number}.npy"), array)
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -78,22 +67,17 @@ def load(path: Path) -> dict[str, Any]:
                     f"version of Crystallize reads {FORMAT} version {VERSION}."
                 )
 
-            def restored(kept: dict[str, Any]) -> npt.NDArray[Any]:
-                if "array" in kept:
-                    buffer = io.BytesIO(archive.read(kept["array"]))
-                    return np.lib.format.read_array(buffer, allow_pickle=False)
-                values = np.empty(len(kept["objects"]), dtype=object)
-                for place, value in enumerate(kept["objects"]):
-                    values[place] = _decoded(value, restored)
-                return values
+            def values(kept: dict[str, Any]) -> npt.NDArray[Any]:
+                found = restored(kept, lambda number: archive.read(f"{number}.npy"))
+                return as_objects(found) if isinstance(found, list) else found
 
             conditions = content["conditions"]
             return {
                 "root": content["root"],
                 "baseline": content["baseline"],
-                "done": {c["name"]: restored(c["done"]) for c in conditions},
+                "done": {c["name"]: values(c["done"]) for c in conditions},
                 "metrics": {
-                    c["name"]: {m["name"]: restored(m) for m in c["metrics"]} for c in conditions
+                    c["name"]: {m["name"]: values(m) for m in c["metrics"]} for c in conditions
                 },
                 "errors": [CellError(*fields) for fields in content["errors"]],
                 "sections": content["sections"],
@@ -112,19 +96,3 @@ def _entry(name: str) -> zipfile.ZipInfo:
     info = zipfile.ZipInfo(name, LONG_AGO)
     info.compress_type = zipfile.ZIP_DEFLATED
     return info
-
-
-def _encoded(value: Any, kept: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return kept(value)
-    if isinstance(value, complex):
-        return {"complex": [value.real, value.imag]}
-    return value
-
-
-def _decoded(value: Any, restored: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    if "complex" in value:
-        return complex(*value["complex"])
-    return restored(value)

@@ -129,6 +129,12 @@ class Schedule:
         )
         return False
 
+    def split(self, task: Task) -> None:
+        """Run a block that was stopped once more, cell by cell."""
+        self._over(task)
+        for replicate in range(task.start, task.stop):
+            self._again.append(Task(task.condition, replicate, replicate + 1))
+
     def suspect(self, condition: int, replicate: int) -> None:
         """Run a cell that was lost alone once more, alone."""
         self._suspects.appendleft(Task(condition, replicate, replicate + 1))

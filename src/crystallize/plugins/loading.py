@@ -11,6 +11,7 @@ from crystallize.errors import (
     CrystallizeError,
     OptionError,
     PluginLoadError,
+    described,
     listing,
     suggestion,
 )
@@ -35,7 +36,7 @@ def load(info: PluginInfo) -> Any:
     except BaseException as error:  # a plugin may do anything, sys.exit included
         raise PluginLoadError(
             f"The {info.kind} {info} could not be loaded from {info.value!r}: "
-            f"{type(error).__name__}: {error}. Mend or uninstall that distribution, or name "
+            f"{described(error)}. Mend or uninstall that distribution, or name "
             "another."
         ) from error
     return found
@@ -65,7 +66,7 @@ def build(info: PluginInfo, options: Mapping[str, Any]) -> Any:
         raise
     except BaseException as error:
         raise PluginLoadError(
-            f"The {info.kind} {info} could not be constructed: {type(error).__name__}: {error}"
+            f"The {info.kind} {info} could not be constructed: {described(error)}"
         ) from error
 
 

@@ -63,7 +63,9 @@ class Traits:
     single_cell : bool
         Whether a block must be one cell.  Default: false.
     can_stop : bool
-        Whether it has ``stop(task)``.
+        Whether ``stop(task)`` ends a running task, whose completion then comes
+        with an error, and ``elapsed(task)`` tells for how many seconds it has
+        been running, or ``None``.  Default: whether it has ``stop``.
     draws_global_random : bool
         Whether the engine itself draws from Python's global generator beside
         the cells, so that a change of it proves nothing.  Default: false.
@@ -75,6 +77,11 @@ class Traits:
     single_cell: bool
     can_stop: bool
     draws_global_random: bool
+
+    @property
+    def calls_are_async(self) -> bool:
+        """Whether it is given a coroutine function to call: it takes no others."""
+        return "sync" not in self.functions
 
     @classmethod
     def of(cls, executor: object) -> Traits:
@@ -102,7 +109,7 @@ class Traits:
             shares_process=bool(getattr(executor, "shares_process", True)),
             workers=workers,
             single_cell=bool(getattr(executor, "single_cell", False)),
-            can_stop=callable(getattr(executor, "stop", None)),
+            can_stop=bool(getattr(executor, "can_stop", hasattr(executor, "stop"))),
             draws_global_random=bool(getattr(executor, "draws_global_random", False)),
         )
 
