@@ -40,6 +40,8 @@ class ExperimentSection(_Section):
     seed: Annotated[int, Field(ge=0)] | None = None
     baseline: str | None = None
     retries: Annotated[int, Field(ge=0)] = 0
+    timeout: Annotated[float, Field(gt=0)] | None = None
+    max_failures: Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, lt=1)] | None = None
     on_error: Literal["collect", "raise"] = "collect"
     seed_globals: bool = False
     blas_threads: Count = 1
@@ -62,6 +64,12 @@ class AggregationSection(_Section):
     options: dict[str, dict[str, Any]] = {}
 
 
+class StoreSection(_Section):
+    """``[store]``: the file in which finished cells are kept; beside the config if relative."""
+
+    path: Annotated[str, Field(min_length=1)]
+
+
 class Config(_Section):
     """A whole config file."""
 
@@ -70,9 +78,16 @@ class Config(_Section):
     grid: Annotated[dict[str, list[Any]], Field(min_length=1)] | None = None
     execution: ExecutionSection = ExecutionSection()
     aggregation: AggregationSection = AggregationSection()
+    store: StoreSection | None = None
 
-    def experiment_arguments(self) -> dict[str, Any]:
-        """The keyword arguments of :class:`crystallize.Experiment`, all but the function."""
+    def experiment_arguments(self, beside: Path) -> dict[str, Any]:
+        """The keyword arguments of :class:`crystallize.Experiment`, all but the function.
+
+        Parameters
+        ----------
+        beside : path
+            The config's folder.
+        """
         from crystallize.experiments.conditions import grid
 
         return {
@@ -82,6 +97,7 @@ class Config(_Section):
             "execution_options": dict(self.execution.model_extra or {}),
             "aggregators": self.aggregation.aggregators,
             "aggregator_options": self.aggregation.options,
+            "store": None if self.store is None else beside / self.store.path,
         }
 
 

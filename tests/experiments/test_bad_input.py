@@ -65,8 +65,10 @@ async def coroutine():
         ({"aggregator_options": {"q": {}}}, r"no aggregator 'q'"),
         ({"aggregators": [object()]}, r"object is not an aggregator"),
         ({"plugins": ["nobody"]}, r"no plugin 'nobody'"),
-        ({"timeout": 3}, r"timeout"),
-        ({"store": "x.db"}, r"store"),
+        ({"timeout": 3}, r"timeout: expected None with .serial., which cannot stop"),
+        ({"store": 3}, r"store: expected a path"),
+        ({"max_failures": 2.5}, r"max_failures: expected"),
+        ({"timeout": 0}, r"timeout: expected a number of seconds above 0"),
     ],
 )
 def test_a_wrong_argument(arguments, message):

@@ -8,8 +8,12 @@ from typing import Any
 import click
 
 COMMANDS = {
+    "check": "Verify a store; set damaged blocks aside.",
+    "merge": "Put the cells of several stores into a new one.",
     "plugins": "List the installed executors, aggregators and observers.",
+    "replay": "Run one cell of a store's experiment here, for a debugger.",
     "run": "Run the experiment that a config file describes.",
+    "show": "Say what is in a store.",
 }
 
 

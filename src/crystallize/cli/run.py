@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -12,12 +13,17 @@ import click
 
 from crystallize.cli.streams import stdout_kept_clean
 from crystallize.config import options_for, read_config
-from crystallize.errors import CellFailedError, CrystallizeError, Interrupted
+from crystallize.errors import (
+    CellFailedError,
+    CrystallizeError,
+    Interrupted,
+    TooManyFailuresError,
+)
 from crystallize.experiments.experiment import Experiment
 from crystallize.experiments.result import Result
 from crystallize.functions import find_function
 
-OK, SOME_FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+OK, SOME_FAILED, REFUSED, BY_SIGNAL = 0, 1, 2, 128
 SHOWN_ERRORS = 3
 
 
@@ -33,6 +39,9 @@ SHOWN_ERRORS = 3
 )
 @click.option("--replicates", type=click.IntRange(min=1), help="Override experiment.replicates.")
 @click.option("--seed", type=click.IntRange(min=0), help="Override experiment.seed.")
+@click.option("--store", type=click.Path(path_type=Path), help="Keep finished cells in this file.")
+@click.option("--retry-failed", is_flag=True, help="Run cells again that failed before.")
+@click.option("--accept-changes", is_flag=True, help="Go on with a store of a changed experiment.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON alone.")
 @click.pass_context
 def command(
@@ -42,31 +51,40 @@ def command(
     overrides: tuple[str, ...],
     replicates: int | None,
     seed: int | None,
+    store: Path | None,
+    retry_failed: bool,
+    accept_changes: bool,
     as_json: bool,
 ) -> None:
     """Run the experiment that CONFIG describes and print its result.
 
-    Exit codes: 0 all cells fine; 1 some cells failed; 2 a wrong call or config;
-    130 interrupted.  What finished is printed in any case.
+    With a store, cells that it holds are not run again.  Exit codes: 0 all
+    cells fine; 1 some cells failed; 2 a wrong call or config; 130 and 143
+    interrupted by Ctrl-C and SIGTERM.  What finished is printed in any case.
     """
     warnings.showwarning = _show_warning
     result: Result | None
     try:
         with stdout_kept_clean():
-            experiment = _experiment(config, overrides, execution, replicates, seed)
+            wanted = {"replicates": replicates, "seed": seed, "store": store}
+            experiment = _experiment(
+                config, overrides, execution, {k: v for k, v in wanted.items() if v is not None}
+                | {"retry_failed": retry_failed, "accept_changes": accept_changes},
+            )  # fmt: skip
             result, code = experiment.run(), OK
+        _say_found(result)
         if result.errors:
             code = SOME_FAILED
             _show_errors(result)
-    except CellFailedError as error:
+    except (CellFailedError, TooManyFailuresError) as error:
         click.echo(f"Error: {error}", err=True)
         result, code = error.result, SOME_FAILED
     except Interrupted as error:
-        click.echo("Interrupted; this is what had finished.", err=True)
-        result, code = error.result, INTERRUPTED
+        click.echo(f"Interrupted; this is what had finished. {_advice(error.result)}", err=True)
+        result, code = error.result, BY_SIGNAL + error.signum
     except KeyboardInterrupt:
         click.echo("Interrupted.", err=True)
-        result, code = None, INTERRUPTED
+        result, code = None, BY_SIGNAL + signal.SIGINT
     except CrystallizeError as error:
         click.echo(f"Error: {error}", err=True)
         result, code = getattr(error, "result", None), REFUSED
@@ -79,21 +97,29 @@ def _experiment(
     path: Path,
     overrides: tuple[str, ...],
     execution: str | None,
-    replicates: int | None,
-    seed: int | None,
+    wanted: dict[str, Any],
 ) -> Experiment:
     config = read_config(path, overrides)
-    arguments: dict[str, Any] = config.experiment_arguments()
+    beside = path.resolve().parent
+    arguments: dict[str, Any] = config.experiment_arguments(beside) | wanted
     if execution is not None:
         arguments["execution"] = execution
         arguments["execution_options"] = options_for(config, execution)
-    if replicates is not None:
-        arguments["replicates"] = replicates
-    if seed is not None:
-        arguments["seed"] = seed
     arguments["progress"] = arguments["progress"] or sys.stderr.isatty()
-    function = find_function(config.experiment.function, beside=path.resolve().parent)
-    return Experiment(function, **arguments)
+    return Experiment(find_function(config.experiment.function, beside), **arguments)
+
+
+def _say_found(result: Result) -> None:
+    store = result.provenance["store"]
+    if store is not None and store["found"]:
+        cells = result.replicates * len(result.conditions)
+        click.echo(f"Resumed: {store['found']} of {cells} cells were in the store.", err=True)
+
+
+def _advice(result: Result) -> str:
+    if result.provenance["store"] is None:
+        return "With --store FILE a run can be resumed."
+    return "It is in the store; run the same command again to resume."
 
 
 def _show_errors(result: Result) -> None:

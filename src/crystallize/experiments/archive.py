@@ -14,7 +14,7 @@ import numpy as np
 from crystallize.errors import StoreMismatchError, StoreWarning
 from crystallize.experiments.bundle import Bundle, restored
 from crystallize.experiments.outcomes import Block, BlockColumn, CellError, Failure, Table
-from crystallize.experiments.provenance import shown_parameter, source_hash, versions
+from crystallize.experiments.provenance import shown_parameter, source_file, source_hash, versions
 from crystallize.experiments.seeding import RULE, replicate_seed
 from crystallize.plugins.execution.base import function_name
 from crystallize.store import Record, Store
@@ -26,11 +26,13 @@ Cell = tuple[str, int]
 
 
 def identity(experiment: Experiment) -> dict[str, Any]:
-    """What makes two runs one experiment."""
+    """What makes two runs one experiment, and where to find its function."""
+    file = source_file(experiment.function)
     return {
         "name": experiment.name,
         "function": function_name(experiment.function),
         "module": getattr(experiment.function, "__module__", None),
+        "file": None if file is None else str(file),
         "source_sha256": source_hash(experiment.function),
         "seed": experiment.seed,
         "rule": RULE,
@@ -39,6 +41,10 @@ def identity(experiment: Experiment) -> dict[str, Any]:
         "replicates": experiment.replicates,
         "conditions": {
             condition: {key: _stable(shown_parameter(value)) for key, value in parameters.items()}
+            for condition, parameters in experiment.conditions.items()
+        },
+        "opaque": {
+            condition: [key for key, value in parameters.items() if not _is_data(value)]
             for condition, parameters in experiment.conditions.items()
         },
         "versions": versions(),
@@ -68,6 +74,12 @@ def differences(stored: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
             if before.get(key, ...) != parameters.get(key, ...)
         ]
     return found
+
+
+def united(stored: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    """The identity of all that either of two has."""
+    both = {key: {**stored[key], **wanted[key]} for key in ("conditions", "opaque")}
+    return {**wanted, **both, "replicates": max(stored["replicates"], wanted["replicates"])}
 
 
 class Archive:
@@ -111,8 +123,7 @@ class Archive:
                         "--accept-changes), and its cells stand beside the new ones."
                     )
                 changes.append({"differences": differing, "before": stored})
-            wanted["conditions"] = {**stored["conditions"], **wanted["conditions"]}
-            wanted["replicates"] = max(stored["replicates"], wanted["replicates"])
+            wanted = united(stored, wanted)
         self._store.set_identity(wanted, changes)
 
     def load(self) -> tuple[dict[str, Table], dict[Cell, CellError]]:
@@ -229,6 +240,12 @@ def missing_runs(table: Table, failed: Iterable[int]) -> Iterator[tuple[int, int
     settled[list(failed)] = True
     edges = np.flatnonzero(np.diff(np.concatenate(([True], settled, [True])).astype(np.int8)))
     yield from map(tuple, edges.reshape(-1, 2).tolist())
+
+
+def _is_data(value: Any) -> bool:
+    """Whether a parameter is in the identity as it is, not as a digest or a ``repr``."""
+    shown = shown_parameter(value)
+    return type(shown) is type(value) and not callable(value) and bool(shown == value)
 
 
 def _stable(value: Any) -> Any:

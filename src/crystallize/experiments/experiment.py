@@ -183,8 +183,9 @@ class Experiment:
         from crystallize.functions import find_function
 
         config = read_config(path)
-        function = find_function(config.experiment.function, beside=Path(path).resolve().parent)
-        return cls(function, **{**config.experiment_arguments(), **overrides})
+        beside = Path(path).resolve().parent
+        function = find_function(config.experiment.function, beside)
+        return cls(function, **{**config.experiment_arguments(beside), **overrides})
 
     def run(self) -> Result:
         """Run every cell and aggregate; works inside a running event loop too.

@@ -80,7 +80,9 @@ def as_html(rows: Sequence[Row], failed: int) -> str:
 def _shown(value: Any) -> str:
     if value is None:
         return "-"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    # A name may hold anything; a table's row is one line.
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
+    return f"{value:.6g}" if isinstance(value, float) else one_line(value)
+
+
+def one_line(name: object) -> str:
+    """A name, which may hold anything, on one line."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor
 from contextlib import AbstractContextManager
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
@@ -71,17 +72,25 @@ class FuturesExecution(Execution):
     def execute(
         self, experiment: Any, call: Callable[[Any], Any], next_task: Callable[[], Any | None]
     ) -> Iterator[Completion | None]:
-        room = self.workers * IN_FLIGHT_PER_WORKER
-        waiting = _take(next_task, room)
-        if not waiting:
-            return
+        while waiting := _take(next_task, self.workers * IN_FLIGHT_PER_WORKER):
+            yield from self._until_broken(call, waiting, next_task)
+
+    def _until_broken(
+        self, call: Callable[[Any], Any], waiting: list[Any], next_task: Callable[[], Any | None]
+    ) -> Iterator[Completion | None]:
+        """Run tasks in one engine until there are none, or until it says that it is broken."""
         in_flight: dict[FutureLike, Any] = {}
         done: SimpleQueue[FutureLike] = SimpleQueue()
         with self.submitter(call, min(self.workers, len(waiting))) as submit:
             while waiting or in_flight:
-                for task in waiting:
-                    future = submit(task)
-                    in_flight[future] = task
+                while waiting:
+                    try:
+                        future = submit(waiting[0])
+                    except BrokenExecutor as error:
+                        yield from (Completion(task, error=error) for task in waiting)
+                        yield from (_completion(t, f) for f, t in in_flight.items())
+                        return
+                    in_flight[future] = waiting.pop(0)
                     future.add_done_callback(done.put)
                 try:
                     future = done.get(timeout=TICK)
@@ -89,7 +98,7 @@ class FuturesExecution(Execution):
                     yield None
                 else:
                     yield _completion(in_flight.pop(future), future)
-                waiting = _take(next_task, room - len(in_flight))
+                waiting = _take(next_task, self.workers * IN_FLIGHT_PER_WORKER - len(in_flight))
 
 
 def _take(next_task: Callable[[], Any | None], room: int) -> list[Any]:

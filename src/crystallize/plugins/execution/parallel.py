@@ -69,6 +69,19 @@ class ParallelExecution(FuturesExecution):
 
         return int(cpu_count())
 
+    @property
+    def can_stop(self) -> bool:
+        """Whether a running task can be stopped: a process can be killed, a thread cannot."""
+        return self.executor_type == "process"
+
+    def elapsed(self, task: Any) -> float | None:
+        """For how many seconds a task has been running in a process."""
+        return self._processes.elapsed(task)
+
+    def stop(self, task: Any) -> None:
+        """Kill the process that runs a task."""
+        self._processes.stop(task)
+
     @contextmanager
     def submitter(
         self, call: Callable[[Any], Any], workers: int
@@ -76,8 +89,8 @@ class ParallelExecution(FuturesExecution):
         if self.executor_type == "process":
             from crystallize.plugins.execution.processes import ProcessPool
 
-            with ProcessPool(call, workers) as processes:
-                yield processes.submit
+            with ProcessPool(call, workers) as self._processes:
+                yield self._processes.submit
         else:
             with ThreadPool(call, workers) as threads:
                 yield threads.submit

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import signal
 import sys
 import threading
@@ -32,22 +33,28 @@ from typing import Any, NamedTuple
 import cloudpickle
 from loky.process_executor import ProcessPoolExecutor
 
-from crystallize.errors import CrystallizeError, ExecutorError, FunctionError
+from crystallize.errors import CrystallizeError, ExecutorError, FunctionError, described
 
 WATCH_SECONDS = 1.0
 """How often a worker looks whether its driver is still there."""
+MAX_FAILED_STARTS = 3
+"""How many workers in a row may end while they load the function."""
 IDLE_SECONDS = 60.0
 """How long a worker waits for a task before it ends."""
 
 _tokens = count()
 
 
+class WorkerLost(Exception):
+    """A worker process ended with a task; says how."""
+
+
 class Reply(NamedTuple):
     """What a worker sends back: bytes, so that nothing can fail to travel."""
 
     kind: str
-    """"value" or "error" (pickled), "unloadable" (a formatted traceback), or "forgotten"."""
-    payload: bytes
+    """"value" or "error" (pickled), "loaded", "unloadable" (a traceback), or "forgotten"."""
+    payload: bytes = b""
 
 
 class ProcessPool:
@@ -77,10 +84,12 @@ class ProcessPool:
             ) from error
         self._token = next(_tokens)
         self._surroundings = _Surroundings.now()
-        self._idle = _kept.take(self._surroundings, workers)
-        self._unstarted = workers - len(self._idle)
-        self._busy: dict[_Worker, Future[Any]] = {}
+        self._spare = _kept.take(self._surroundings, workers)
+        self._unstarted = workers - len(self._spare)
+        self._idle: list[_Worker] = []
+        self._busy: dict[_Worker, _Running | None] = {}
         self._backlog: deque[tuple[Future[Any], Any]] = deque()
+        self._failed_starts = 0
         self._lock = threading.RLock()
         self._closed = False
 
@@ -90,6 +99,17 @@ class ProcessPool:
         self._backlog.append((future, task))
         self._dispatch()
         return future
+
+    def elapsed(self, task: Any) -> float | None:
+        """For how many seconds a task has been running; ``None`` while it waits."""
+        found = self._worker_of(task)
+        return None if found is None else time.monotonic() - found[1].since
+
+    def stop(self, task: Any) -> None:
+        """Kill the worker that runs a task, if it does; the future then has an error."""
+        found = self._worker_of(task)
+        if found is not None:
+            found[0].kill()
 
     def __enter__(self) -> ProcessPool:
         return self
@@ -103,53 +123,99 @@ class ProcessPool:
         with self._lock:
             self._closed = True
             self._backlog.clear()
-            busy, idle = list(self._busy), self._idle
+            busy, idle = list(self._busy), self._idle + self._spare
         for worker in busy:
             worker.kill()
         _kept.put(self._surroundings, idle)
 
-    def _dispatch(self) -> None:
+    def _worker_of(self, task: Any) -> tuple[_Worker, _Running] | None:
         with self._lock:
-            while self._backlog and not self._closed:
-                if self._idle:
-                    worker = self._idle.pop()
+            for worker, running in self._busy.items():
+                if running is not None and running.task == task:
+                    return worker, running
+        return None
+
+    def _dispatch(self) -> None:
+        """Give waiting tasks to idle workers, and prepare workers for the rest."""
+        with self._lock:
+            while self._backlog and self._idle and not self._closed:
+                worker = self._idle.pop()
+                future, task = self._backlog.popleft()
+                self._busy[worker] = running = _Running(task, future, time.monotonic())
+                self._after(worker.run(self._token, task), self._finish, worker, running)
+            preparing = sum(running is None for running in self._busy.values())
+            while len(self._backlog) > preparing and not self._closed:
+                if self._spare:
+                    worker = self._spare.pop()
                 elif self._unstarted:
                     self._unstarted -= 1
                     worker = _Worker()
                 else:
                     return
-                future, task = self._backlog.popleft()
-                self._busy[worker] = future
-                self._run(worker, future, task)
+                preparing += 1
+                self._prepare(worker)
 
-    def _run(self, worker: _Worker, future: Future[Any], task: Any) -> None:
-        inner = worker.run(self._token, self._payload, task)
-        inner.add_done_callback(lambda inner: self._finish(worker, future, task, inner))
+    def _prepare(self, worker: _Worker) -> None:
+        """Load the callable; only then does the worker's time count as the task's."""
+        self._busy[worker] = None
+        self._after(worker.load(self._token, self._payload), self._loaded, worker)
 
-    def _finish(
-        self, worker: _Worker, future: Future[Any], task: Any, inner: Future[Reply]
-    ) -> None:
-        error = inner.exception()
-        if error is None and inner.result().kind == "forgotten":
-            worker.knows = None
-            self._run(worker, future, task)
-            return
+    def _after(self, reply: Future[Reply], then: Callable[..., None], *arguments: Any) -> None:
+        reply.add_done_callback(lambda done: then(*arguments, done))
+
+    def _loaded(self, worker: _Worker, loading: Future[Reply]) -> None:
+        error = loading.exception()
+        problem = None
         with self._lock:
             del self._busy[worker]
             if error is None:
                 self._idle.append(worker)
-            else:  # its process is gone; the next task starts another
+                if loading.result().kind == "unloadable":
+                    problem = "A worker process could not load the function; is its module "
+                    problem += f"importable there?\n\n{loading.result().payload.decode()}"
+            else:
                 self._unstarted += 1
+                self._failed_starts += 1
+                if self._failed_starts >= MAX_FAILED_STARTS:
+                    problem = f"Workers end while they load the function: {_how(error)}"
+            waiting = self._backlog.popleft() if problem and self._backlog else None
         if error is not None:
             worker.close()
-            future.set_exception(error)
+        if waiting is not None:
+            waiting[0].set_exception(ExecutorError(problem))
         else:
-            _settle(future, inner.result())
+            self._dispatch()
+
+    def _finish(self, worker: _Worker, running: _Running, replying: Future[Reply]) -> None:
+        error = replying.exception()
+        with self._lock:
+            del self._busy[worker]
+            if error is not None:  # its process is gone; the next task starts another
+                self._unstarted += 1
+            elif replying.result().kind == "forgotten":
+                # An idle process was replaced by a new one: the task goes again, after loading.
+                self._backlog.appendleft((running.future, running.task))
+                self._prepare(worker)
+                return
+            else:
+                self._failed_starts = 0
+                self._idle.append(worker)
+        if error is not None:
+            worker.close()
+            running.future.set_exception(WorkerLost(_how(error)))
+        else:
+            _settle(running.future, replying.result())
         self._dispatch()
 
 
+class _Running(NamedTuple):
+    task: Any
+    future: Future[Any]
+    since: float
+
+
 class _Worker:
-    """A loky pool of one process, which keeps the callable that it was last sent."""
+    """A loky pool of one process."""
 
     def __init__(self) -> None:
         self._pool = ProcessPoolExecutor(
@@ -158,29 +224,32 @@ class _Worker:
             initializer=_start_worker,
             initargs=(os.getpid(),),
         )
-        self.knows: int | None = None
 
-    def run(self, token: int, payload: bytes, task: Any) -> Future[Reply]:
-        """Run a task, with the callable where the worker does not know it yet."""
-        sent = None if self.knows == token else payload
-        self.knows = token
-        try:
-            future: Future[Reply] = self._pool.submit(_run_task, token, sent, task)
-        except Exception as error:  # it died idle: the same as dying with the task
-            future = Future()
-            future.set_exception(error)
-        return future
+    def load(self, token: int, payload: bytes) -> Future[Reply]:
+        """Send the callable."""
+        return self._submitted(_load_call, token, payload)
+
+    def run(self, token: int, task: Any) -> Future[Reply]:
+        """Run a task."""
+        return self._submitted(_run_task, token, task)
 
     def forget(self) -> None:
         """Free what the worker's callable holds."""
-        self.knows = None
-        self._pool.submit(_loaded.clear)
+        self._submitted(_loaded.clear)
 
     def close(self) -> None:
         self._pool.shutdown(wait=False)
 
     def kill(self) -> None:
         self._pool.shutdown(wait=False, kill_workers=True)
+
+    def _submitted(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        try:
+            future: Future[Any] = self._pool.submit(function, *arguments)
+        except Exception as error:  # it died idle: the same as dying with the task
+            future = Future()
+            future.set_exception(error)
+        return future
 
 
 @dataclass(frozen=True)
@@ -243,15 +312,13 @@ class _KeptWorkers:
 _kept = _KeptWorkers()
 
 
+def _how(error: BaseException) -> str:
+    """How a worker ended, from loky's words: the signal or the exit code."""
+    found = re.search(r"exit codes? of the workers? (?:are|is) \{?([^}.]*)", str(error))
+    return f"the worker process ended with {found[1]}" if found else described(error)
+
+
 def _settle(future: Future[Any], reply: Reply) -> None:
-    if reply.kind == "unloadable":
-        future.set_exception(
-            ExecutorError(
-                "A worker process could not load the function; is its module importable there?\n\n"
-                + reply.payload.decode()
-            )
-        )
-        return
     try:
         content = pickle.loads(reply.payload)
     except BaseException as error:
@@ -280,15 +347,18 @@ def _die_with(driver: int) -> None:
     os._exit(1)
 
 
-def _run_task(token: int, payload: bytes | None, task: Any) -> Reply:
-    if payload is None and token not in _loaded:  # this process took an idle one's place
-        return Reply("forgotten", b"")
-    if payload is not None:
-        try:
-            _loaded.clear()
-            _loaded[token] = pickle.loads(payload)
-        except BaseException:
-            return Reply("unloadable", traceback.format_exc().encode())
+def _load_call(token: int, payload: bytes) -> Reply:
+    try:
+        _loaded.clear()
+        _loaded[token] = pickle.loads(payload)
+    except BaseException:
+        return Reply("unloadable", traceback.format_exc().encode())
+    return Reply("loaded")
+
+
+def _run_task(token: int, task: Any) -> Reply:
+    if token not in _loaded:  # this process took an idle one's place
+        return Reply("forgotten")
     try:
         value = _loaded[token](task)
         return Reply("value", cloudpickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL))

@@ -1,0 +1,26 @@
+"""``crystallize merge``: several stores of one experiment -> a new one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from crystallize.cli.refusal import refusing
+from crystallize.experiments.stored import StoredExperiment, merge
+
+
+@click.command("merge")
+@click.argument("stores", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path))
+def command(stores: tuple[Path, ...], output: Path) -> None:
+    """Put the cells of all STORES into a new store.
+
+    Stores of different experiments are refused, and so is a cell that differs
+    between two of them.
+    """
+    with refusing():
+        merge([StoredExperiment(path) for path in stores], output)
+        merged = StoredExperiment(output)
+    done = sum(row["done"] for row in merged.counts())
+    click.echo(f"{output}: {done} cells done, {len(merged.errors)} failed")

@@ -1,0 +1,64 @@
+"""``crystallize replay``: one cell of a store's experiment, in this process."""
+
+from __future__ import annotations
+
+import pdb
+import sys
+import traceback
+from pathlib import Path
+
+import click
+
+from crystallize.cli.refusal import refusing
+from crystallize.errors import StoreError, UnknownNameError, listing
+from crystallize.experiments.experiment import Experiment
+from crystallize.experiments.provenance import source_hash
+from crystallize.experiments.stored import StoredExperiment
+from crystallize.functions import find_function
+
+
+@click.command("replay")
+@click.argument("store", type=click.Path(path_type=Path))
+@click.option("--replicate", required=True, type=click.IntRange(min=0), help="Which replicate.")
+@click.option("--condition", help="Which condition; the baseline if not given.")
+@click.option("--pdb", "debug", is_flag=True, help="Open the debugger where it raises.")
+@click.pass_context
+def command(
+    ctx: click.Context, store: Path, replicate: int, condition: str | None, debug: bool
+) -> None:
+    """Run one cell of the experiment in STORE here, with the same seed.
+
+    Imports the experiment's function.  Prints what it returns, or its traceback
+    with exit code 1; the store is not changed.
+    """
+    with refusing():
+        experiment = _experiment(StoredExperiment(store), condition)
+    try:
+        click.echo(repr(experiment.replay(replicate)))
+    except Exception:
+        traceback.print_exc()
+        if debug:
+            pdb.post_mortem(sys.exc_info()[2])
+        ctx.exit(1)
+
+
+def _experiment(stored: StoredExperiment, condition: str | None) -> Experiment:
+    identity = stored.identity
+    condition = identity["baseline"] if condition is None else condition
+    if condition not in identity["conditions"]:
+        raise UnknownNameError("condition", condition, tuple(identity["conditions"]))
+    if opaque := identity["opaque"].get(condition):
+        raise StoreError(
+            f"{stored.path}: the parameters {listing(opaque)} of condition {condition!r} are not "
+            "plain data, so the store has no more than a digest of them. Use Experiment.replay."
+        )
+    folder = Path(identity["file"]).parent if identity["file"] else Path.cwd()
+    function = find_function(f"{identity['module']}:{identity['function']}", folder)
+    if source_hash(function) != identity["source_sha256"]:
+        click.echo("Warning: the function's source has changed since the store was made.", err=True)
+    return Experiment(
+        function,
+        {condition: identity["conditions"][condition]},
+        seed=identity["seed"],
+        name=identity["name"],
+    )

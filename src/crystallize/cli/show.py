@@ -1,0 +1,51 @@
+"""``crystallize show``: what is in a store."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from crystallize.cli.refusal import refusing
+from crystallize.experiments.plain import json_data
+from crystallize.experiments.stored import StoredExperiment
+from crystallize.experiments.summary import one_line
+
+
+@click.command("show")
+@click.argument("store", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(store: Path, as_json: bool) -> None:
+    """Say what STORE holds: whose experiment, what is done, failed and missing.
+
+    The experiment's code is not imported, and the store is not changed.
+    """
+    with refusing():
+        stored = StoredExperiment(store)
+        result = stored.result()
+    if as_json:
+        content = {
+            "identity": stored.identity,
+            "changes": stored.changes,
+            "cells": stored.counts(),
+            "damaged": stored.damaged,
+            "summary": result.summary(),
+        }
+        click.echo(json.dumps(json_data(content), allow_nan=False, indent=2))
+        return
+    identity = stored.identity
+    click.echo(f"experiment  {one_line(identity['name'])}")
+    click.echo(f"function    {one_line(identity['module'])}:{one_line(identity['function'])}")
+    click.echo(f"seed        {identity['seed']}")
+    click.echo(f"replicates  {identity['replicates']}")
+    for row in stored.counts():
+        click.echo(
+            f"{one_line(row['condition'])}: {row['done']} done, {row['failed']} failed, "
+            f"{row['missing']} missing"
+        )
+    for name in stored.damaged:
+        click.echo(f"damaged: {one_line(name)}; 'crystallize check' sets it aside")
+    if stored.changes:
+        click.echo(f"changes accepted: {len(stored.changes)}; --json shows them")
+    click.echo(f"\n{result}")
