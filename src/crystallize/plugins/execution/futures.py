@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import BrokenExecutor
 from contextlib import AbstractContextManager
 from queue import Empty, SimpleQueue
@@ -72,33 +72,42 @@ class FuturesExecution(Execution):
     def execute(
         self, experiment: Any, call: Callable[[Any], Any], next_task: Callable[[], Any | None]
     ) -> Iterator[Completion | None]:
-        while waiting := _take(next_task, self.workers * IN_FLIGHT_PER_WORKER):
-            yield from self._until_broken(call, waiting, next_task)
+        waiting: list[Any] = []
+        while waiting := waiting or _take(next_task, self.workers * IN_FLIGHT_PER_WORKER):
+            waiting = yield from self._until_broken(call, waiting, next_task)
 
     def _until_broken(
         self, call: Callable[[Any], Any], waiting: list[Any], next_task: Callable[[], Any | None]
-    ) -> Iterator[Completion | None]:
-        """Run tasks in one engine until there are none, or until it says that it is broken."""
+    ) -> Generator[Completion | None, None, list[Any]]:
+        """Run tasks in one engine, until there are none or it breaks; return those not begun."""
+        room = self.workers * IN_FLIGHT_PER_WORKER
         in_flight: dict[FutureLike, Any] = {}
         done: SimpleQueue[FutureLike] = SimpleQueue()
+        broken: BaseException | None = None
         with self.submitter(call, min(self.workers, len(waiting))) as submit:
-            while waiting or in_flight:
-                while waiting:
+            while in_flight or (waiting and broken is None):
+                while waiting and broken is None:
                     try:
                         future = submit(waiting[0])
                     except BrokenExecutor as error:
-                        yield from (Completion(task, error=error) for task in waiting)
-                        yield from (_completion(t, f) for f, t in in_flight.items())
-                        return
-                    in_flight[future] = waiting.pop(0)
-                    future.add_done_callback(done.put)
+                        if not in_flight:
+                            raise
+                        broken = error
+                    else:
+                        in_flight[future] = waiting.pop(0)
+                        future.add_done_callback(done.put)
                 try:
                     future = done.get(timeout=TICK)
                 except Empty:
                     yield None
                 else:
-                    yield _completion(in_flight.pop(future), future)
-                waiting = _take(next_task, self.workers * IN_FLIGHT_PER_WORKER - len(in_flight))
+                    completion = _completion(in_flight.pop(future), future)
+                    if isinstance(completion.error, BrokenExecutor):
+                        broken = completion.error
+                    yield completion
+                if broken is None:
+                    waiting = _take(next_task, room - len(in_flight))
+        return waiting
 
 
 def _take(next_task: Callable[[], Any | None], room: int) -> list[Any]:
