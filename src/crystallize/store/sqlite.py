@@ -217,7 +217,7 @@ class Store:
             lock.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:
             lock.close()
-            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+            if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY:
                 raise StoreError(
                     f"{self.path}: another run is using this store. Wait for it, or stop it."
                 ) from error

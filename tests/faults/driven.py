@@ -1,0 +1,128 @@
+"""A driver to be killed: runs an experiment on a store, with a fault in the store if asked for.
+
+Arguments: store, strategy, and what is to happen: ``none``; ``kill N`` or ``fail N`` or
+``always-fail N`` at the N-th SQL statement; ``pages N`` and ``bytes N`` limit the file;
+``after N`` kills when the N-th block has arrived, before its commit.
+"""
+
+import json
+import os
+import signal
+import sqlite3
+import sys
+import time
+from pathlib import Path
+
+from crystallize import Experiment
+from crystallize.errors import CrystallizeError
+
+REPLICATES = 30
+real_connect = sqlite3.connect
+
+
+def trial(rng, replicate, shift):
+    with Path(os.environ["CELL_LOG"]).open("a") as log:
+        log.write(f"{replicate}\n")
+    time.sleep(0.004)
+    return {"x": rng.normal() + shift, "text": "t" * replicate * 200, "replicate": replicate}
+
+
+async def atrial(rng, replicate, shift):
+    return trial(rng, replicate, shift)
+
+
+STRATEGIES = {
+    "serial": ("serial", {}),
+    "thread": ("parallel", {"max_workers": 2}),
+    "process": ("parallel", {"executor_type": "process", "max_workers": 2}),
+    "async": ("async", {}),
+}
+CONDITIONS = {"a": {"shift": 0.0}, "b": {"shift": 1.0}}
+
+
+def experiment(strategy, **options):
+    name, arguments = STRATEGIES[strategy]
+    return Experiment(
+        atrial if strategy == "async" else trial,
+        CONDITIONS,
+        **{
+            "replicates": REPLICATES,
+            "seed": 5,
+            "execution": name,
+            "execution_options": arguments,
+            **options,
+        },
+    )
+
+
+def arm(what, number):
+    """Put the fault in the way of the store."""
+    count = 0
+
+    class Connection(sqlite3.Connection):
+        def _strike(self):
+            nonlocal count
+            count += 1
+            if what == "kill" and count == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+            if (what == "fail" and count == number) or (what == "always-fail" and count >= number):
+                raise sqlite3.OperationalError("disk I/O error")
+
+        def execute(self, *arguments):
+            self._strike()
+            return super().execute(*arguments)
+
+        def executemany(self, *arguments):
+            self._strike()
+            return super().executemany(*arguments)
+
+        def commit(self):
+            self._strike()
+            super().commit()
+
+        def __exit__(self, *error):
+            if error[0] is None:
+                self._strike()
+            return super().__exit__(*error)
+
+    def connect(path, *arguments, **options):
+        connection = real_connect(path, *arguments, factory=Connection, **options)
+        if what == "pages" and "-driver" not in str(path):
+            sqlite3.Connection.execute(connection, f"PRAGMA max_page_count = {number}")
+        return connection
+
+    if what == "bytes":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (number, number))
+    elif what == "after":
+        from crystallize.experiments import archive
+
+        keep = archive.Archive.keep
+
+        def killed(self, records):
+            arm.landed = getattr(arm, "landed", 0) + 1
+            if arm.landed == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+            keep(self, records)
+
+        archive.Archive.keep = killed
+    elif what != "none":
+        sqlite3.connect = connect
+
+
+def main():
+    store, strategy, what, number = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
+    arm(what, number)
+    reported = []
+    try:
+        for outcome in experiment(strategy, store=store).stream():
+            reported.append((outcome.condition, outcome.replicate))
+            print(json.dumps(reported[-1]), flush=True)
+    except CrystallizeError as error:
+        print(type(error).__name__, error, file=sys.stderr)
+        sys.exit(3)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,356 @@
+"""Whatever happens to the driver or its store: what was reported is kept, the rest is run once."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import cloudpickle
+import driven
+import psutil
+import pytest
+
+from crystallize.errors import CrystallizeError, StoreWarning
+from crystallize.experiments.stored import StoredExperiment
+from crystallize.store import Store
+from crystallize.testing import same_result
+
+cloudpickle.register_pickle_by_value(driven)
+
+SCRIPT = Path(driven.__file__)
+CELLS = 2 * driven.REPLICATES
+
+
+@pytest.fixture
+def paths(tmp_path, monkeypatch):
+    monkeypatch.setenv("CELL_LOG", str(tmp_path / "log"))
+    return tmp_path / "store.db", tmp_path / "log"
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory):
+    os.environ["CELL_LOG"] = os.devnull
+    return driven.experiment("serial").run()
+
+
+def drive(store, strategy="serial", what="none", number=0):
+    return subprocess.run(
+        [sys.executable, SCRIPT, store, strategy, what, str(number)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def reported(done):
+    return {tuple(json.loads(line)) for line in done.stdout.splitlines() if line.endswith("]")}
+
+
+def finished(store):
+    """The cells in a store, if there is one yet."""
+    try:
+        stored = StoredExperiment(store)
+    except CrystallizeError:
+        return set()
+    return {
+        (condition, replicate)
+        for condition, table in stored.tables.items()
+        for replicate in range(table.size)
+        if table.done[replicate]
+    }
+
+
+def assert_resumes(store, log, clean, strategy="serial"):
+    """A resume runs exactly what is missing, and its bytes are those of an undisturbed run."""
+    kept = finished(store)
+    log.write_text("")
+    result = driven.experiment(strategy, store=store).run()
+    assert Counter(log.read_text().split()).total() == CELLS - len(kept)
+    assert result.provenance["store"]["found"] == len(kept)
+    same_result(clean, result)
+
+
+@pytest.mark.parametrize("strategy", driven.STRATEGIES)
+@pytest.mark.parametrize("number", [1, 2])
+def test_killed_between_a_results_arrival_and_its_commit(paths, clean, strategy, number):
+    store, log = paths
+    done = drive(store, strategy, "after", number)
+    assert done.returncode == -signal.SIGKILL
+    assert reported(done) <= finished(store)
+    assert_resumes(store, log, clean, strategy)
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_killed_at_every_store_operation(paths, clean, part):
+    store, log = paths
+    number = part + 1
+    while True:
+        done = drive(store, "serial", "kill", number)
+        assert reported(done) <= finished(store)
+        if done.returncode == 0:
+            break
+        assert done.returncode == -signal.SIGKILL
+        assert_resumes(store, log, clean)
+        for leftover in store.parent.glob("store.db*"):
+            leftover.unlink()
+        number += 4
+    assert number > 20
+    assert finished(store) == reported(done)
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_every_store_operation_failing_once_and_for_good(paths, clean, part):
+    store, log = paths
+    number = part + 1
+    while True:
+        for what in ("fail", "always-fail"):
+            done = drive(store, "serial", what, number)
+            assert reported(done) <= finished(store)
+            assert "Traceback" not in done.stderr
+            assert (done.returncode == 3) == bool(done.stderr)
+            if done.returncode:
+                assert "disk I/O error" in done.stderr
+            assert_resumes(store, log, clean)
+            for leftover in store.parent.glob("store.db*"):
+                leftover.unlink()
+        if done.returncode == 0:
+            break
+        number += 4
+    assert number > 20
+
+
+@pytest.mark.parametrize(("what", "number"), [("pages", 20), ("bytes", 60_000)])
+def test_a_full_disk_is_said_and_nothing_reported_is_lost(paths, clean, what, number):
+    store, log = paths
+    done = drive(store, "serial", what, number)
+    assert done.returncode == 3
+    assert "resume" in done.stderr
+    assert str(store) in done.stderr
+    assert reported(done) <= finished(store)
+    assert len(finished(store)) < CELLS
+    assert_resumes(store, log, clean)
+
+
+@pytest.mark.parametrize("strategy", ["serial", "thread", "process", "async"])
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("group", [False, True])
+def test_a_signal_leaves_in_time_with_what_finished(tmp_path, strategy, signum, code, group):
+    (tmp_path / "slow.py").write_text(
+        "import asyncio, time\n"
+        "def trial(replicate):\n"
+        "    if replicate == 3:\n"
+        "        print('sleeping', flush=True)\n"
+        "        time.sleep(60)\n"
+        "    return replicate\n"
+        "async def atrial(replicate):\n"
+        "    if replicate == 3:\n"
+        "        print('sleeping', flush=True)\n"
+        "        await asyncio.sleep(60)\n"
+        "    return replicate\n"
+    )
+    name, options = driven.STRATEGIES[strategy]
+    function = "slow:atrial" if strategy == "async" else "slow:trial"
+    lines = [f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value}"
+             for key, value in options.items()]  # fmt: skip
+    (tmp_path / "e.toml").write_text(
+        f'[experiment]\nfunction = "{function}"\nreplicates = 8\nseed = 1\n'
+        f'[store]\npath = "s.db"\n[execution]\nstrategy = "{name}"\n' + "\n".join(lines)
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "crystallize", "run", tmp_path / "e.toml", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    seen = ""
+    while "sleeping" not in seen:
+        seen += process.stderr.readline()
+    time.sleep(0.3)
+    children = psutil.Process(process.pid).children(recursive=True)
+    began = time.monotonic()
+    (os.killpg if group else os.kill)(process.pid, signum)
+    out, err = process.communicate(timeout=20)
+    took = time.monotonic() - began
+    assert process.returncode == code, err
+    assert took < 5  # two seconds on a machine that does nothing else
+    assert "run the same command again to resume" in err
+    values = json.loads(out)["metrics"]["baseline"]["value"]
+    kept = finished(tmp_path / "s.db")
+    assert {i for i, v in enumerate(values) if v is not None} == {i for _, i in kept}
+    _, alive = psutil.wait_procs(children, 5)
+    assert alive == []
+
+
+def test_a_second_ctrl_c_leaves_at_once(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import time\n"
+        "from crystallize import Experiment\n"
+        "def trial(replicate):\n"
+        "    try:\n"
+        "        print('in', flush=True)\n"
+        "        time.sleep(60)\n"
+        "    finally:\n"
+        "        print('stuck', flush=True)\n"
+        "        time.sleep(60)\n"
+        "Experiment(trial).run()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "in\n"
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == "stuck\n"
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=5)
+    assert process.returncode
+
+
+def test_no_worker_outlives_a_driver_that_is_killed(paths):
+    store, _ = paths
+    process = subprocess.Popen(
+        [sys.executable, SCRIPT, store, "process", "none", "0"], stdout=subprocess.PIPE, text=True
+    )
+    process.stdout.readline()
+    workers = psutil.Process(process.pid).children(recursive=True)
+    assert len(workers) >= 2
+    process.kill()
+    process.communicate()
+    _, alive = psutil.wait_procs(workers, 5)
+    assert alive == []
+
+
+def test_two_drivers_on_one_store(paths, clean):
+    store, log = paths
+    log.touch()
+    first = subprocess.Popen(
+        [sys.executable, SCRIPT, store, "serial", "none", "0"], stdout=subprocess.PIPE, text=True
+    )
+    first.stdout.readline()
+    second = drive(store)
+    assert second.returncode == 3
+    assert "another run is using this store" in second.stderr
+    first.communicate(timeout=30)
+    assert first.returncode == 0
+    assert Counter(log.read_text().split()).total() == CELLS
+    assert_resumes(store, log, clean)
+
+
+def test_a_store_that_is_locked_for_a_while_is_waited_for(paths, clean):
+    store, log = paths
+    drive(store)
+    locker = (
+        "import sqlite3, sys, time\n"
+        "c = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "c.execute('BEGIN IMMEDIATE')\nprint('locked', flush=True)\ntime.sleep(3)\n"
+        "c.execute('COMMIT')"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", locker, store], stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout.readline() == "locked\n"
+    assert_resumes(store, log, clean)
+    other.communicate()
+
+
+@pytest.mark.parametrize("place", ["payload", "checksum", "start"])
+def test_a_damaged_block_is_named_set_aside_and_run_again(paths, clean, place):
+    store, log = paths
+    drive(store)
+    connection = sqlite3.connect(store)
+    (number,) = connection.execute("SELECT max(id) FROM blocks").fetchone()
+    if place == "start":
+        connection.execute("UPDATE blocks SET start = start + 1 WHERE id = ?", (number,))
+    else:
+        (blob,) = connection.execute(
+            f"SELECT {place} FROM blocks WHERE id = ?", (number,)
+        ).fetchone()
+        damaged = blob[:-3] + bytes([blob[-3] ^ 1]) + blob[-2:]
+        connection.execute(f"UPDATE blocks SET {place} = ? WHERE id = ?", (damaged, number))
+    connection.commit()
+    connection.close()
+    assert len(StoredExperiment(store).damaged) == 1
+    assert 0 < len(finished(store)) < CELLS
+    kept = len(finished(store))
+    log.write_text("")
+    with pytest.warns(StoreWarning, match=r"replicates \d+ to \d+ of condition 'b' are damaged"):
+        result = driven.experiment("serial", store=store).run()
+    assert Counter(log.read_text().split()).total() == CELLS - kept
+    same_result(clean, result)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda b: b"X" * 100 + b[100:], "not a store, or it is damaged beyond mending"),
+        (lambda b: b[: len(b) // 2], "damaged"),
+        (lambda b: b"no database at all" * 100, "not a store"),
+    ],
+)
+def test_a_damaged_file_is_refused(paths, damage, message):
+    store, _ = paths
+    drive(store)
+    store.write_bytes(damage(store.read_bytes()))
+    done = drive(store)
+    assert done.returncode == 3
+    assert message in done.stderr
+
+
+def test_a_foreign_database_and_a_newer_store_are_refused(tmp_path, paths):
+    store, _ = paths
+    foreign = tmp_path / "foreign.db"
+    connection = sqlite3.connect(foreign)
+    connection.execute("CREATE TABLE t (x)")
+    connection.commit()
+    connection.close()
+    assert "not a store of Crystallize" in drive(foreign).stderr
+    drive(store)
+    connection = sqlite3.connect(store)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    assert "format 99" in drive(store).stderr
+
+
+def test_a_folder_that_is_not_there_is_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("CELL_LOG", os.devnull)
+    done = drive(tmp_path / "nowhere" / "store.db")
+    assert done.returncode == 3
+    assert "cannot be opened for writing" in done.stderr
+    assert done.stdout == ""
+
+
+def test_no_network_socket_is_opened():
+    program = (
+        "import sys\n"
+        "opened = []\n"
+        "def hook(event, arguments):\n"
+        "    if event in ('socket.bind', 'socket.connect', 'socket.getaddrinfo'):\n"
+        "        opened.append((event, arguments[1:]))\n"
+        "sys.addaudithook(hook)\n"
+        "from crystallize import Experiment\n"
+        "async def coroutine(): return 1.0\n"
+        "for strategy, options in (('serial', {}), ('parallel', {}),\n"
+        "                          ('parallel', {'executor_type': 'process'})):\n"
+        "    Experiment(lambda: 1.0, replicates=50, execution=strategy,\n"
+        "               execution_options=options).run()\n"
+        "Experiment(coroutine, replicates=50, execution='async').run()\n"
+        "print(opened)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_store_is_closed_and_whole_after_a_run(paths):
+    store, _ = paths
+    driven.experiment("serial", store=store).run()
+    assert not list(store.parent.glob("store.db-wal"))
+    with Store(store) as opened:
+        assert len(list(opened.records())) >= 2
