@@ -150,6 +150,10 @@ class Store:
 
     def close(self) -> None:
         """Close the file; what was added is in it already."""
+        if self._lock is not None and hasattr(self, "_connection"):
+            # At rest one file without a log beside it, which a read-only folder can hold.
+            with suppress(sqlite3.Error):
+                self._connection.execute("PRAGMA journal_mode = DELETE")
         for connection in (getattr(self, "_connection", None), self._lock):
             if connection is not None:
                 with suppress(sqlite3.Error):

@@ -1,0 +1,184 @@
+"""``show``, ``check``, ``merge`` and ``replay``, and ``run`` with a store."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+TRIALS = """
+print("imported")
+def trial(rng, replicate, shift):
+    if replicate == 2 and shift:
+        raise ValueError("two")
+    return {"x": rng.random() + shift}
+"""
+CONFIG = """
+[experiment]
+name = "stored"
+function = "store_trials:trial"
+replicates = 6
+seed = 3
+[conditions.a]
+shift = 0.0
+[conditions.b]
+shift = 1.0
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    (tmp_path / "store_trials.py").write_text(TRIALS)
+    path = tmp_path / "experiment.toml"
+    path.write_text(CONFIG)
+    return path
+
+
+def crystallize(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "crystallize", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        **options,
+    )
+
+
+@pytest.fixture
+def store(config):
+    path = config.parent / "s.db"
+    assert crystallize("run", config, "--store", path).returncode == 1
+    return path
+
+
+def test_run_resumes_and_says_so(config, store):
+    done = crystallize("run", config, "--store", store, "--replicates", 8, "--json")
+    assert "Resumed: 12 of 16 cells were in the store." in done.stderr
+    assert len(json.loads(done.stdout)["seeds"]) == 8
+    again = crystallize("run", config, "--store", store, "--retry-failed")
+    assert "Resumed: 11 of 12" in again.stderr
+
+
+def test_a_store_in_the_config_is_beside_it(config):
+    config.write_text(CONFIG + '[store]\npath = "kept.db"\n')
+    crystallize("run", config, cwd="/")
+    assert (config.parent / "kept.db").exists()
+
+
+def test_a_changed_experiment_is_refused_until_accepted(config, store):
+    changed = ["--set", "conditions.a.shift=2.0"]
+    refused = crystallize("run", config, "--store", store, *changed)
+    assert refused.returncode == 2
+    assert "condition 'a', shift: the store has 0.0, the experiment 2.0" in refused.stderr
+    assert "--accept-changes" in refused.stderr
+    accepted = crystallize("run", config, "--store", store, *changed, "--accept-changes")
+    assert accepted.returncode == 1
+    assert "changes accepted: 1" in crystallize("show", store).stdout
+
+
+def test_show_says_what_is_there_and_imports_nothing(config, store):
+    (config.parent / "store_trials.py").unlink()
+    done = crystallize("show", store)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "experiment  stored" in done.stdout
+    assert "a: 6 done, 0 failed, 0 missing" in done.stdout
+    assert "b: 5 done, 1 failed, 0 missing" in done.stdout
+    assert "imported" not in done.stdout
+    content = json.loads(crystallize("show", store, "--json").stdout)
+    assert content["identity"]["seed"] == 3
+    assert content["cells"][1] == {"condition": "b", "done": 5, "failed": 1, "missing": 0}
+    assert content["damaged"] == []
+
+
+def test_check_names_damage_and_a_resume_runs_it_again(config, store):
+    assert crystallize("check", store).returncode == 0
+    connection = sqlite3.connect(store)
+    connection.execute("UPDATE blocks SET payload = zeroblob(length(payload)) WHERE id = 1")
+    connection.commit()
+    connection.close()
+    assert "damaged" in crystallize("show", store).stdout
+    done = crystallize("check", store)
+    assert done.returncode == 1
+    assert "damaged, set aside: \"replicates 0 to 0 of condition 'a'\"" in done.stdout
+    assert "a: 5 done, 0 failed, 1 missing" in crystallize("show", store).stdout
+    resumed = crystallize("run", config, "--store", store)
+    assert "Resumed: 11 of 12" in resumed.stderr
+    assert "a: 6 done" in crystallize("show", store).stdout
+
+
+def test_merge_puts_stores_together(config, store):
+    other, merged = store.with_name("other.db"), store.with_name("merged.db")
+    more = ["--replicates", "9", "--set", "conditions.c.shift=0.5"]
+    crystallize("run", config, "--store", other, *more)
+    done = crystallize("merge", store, other, "-o", merged)
+    assert done.returncode == 0, done.stderr
+    assert "25 cells done, 2 failed" in done.stdout
+    resumed = crystallize("run", config, "--store", merged, *more, "--json")
+    assert "Resumed: 27 of 27" in resumed.stderr
+    fresh = crystallize("run", config, *more, "--json")
+    assert json.loads(resumed.stdout)["metrics"] == json.loads(fresh.stdout)["metrics"]
+
+
+def test_merge_refuses_other_experiments_and_conflicts(config, store):
+    other = store.with_name("other.db")
+    crystallize("run", config, "--store", other, "--seed", 9)
+    done = crystallize("merge", store, other, "-o", store.with_name("m.db"))
+    assert done.returncode == 2
+    assert "another experiment" in done.stderr
+    assert "seed: the store has 3, the experiment 9" in done.stderr
+    source = (config.parent / "store_trials.py").read_text()
+    (config.parent / "store_trials.py").write_text(
+        "import os\n" + source.replace("+ shift}", '+ shift + float(os.environ["BIAS"])}')
+    )
+    paths = [store.with_name(f"{name}.db") for name in "xy"]
+    for path, bias in zip(paths, "01", strict=True):
+        crystallize("run", config, "--store", path, env={**_environment(), "BIAS": bias})
+    done = crystallize("merge", *paths, "-o", store.with_name("m.db"))
+    assert done.returncode == 2
+    assert "disagree" in done.stderr
+    assert "condition 'a', replicate 0: x=" in done.stderr
+    assert not store.with_name("m.db").exists()
+
+
+def _environment():
+    import os
+
+    return dict(os.environ)
+
+
+def test_replay_runs_one_cell_here(store):
+    good = crystallize("replay", store, "--replicate", 1, "--condition", "b")
+    assert good.returncode == 0
+    x = json.loads(crystallize("run", store.parent / "experiment.toml", "--json").stdout)
+    assert repr(x["metrics"]["b"]["x"][1]) in good.stdout
+    bad = crystallize("replay", store, "--replicate", 2, "--condition", "b")
+    assert bad.returncode == 1
+    assert 'raise ValueError("two")' in bad.stderr
+    debugged = crystallize(
+        "replay", store, "--replicate", 2, "--condition", "b", "--pdb", input="p replicate\nq\n"
+    )
+    assert "(Pdb) 2" in debugged.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["show", "none.db"], "there is no such store"),
+        (["check", "none.db"], "there is no such store"),
+        (["merge", "none.db", "-o", "x.db"], "there is no such store"),
+        (["replay", "none.db", "--replicate", "1"], "there is no such store"),
+    ],
+)
+def test_a_missing_store_is_refused(tmp_path, arguments, message):
+    done = crystallize(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_replay_of_an_unknown_condition_names_the_closest(store):
+    done = crystallize("replay", store, "--replicate", 1, "--condition", "bb")
+    assert done.returncode == 2
+    assert "Did you mean 'b'" in done.stderr
