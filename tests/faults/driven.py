@@ -23,7 +23,7 @@ real_connect = sqlite3.connect
 def trial(rng, replicate, shift):
     with Path(os.environ["CELL_LOG"]).open("a") as log:
         log.write(f"{replicate}\n")
-    time.sleep(0.004)
+    time.sleep(float(os.environ.get("CELL_SECONDS", "0.004")))
     return {"x": rng.normal() + shift, "text": "t" * replicate * 200, "replicate": replicate}
 
 

@@ -215,7 +215,10 @@ def test_a_second_ctrl_c_leaves_at_once(tmp_path):
 def test_no_worker_outlives_a_driver_that_is_killed(paths):
     store, _ = paths
     process = subprocess.Popen(
-        [sys.executable, SCRIPT, store, "process", "none", "0"], stdout=subprocess.PIPE, text=True
+        [sys.executable, SCRIPT, store, "process", "none", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "CELL_SECONDS": "0.1"},
     )
     process.stdout.readline()
     workers = psutil.Process(process.pid).children(recursive=True)
@@ -230,7 +233,10 @@ def test_two_drivers_on_one_store(paths, clean):
     store, log = paths
     log.touch()
     first = subprocess.Popen(
-        [sys.executable, SCRIPT, store, "serial", "none", "0"], stdout=subprocess.PIPE, text=True
+        [sys.executable, SCRIPT, store, "serial", "none", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "CELL_SECONDS": "0.1"},
     )
     first.stdout.readline()
     second = drive(store)

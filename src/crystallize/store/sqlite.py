@@ -200,6 +200,9 @@ class Store:
             if not tables:
                 raise StoreError(f"{self.path}: this store is empty.")
             return
+        # Waits for others; a change of the journal alone would not.
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("COMMIT")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         if not tables:
