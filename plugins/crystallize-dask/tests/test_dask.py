@@ -16,6 +16,7 @@ from crystallize_dask import DaskExecution
 from distributed import Client, LocalCluster
 
 from crystallize import CrystallizeError, Experiment
+from crystallize.testing import ExecutorSuite, same_result
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import a test module
 CONDITIONS = {"near": {"shift": 0.0}, "far": {"shift": 3.0}}
@@ -33,20 +34,6 @@ def die_once(rng, replicate, flag):
         Path(flag).touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return rng.normal()
-
-
-def same_bytes(one, other):
-    for condition, metrics in one.metrics.items():
-        assert list(metrics) == list(other.metrics[condition])
-        for metric, values in metrics.items():
-            found = other.metrics[condition][metric]
-            assert values.dtype == found.dtype
-            if values.dtype == object:
-                assert [str(v) for v in values] == [str(v) for v in found]
-            else:
-                assert values.tobytes() == found.tobytes()
-    assert one.errors == other.errors
-    assert one.seeds == other.seeds
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +57,7 @@ def test_an_existing_scheduler_gives_the_same_bytes_as_serial(cluster):
         execution="dask",
         execution_options={"address": cluster.scheduler_address},
     ).run()
-    same_bytes(serial, dask)
+    same_result(serial, dask)
     assert len(dask.errors) == 2
     assert dask.provenance["execution"]["strategy"] == "dask"
 
@@ -79,7 +66,7 @@ def test_a_local_cluster_is_started_for_the_run_alone():
     serial = Experiment(trial, CONDITIONS, replicates=20, seed=9).run()
     execution = DaskExecution(n_workers=2)
     dask = Experiment(trial, CONDITIONS, replicates=20, seed=9, execution=execution).run()
-    same_bytes(serial, dask)
+    same_result(serial, dask)
 
 
 def test_every_replicate_arrives_when_a_worker_is_killed(cluster):
@@ -125,6 +112,17 @@ def test_a_function_that_workers_cannot_import_ends_the_run(cluster, tmp_path, m
     (tmp_path / "only_here.py").unlink()
     with pytest.raises(CrystallizeError, match="could not load the function: ModuleNotFoundError"):
         experiment.run()
+
+
+class TestConformance(ExecutorSuite):
+    replicates = 20
+
+    @pytest.fixture(autouse=True)
+    def _on(self, cluster):
+        self.address = cluster.scheduler_address
+
+    def make(self):
+        return DaskExecution(self.address)
 
 
 def test_the_loop_works_alone(cluster):
