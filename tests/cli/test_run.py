@@ -50,17 +50,7 @@ def config(tmp_path):
     return path
 
 
-def crystallize(*arguments, **options):
-    return subprocess.run(
-        [sys.executable, "-m", "crystallize", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        **options,
-    )
-
-
-def test_the_table_is_on_stdout_and_nothing_else(config):
+def test_the_table_is_on_stdout_and_nothing_else(crystallize, config):
     done = crystallize("run", config)
     assert done.returncode == 0
     lines = done.stdout.splitlines()
@@ -69,7 +59,7 @@ def test_the_table_is_on_stdout_and_nothing_else(config):
     assert done.stderr == ""
 
 
-def test_json_alone_is_on_stdout(config):
+def test_json_alone_is_on_stdout(crystallize, config):
     done = crystallize("run", config, "--json")
     content = json.loads(done.stdout)
     assert set(content) == {"metrics", "seeds", "errors", "summary", "sections", "provenance"}
@@ -77,7 +67,7 @@ def test_json_alone_is_on_stdout(config):
     assert content["provenance"]["execution"]["strategy"] == "parallel"
 
 
-def test_overrides(config):
+def test_overrides(crystallize, config):
     done = crystallize(
         "run", config, "--json", "--replicates", 2, "--seed", 8, "--set", "experiment.name=other"
     )
@@ -87,7 +77,7 @@ def test_overrides(config):
     assert content["provenance"]["experiment"] == "other"
 
 
-def test_another_strategy_takes_none_of_the_files_options(config):
+def test_another_strategy_takes_none_of_the_files_options(crystallize, config):
     serial = json.loads(crystallize("run", config, "--json", "--execution", "serial").stdout)
     assert serial["provenance"]["execution"]["strategy"] == "serial"
     assert serial["provenance"]["execution"]["options"] == {}
@@ -96,7 +86,7 @@ def test_another_strategy_takes_none_of_the_files_options(config):
     assert same["metrics"] == serial["metrics"]
 
 
-def test_failed_cells_exit_with_one_and_the_result_is_printed(config):
+def test_failed_cells_exit_with_one_and_the_result_is_printed(crystallize, config):
     done = crystallize("run", config, "--set", "experiment.function=cli_trials:fails")
     assert done.returncode == 1
     assert "1 cell failed" in done.stdout
@@ -104,7 +94,7 @@ def test_failed_cells_exit_with_one_and_the_result_is_printed(config):
     assert "ValueError: two" in done.stderr
 
 
-def test_raising_exits_with_one_and_prints_what_finished(config):
+def test_raising_exits_with_one_and_prints_what_finished(crystallize, config):
     done = crystallize(
         "run", config, "--json", "--execution", "serial",
         "--set", "experiment.function=cli_trials:fails", "--set", "experiment.on_error=raise",
@@ -129,7 +119,7 @@ def test_raising_exits_with_one_and_prints_what_finished(config):
         (["--exection", "serial"], "--exec"),
     ],
 )
-def test_a_wrong_call_exits_with_two_and_no_traceback(config, arguments, message):
+def test_a_wrong_call_exits_with_two_and_no_traceback(crystallize, config, arguments, message):
     done = crystallize("run", config, *arguments)
     assert done.returncode == 2
     assert done.stdout == ""
@@ -137,13 +127,13 @@ def test_a_wrong_call_exits_with_two_and_no_traceback(config, arguments, message
     assert "Traceback" not in done.stderr
 
 
-def test_a_missing_config_exits_with_two(tmp_path):
+def test_a_missing_config_exits_with_two(crystallize, tmp_path):
     done = crystallize("run", tmp_path / "none.toml")
     assert (done.returncode, done.stdout) == (2, "")
     assert "No such file" in done.stderr
 
 
-def test_an_unknown_command_exits_with_two():
+def test_an_unknown_command_exits_with_two(crystallize):
     assert crystallize("rnu").returncode == 2
 
 
@@ -180,7 +170,7 @@ def test_ctrl_c_prints_what_finished_and_exits_with_130(config, override):
     assert content["errors"] == []
 
 
-def test_help_and_version():
+def test_help_and_version(crystallize):
     assert "run" in crystallize("--help").stdout
     assert crystallize("--version").stdout.startswith("crystallize 0.")
     assert "--replicates" in crystallize("run", "--help").stdout

@@ -2,8 +2,6 @@
 
 import json
 import sqlite3
-import subprocess
-import sys
 
 import pytest
 
@@ -35,24 +33,14 @@ def config(tmp_path):
     return path
 
 
-def crystallize(*arguments, **options):
-    return subprocess.run(
-        [sys.executable, "-m", "crystallize", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        **options,
-    )
-
-
 @pytest.fixture
-def store(config):
+def store(crystallize, config):
     path = config.parent / "s.db"
     assert crystallize("run", config, "--store", path).returncode == 1
     return path
 
 
-def test_run_resumes_and_says_so(config, store):
+def test_run_resumes_and_says_so(crystallize, config, store):
     done = crystallize("run", config, "--store", store, "--replicates", 8, "--json")
     assert "Resumed: 12 of 16 cells were in the store." in done.stderr
     assert len(json.loads(done.stdout)["seeds"]) == 8
@@ -60,13 +48,13 @@ def test_run_resumes_and_says_so(config, store):
     assert "Resumed: 11 of 12" in again.stderr
 
 
-def test_a_store_in_the_config_is_beside_it(config):
+def test_a_store_in_the_config_is_beside_it(crystallize, config):
     config.write_text(CONFIG + '[store]\npath = "kept.db"\n')
     crystallize("run", config, cwd="/")
     assert (config.parent / "kept.db").exists()
 
 
-def test_a_changed_experiment_is_refused_until_accepted(config, store):
+def test_a_changed_experiment_is_refused_until_accepted(crystallize, config, store):
     changed = ["--set", "conditions.a.shift=2.0"]
     refused = crystallize("run", config, "--store", store, *changed)
     assert refused.returncode == 2
@@ -77,7 +65,7 @@ def test_a_changed_experiment_is_refused_until_accepted(config, store):
     assert "changes accepted: 1" in crystallize("show", store).stdout
 
 
-def test_show_says_what_is_there_and_imports_nothing(config, store):
+def test_show_says_what_is_there_and_imports_nothing(crystallize, config, store):
     (config.parent / "store_trials.py").unlink()
     done = crystallize("show", store)
     assert (done.returncode, done.stderr) == (0, "")
@@ -91,7 +79,7 @@ def test_show_says_what_is_there_and_imports_nothing(config, store):
     assert content["damaged"] == []
 
 
-def test_check_names_damage_and_a_resume_runs_it_again(config, store):
+def test_check_names_damage_and_a_resume_runs_it_again(crystallize, config, store):
     assert crystallize("check", store).returncode == 0
     connection = sqlite3.connect(store)
     connection.execute("UPDATE blocks SET payload = zeroblob(length(payload)) WHERE id = 1")
@@ -107,7 +95,7 @@ def test_check_names_damage_and_a_resume_runs_it_again(config, store):
     assert "a: 6 done" in crystallize("show", store).stdout
 
 
-def test_merge_puts_stores_together(config, store):
+def test_merge_puts_stores_together(crystallize, config, store):
     other, merged = store.with_name("other.db"), store.with_name("merged.db")
     more = ["--replicates", "9", "--set", "conditions.c.shift=0.5"]
     crystallize("run", config, "--store", other, *more)
@@ -120,7 +108,7 @@ def test_merge_puts_stores_together(config, store):
     assert json.loads(resumed.stdout)["metrics"] == json.loads(fresh.stdout)["metrics"]
 
 
-def test_merge_refuses_other_experiments_and_conflicts(config, store):
+def test_merge_refuses_other_experiments_and_conflicts(crystallize, config, store):
     other = store.with_name("other.db")
     crystallize("run", config, "--store", other, "--seed", 9)
     done = crystallize("merge", store, other, "-o", store.with_name("m.db"))
@@ -147,7 +135,7 @@ def _environment():
     return dict(os.environ)
 
 
-def test_replay_runs_one_cell_here(store):
+def test_replay_runs_one_cell_here(crystallize, store):
     good = crystallize("replay", store, "--replicate", 1, "--condition", "b")
     assert good.returncode == 0
     x = json.loads(crystallize("run", store.parent / "experiment.toml", "--json").stdout)
@@ -170,7 +158,7 @@ def test_replay_runs_one_cell_here(store):
         (["replay", "none.db", "--replicate", "1"], "there is no such store"),
     ],
 )
-def test_a_missing_store_is_refused(tmp_path, arguments, message):
+def test_a_missing_store_is_refused(crystallize, tmp_path, arguments, message):
     done = crystallize(*arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert message in done.stderr
@@ -178,7 +166,7 @@ def test_a_missing_store_is_refused(tmp_path, arguments, message):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_replay_of_an_unknown_condition_names_the_closest(store):
+def test_replay_of_an_unknown_condition_names_the_closest(crystallize, store):
     done = crystallize("replay", store, "--replicate", 1, "--condition", "bb")
     assert done.returncode == 2
     assert "Did you mean 'b'" in done.stderr

@@ -18,11 +18,9 @@ from crystallize.errors import (
     GlobalRandomWarning,
     Interrupted,
     PluginError,
-    PluginWarning,
     StoreError,
     TooManyFailuresError,
 )
-from crystallize.experiments.aggregation import ResultAggregator
 from crystallize.experiments.archive import Archive, lost_record, missing_runs, record
 from crystallize.experiments.cells import (
     BLOCK_SECONDS,
@@ -32,17 +30,16 @@ from crystallize.experiments.cells import (
     TimedOut,
 )
 from crystallize.experiments.global_random import STDLIB
+from crystallize.experiments.hooks import Hooks
 from crystallize.experiments.interruption import Interruption, Interrupts
 from crystallize.experiments.loop_adapter import ReplicateFunction, stream_loop
 from crystallize.experiments.outcomes import Block, CellError, Failure, Outcomes, Table
-from crystallize.experiments.plain import plain_data
 from crystallize.experiments.progress import ProgressBar
 from crystallize.experiments.provenance import GitState, provenance, source_file
 from crystallize.experiments.result import Result
 from crystallize.experiments.schedule import Schedule
 from crystallize.experiments.seeding import replicate_seed
 from crystallize.plugins.execution.base import TICK, Completion, Traits, function_name
-from crystallize.plugins.host import HookFailure
 from crystallize.store import Record
 
 if TYPE_CHECKING:
@@ -78,7 +75,7 @@ class Driver:
         self._errors: dict[tuple[str, int], CellError] = {}
         self._attempts: dict[tuple[int, int], int] = {}
         self._warned: set[str] = set()
-        self._plugin_errors: list[dict[str, str]] = []
+        self._hooks = Hooks(experiment, host)
         self._makes_batches = streaming or host.implements("outcomes_completed")
         self._traits = Traits.of(host.executor)
         self._streams = host.implements("execute")
@@ -164,7 +161,7 @@ class Driver:
         cells = experiment.replicates * len(self._names)
         self._bar = ProgressBar(experiment.name, cells, done=self._found, shown=shown)
         opened.callback(self._bar.close)
-        self._observe("before_run")
+        self._hooks.observe("before_run")
         self._call.blas.hold()
         opened.callback(self._call.blas.release)
         if self._traits.calls_are_async:
@@ -300,7 +297,7 @@ class Driver:
             table.add(block)
         name = self._names[item.task.condition]
         batch = Outcomes({name: table}, item.errors, self.experiment.seed)
-        self._observe("outcomes_completed", outcomes=batch)
+        self._hooks.observe("outcomes_completed", outcomes=batch)
         return batch
 
     def conclude(self) -> Result:
@@ -407,65 +404,7 @@ class Driver:
                 found=self._found,
             ),
         )
-        try:
-            result = self._host.hook.aggregate_results(experiment=experiment, outcomes=outcomes)
-        except Exception as error:
-            self._report("aggregate_results", "an aggregator", error)
-            result = ResultAggregator().aggregate_results(experiment, outcomes)
-        if isinstance(result, Result):
-            self._extend(result)
-            result.provenance["plugin_errors"] = self._plugin_errors
-        self._observe("after_run", result=result)
-        return result
-
-    def _extend(self, result: Result) -> None:
-        """Add the sections that plugins contribute."""
-        owners: dict[str, str] = {}
-        for plugin, sections in self._call_each("extend_result", result=result):
-            for name, section in self._checked_sections(plugin, sections).items():
-                if name in owners:
-                    duplicate = PluginError(
-                        f"Two plugins add a section {name!r} to the result: {owners[name]!r} and "
-                        f"{plugin!r}. Leave one of them out; the result so far is on this "
-                        "exception as .result."
-                    )
-                    duplicate.result = result
-                    raise duplicate
-                result.sections[name] = section
-                owners[name] = plugin
-
-    def _checked_sections(self, plugin: str, sections: Any) -> dict[str, Any]:
-        try:
-            return {
-                name: plain_data(section, f"section {name!r}")
-                for name, section in dict(sections or {}).items()
-            }
-        except (TypeError, ValueError) as error:
-            self._report("extend_result", plugin, error)
-            return {}
-
-    def _call_each(self, hook: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
-        for plugin, value in self._host.each(hook, experiment=self.experiment, **arguments):
-            if isinstance(value, HookFailure):
-                self._report(hook, plugin, value.exception)
-            else:
-                yield plugin, value
-
-    def _observe(self, hook: str, **arguments: Any) -> None:
-        for _ in self._call_each(hook, **arguments):
-            pass
-
-    def _report(self, hook: str, plugin: str, error: Exception) -> None:
-        """A plugin that fails costs what it would have added, never the results."""
-        self._plugin_errors.append(
-            {"plugin": plugin, "hook": hook, "type": type(error).__name__, "message": str(error)}
-        )
-        warnings.warn(
-            f"Plugin {plugin!r} failed in {hook} with {type(error).__name__}: {error}. "
-            "The results are kept.",
-            PluginWarning,
-            stacklevel=2,
-        )
+        return self._hooks.aggregate(outcomes)
 
     def _warn_of_global_random(self, touched: tuple[str, ...]) -> None:
         innocent = {STDLIB} if self._traits.draws_global_random else set()

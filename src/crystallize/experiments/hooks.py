@@ -1,0 +1,103 @@
+"""Calling a run's observers and aggregators, none of which can cost the results."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from crystallize.errors import PluginError, PluginWarning, described
+from crystallize.experiments.aggregation import ResultAggregator
+from crystallize.experiments.outcomes import Outcomes
+from crystallize.experiments.plain import plain_data
+from crystallize.experiments.result import Result
+from crystallize.plugins.host import HookFailure
+
+if TYPE_CHECKING:
+    from crystallize.experiments.experiment import Experiment
+    from crystallize.plugins.host import Host
+
+
+class Hooks:
+    """The hooks of one run.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    host : Host
+        Its plugins.
+    """
+
+    def __init__(self, experiment: Experiment, host: Host) -> None:
+        self._experiment = experiment
+        self._host = host
+        self._errors: list[dict[str, str]] = []
+
+    def observe(self, hook: str, **arguments: Any) -> None:
+        """Tell every observer."""
+        for _ in self._call_each(hook, **arguments):
+            pass
+
+    def aggregate(self, outcomes: Outcomes) -> Any:
+        """Turn outcomes into a result, with the sections that plugins add.
+
+        Raises
+        ------
+        PluginError
+            If two plugins add a section of one name; the result is on it.
+        """
+        try:
+            result = self._host.hook.aggregate_results(
+                experiment=self._experiment, outcomes=outcomes
+            )
+        except Exception as error:
+            self._report("aggregate_results", "an aggregator", error)
+            result = ResultAggregator().aggregate_results(self._experiment, outcomes)
+        if isinstance(result, Result):
+            self._extend(result)
+            result.provenance["plugin_errors"] = self._errors
+        self.observe("after_run", result=result)
+        return result
+
+    def _extend(self, result: Result) -> None:
+        owners: dict[str, str] = {}
+        for plugin, sections in self._call_each("extend_result", result=result):
+            for name, section in self._checked_sections(plugin, sections).items():
+                if name in owners:
+                    duplicate = PluginError(
+                        f"Two plugins add a section {name!r} to the result: {owners[name]!r} and "
+                        f"{plugin!r}. Leave one of them out; the result so far is on this "
+                        "exception as .result."
+                    )
+                    duplicate.result = result
+                    raise duplicate
+                result.sections[name] = section
+                owners[name] = plugin
+
+    def _checked_sections(self, plugin: str, sections: Any) -> dict[str, Any]:
+        try:
+            return {
+                name: plain_data(section, f"section {name!r}")
+                for name, section in dict(sections or {}).items()
+            }
+        except (TypeError, ValueError) as error:
+            self._report("extend_result", plugin, error)
+            return {}
+
+    def _call_each(self, hook: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
+        for plugin, value in self._host.each(hook, experiment=self._experiment, **arguments):
+            if isinstance(value, HookFailure):
+                self._report(hook, plugin, value.exception)
+            else:
+                yield plugin, value
+
+    def _report(self, hook: str, plugin: str, error: Exception) -> None:
+        """A plugin that fails costs what it would have added, never the results."""
+        self._errors.append(
+            {"plugin": plugin, "hook": hook, "type": type(error).__name__, "message": str(error)}
+        )
+        warnings.warn(
+            f"Plugin {plugin!r} failed in {hook} with {described(error)}. The results are kept.",
+            PluginWarning,
+            stacklevel=2,
+        )
