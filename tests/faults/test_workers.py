@@ -27,7 +27,7 @@ STRATEGIES = {
     "process-3": ("parallel", {"executor_type": "process", "max_workers": 3}),
     "async": ("async", {}),
 }
-EVERYWHERE = ("raise", "unpicklable", "unpickling", "sys.exit", "interrupt", "type")
+EVERYWHERE = ("raise", "unpicklable", "unpickling", "sys.exit", "interrupt", "type", "result")
 KILLING = ("kill", "exit", "segfault")
 
 
