@@ -27,6 +27,8 @@ replicates = 10000
 seed = 2001
 baseline = "wilson"
 retries = 2
+timeout = 2.5
+max_failures = 0.25
 on_error = "raise"
 seed_globals = true
 blas_threads = 2
@@ -44,6 +46,9 @@ n = [1, 2.5]
 strategy = "parallel"
 executor_type = "process"
 max_workers = 2
+
+[store]
+path = "s.db"
 
 [aggregation]
 aggregators = ["quantiles"]
@@ -82,12 +87,15 @@ def test_every_key_arrives_as_an_argument_of_experiment(write: Write) -> None:
     config = read_config(write(FULL))
 
     assert config.experiment.function == "coverage:trial"
-    assert config.experiment_arguments() == {
+    assert config.experiment_arguments(Path("kept")) == {
         "name": "coverage",
         "replicates": 10000,
         "seed": 2001,
         "baseline": "wilson",
         "retries": 2,
+        "timeout": 2.5,
+        "max_failures": 0.25,
+        "store": Path("kept") / "s.db",
         "on_error": "raise",
         "seed_globals": True,
         "blas_threads": 2,
@@ -102,7 +110,7 @@ def test_every_key_arrives_as_an_argument_of_experiment(write: Write) -> None:
 
 
 def test_a_function_is_all_that_a_config_needs(write: Write) -> None:
-    arguments = read_config(write(MINIMAL)).experiment_arguments()
+    arguments = read_config(write(MINIMAL)).experiment_arguments(Path())
 
     assert arguments["replicates"] == 1
     assert arguments["seed"] is None
@@ -115,7 +123,7 @@ def test_conditions_keep_the_order_of_the_file(write: Write) -> None:
     names = ["zeta", "alpha", "mid"]
     tables = "".join(f"[conditions.{name}]\n" for name in names)
 
-    conditions = read_config(write(MINIMAL + tables)).experiment_arguments()["conditions"]
+    conditions = read_config(write(MINIMAL + tables)).experiment_arguments(Path())["conditions"]
 
     assert list(conditions) == names
 
@@ -123,7 +131,7 @@ def test_conditions_keep_the_order_of_the_file(write: Write) -> None:
 def test_a_grid_becomes_every_combination(write: Write) -> None:
     path = write(MINIMAL + "[grid]\nn = [10, 40]\np = [0.1, 0.5]\n")
 
-    conditions = read_config(path).experiment_arguments()["conditions"]
+    conditions = read_config(path).experiment_arguments(Path())["conditions"]
 
     assert conditions == crystallize.grid(n=[10, 40], p=[0.1, 0.5])
 
@@ -436,7 +444,7 @@ def test_everything_wrong_is_listed_at_once(write: Write) -> None:
 def test_an_override_is_toml_or_else_text(
     write: Write, override: str, key: str, value: object
 ) -> None:
-    assert read_config(write(MINIMAL), [override]).experiment_arguments()[key] == value
+    assert read_config(write(MINIMAL), [override]).experiment_arguments(Path())[key] == value
 
 
 def test_overrides_win_over_the_file_and_the_last_of_them_over_all(write: Write) -> None:
