@@ -44,13 +44,19 @@ def test_an_async_hook_would_never_be_awaited():
         run(plugins=[plugin(after_run=after_run)])
 
 
-def test_an_executor_without_a_mark_is_told_of_it():
+def test_what_is_given_as_an_executor_needs_no_mark():
     class Unmarked:
         def run_experiment_loop(self, experiment, replicate_fn):
+            return [replicate_fn(i) for i in range(experiment.replicates)]
+
+    assert run(execution=Unmarked()).metrics["baseline"]["value"].tolist() == [0, 1]
+
+    class Misnamed:
+        def run_experiment_loop(self, experiment, function):
             return []
 
-    with pytest.raises(PluginError, match=r"lacks the mark: put @crystallize\.hookimpl on it"):
-        run(execution=Unmarked())
+    with pytest.raises(PluginError, match="the argument 'function' does not exist"):
+        run(execution=Misnamed())
 
 
 def test_properties_are_not_evaluated():

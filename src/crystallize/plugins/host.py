@@ -25,6 +25,9 @@ from crystallize.plugins.loading import build
 MARK = f"{PROJECT_NAME}_impl"
 """Where pluggy's marker leaves its options on a function."""
 
+PLAIN_MARK: Mapping[str, Any] = getattr(hookspecs.hookimpl(lambda: None), MARK)
+"""The options of a mark without any."""
+
 HOOKS = tuple(
     name for name, value in vars(hookspecs).items() if hasattr(value, f"{PROJECT_NAME}_spec")
 )
@@ -215,7 +218,10 @@ class _Manager(pluggy.PluginManager):
             raise DuplicateNameError(
                 f"The {kind} {label} is given twice; once is enough for all of its hooks."
             )
-        registered = _Registered(plugin, _implementations(label, plugin))
+        found = list(_implementations(label, plugin))
+        if kind == "executor" and not {i.hook for i in found} & set(EXECUTOR_HOOKS):
+            found += _unmarked_loops(label, plugin)
+        registered = _Registered(plugin, found)
         _check_role(kind, label, registered, hooks)
         unique = self._unique(
             name if origin is None or name not in self._plugins else origin.qualified
@@ -261,6 +267,17 @@ def _implementations(label: str, plugin: object) -> Iterator[_Implementation]:
         _check_form(label, found)
         _check_arguments(label, found)
         yield found
+
+
+def _unmarked_loops(label: str, plugin: object) -> Iterator[_Implementation]:
+    """The methods of an object that was given as an executor: what they are for is plain."""
+    for hook in EXECUTOR_HOOKS:
+        if inspect.isroutine(inspect.getattr_static(plugin, hook, None)):
+            method = getattr(plugin, hook)
+            found = _Implementation(hook, method, PLAIN_MARK)
+            _check_form(label, found)
+            _check_arguments(label, found)
+            yield found
 
 
 def _mark(static: object) -> Mapping[str, Any] | None:
