@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crystallize.experiments.outcomes import CellError
@@ -38,6 +38,17 @@ def described(error: BaseException) -> str:
 
 class CrystallizeError(Exception):
     """Anything that Crystallize refuses or reports."""
+
+    def __reduce__(self) -> Any:
+        # The message is not what the constructors take.
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
+
+def _rebuilt(kind: type[CrystallizeError], args: Any, attributes: Any) -> CrystallizeError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
 
 
 class InvalidValueError(CrystallizeError, ValueError):

@@ -105,7 +105,7 @@ def test_a_plugin_that_raises_is_recorded_and_results_are_kept(hook):
 
 @pytest.mark.parametrize("content", [object(), {1: 2}, {"a": {"b": object()}}, [lambda: 1]])
 def test_a_section_that_is_no_data_is_recorded(content):
-    with pytest.warns(PluginWarning, match="section 'bad'"):
+    with pytest.warns(PluginWarning, match="'bad'"):
         result = Experiment(trial, aggregators=[Section("bad", content)]).run()
     assert "bad" not in result.sections
 

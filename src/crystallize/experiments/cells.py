@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from contextvars import Context
 from dataclasses import dataclass
 from numbers import Number
 from time import perf_counter
@@ -101,6 +102,8 @@ class BlockCall:
         self._root = root
         self._injected = injected
         self._options = options
+        self.leaving = False
+        """Whether a cancellation is the driver's; otherwise it is the cell's own failure."""
         self._prepare()
 
     def _prepare(self) -> None:
@@ -130,6 +133,7 @@ class BlockCall:
         self._root = state["root"]
         self._injected = state["injected"]
         self._options = state["options"]
+        self.leaving = False
         self._prepare()
 
     def __call__(self, task: Task) -> Block:
@@ -137,9 +141,11 @@ class BlockCall:
         self.blas.hold()
         if self._options.seed_globals:
             with GlobalStateKept():
-                return self._run(task)
+                return Context().run(self._run, task)
         before = self.watch.begin()
-        block = self._run(task)
+        # A context of its own: NumPy's error state or decimal's precision around the run
+        # would not reach a worker process either.
+        block = Context().run(self._run, task)
         block.touched = self.watch.end(before)
         return block
 
@@ -198,15 +204,18 @@ class BlockCall:
             if self._options.timeout is not None:
                 awaitable = _within(self._options.timeout, awaitable)
             rows.add(replicate, await awaitable)
-        except (Interruption, GeneratorExit):
-            raise
-        except asyncio.CancelledError as error:
-            running = asyncio.current_task()
-            if running is not None and running.cancelling():
+        except BaseException as error:
+            cancelled = isinstance(error, (asyncio.CancelledError, GeneratorExit))
+            if isinstance(error, Interruption) or (cancelled and self.leaving):
                 raise
             rows.fail(replicate, error)
-        except BaseException as error:
-            rows.fail(replicate, error)
+        running = asyncio.current_task()
+        if running is not None and running.cancelling() and not self.leaving:
+            # The cell cancelled the task that others run in after it.
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)
+            while running.uncancel():
+                pass
 
 
 class Rows:
@@ -241,8 +250,10 @@ class Rows:
         group = self._groups.get(names)
         if group is None:
             for name in names:
-                if type(name) is not str:
+                if not isinstance(name, str):
                     raise MetricError(f"a metric's name must be a string, got {name!r}.")
+            # A string of a subclass is equal to the plain one, and may come first or later.
+            names = tuple("".join((name,)) for name in names)
             group = self._groups[names] = ([], [])
         group[0].append(replicate)
         group[1].append(values)
@@ -274,18 +285,23 @@ class Rows:
 
 
 async def _within(timeout: float, awaitable: Awaitable[Any]) -> Any:
+    began = perf_counter()
     try:
         async with asyncio.timeout(timeout) as limit:
-            return await awaitable
+            result = await awaitable
     except TimeoutError:
         if limit.expired():
             raise TimedOut(timeout) from None
         raise
+    if perf_counter() - began > timeout:
+        raise TimedOut(timeout)
+    return result
 
 
 def _as_metrics(result: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     if isinstance(result, Mapping):
-        return tuple(result), tuple(result.values())
+        metrics = dict(result)
+        return tuple(metrics), tuple(metrics.values())
     if isinstance(result, (Number, np.bool_)) or (
         isinstance(result, np.ndarray) and result.ndim == 0
     ):

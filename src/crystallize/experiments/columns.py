@@ -44,12 +44,14 @@ def checked_value(name: object, value: Any) -> Any:
                 "arrays of numbers, booleans or text are kept."
             )
         return np.array(value, order="C")
-    if isinstance(value, np.generic):
+    if isinstance(value, np.generic) and value.dtype.kind in ARRAY_KINDS:
         value = float(value) if isinstance(value, np.longdouble) else value.item()
         if type(value) in PLAIN:
             return value
+    if isinstance(value, str):
+        return "".join((value,))  # str() would give an enumeration's name
     plain: Any
-    for plain in (bool, int, float, complex, str):
+    for plain in (bool, int, float, complex):
         if isinstance(value, plain):
             return plain(value)
     hint = ""
@@ -140,12 +142,17 @@ class Column:
         value = self._data[place]
         return value.item() if isinstance(value, np.generic) else value
 
-    def finished(self) -> npt.NDArray[Any]:
-        """The column: NaN where a number is missing, ``None`` where anything else is."""
+    def finished(self, done: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+        """The column: NaN where a number is missing, ``None`` where anything else is.
+
+        Also ``None`` where a cell finished without this metric: NaN could be a value.
+        """
         if self._data is None:
             return np.full(self._size, np.nan)
         complete = bool(self.present.all())
         data = self._data
+        if not np.array_equal(self.present, done):
+            return data if data.dtype == object else self._loosened(data)
         if data.dtype == object:
             return _tightened(data, self.present)
         if complete:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
+
+import numpy as np
 
 from crystallize.errors import (
     DuplicateNameError,
@@ -89,21 +91,38 @@ def checked_conditions(conditions: object) -> Conditions:
         )
     checked: Conditions = {}
     for name, parameters in conditions.items():
-        if not isinstance(name, str) or not name:
-            raise InvalidValueError("conditions", name, "a name (text that is not empty)")
+        checked_name("conditions", name)
         if not isinstance(parameters, Mapping) or not all(isinstance(k, str) for k in parameters):
             raise InvalidValueError(
                 f"condition {name!r}", parameters, "a mapping of parameter names to values"
             )
+        for key, value in parameters.items():
+            if isinstance(value, (Iterator, np.random.Generator, np.random.RandomState)):
+                raise InvalidValueError(
+                    f"condition {name!r}: {key}",
+                    value,
+                    "a value that one cell cannot use up for the others (a list; or ask for 'rng')",
+                )
         checked[name] = dict(parameters)
     return checked
+
+
+def checked_name(where: str, name: object) -> str:
+    """Check that a name is text that can be kept and shown."""
+    if not isinstance(name, str) or not name:
+        raise InvalidValueError(where, name, "a name (text that is not empty)")
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise InvalidValueError(where, name, "a name without lone surrogates") from None
+    return name
 
 
 def checked_baseline(baseline: str | None, conditions: Conditions) -> str:
     """The baseline's name: the one given, or else the first condition's."""
     if baseline is None:
         return next(iter(conditions))
-    if baseline not in conditions:
+    if not isinstance(baseline, str) or baseline not in conditions:
         raise UnknownNameError("condition", str(baseline), tuple(conditions), advice="(baseline)")
     return baseline
 
@@ -137,7 +156,8 @@ def injected_names(function: Callable[..., Any], conditions: Conditions) -> tupl
     by_name = {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
     for parameter in parameters:
-        if parameter.kind is parameter.POSITIONAL_ONLY and parameter.default is parameter.empty:
+        wanted = parameter.default is parameter.empty or parameter.name in INJECTED
+        if parameter.kind is parameter.POSITIONAL_ONLY and wanted:
             raise FunctionError(
                 f"{name} takes {parameter.name!r} by position only; "
                 "parameters are filled by name, so remove the '/'."

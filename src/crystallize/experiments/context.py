@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import UserDict, UserList, deque
 from collections.abc import Collection, Mapping
+from copy import deepcopy
+from dataclasses import is_dataclass
 from functools import cached_property
 from typing import Any
 
@@ -46,7 +49,8 @@ class Arguments:
 
     A cell must not see what another did to its parameters, or its numbers would
     depend on which cells share a process.  So arrays are passed read-only, and
-    lists, dicts and sets are copied for each call.
+    containers and dataclass instances are copied for each call.  Other objects
+    (a model, a data frame) are shared, because a copy may cost more than a cell.
     """
 
     def __init__(
@@ -84,6 +88,9 @@ class Arguments:
         return arguments
 
 
+COPIED = (list, dict, set, bytearray, deque, UserDict, UserList)
+
+
 def _read_only(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         view = value.view()
@@ -97,16 +104,17 @@ def _read_only(value: Any) -> Any:
 
 
 def _is_mutable(value: Any) -> bool:
-    if type(value) is tuple:
+    if isinstance(value, tuple):
         return any(_is_mutable(item) for item in value)
-    return type(value) in (list, dict, set, bytearray)
+    return isinstance(value, COPIED) or (is_dataclass(value) and not isinstance(value, type))
 
 
 def _fresh(value: Any) -> Any:
+    """A copy, but for arrays, which are read-only and may be large."""
+    if not _is_mutable(value):
+        return value
     if type(value) in (list, tuple):
         return type(value)(_fresh(item) for item in value)
     if type(value) is dict:
         return {key: _fresh(item) for key, item in value.items()}
-    if type(value) in (set, bytearray):
-        return value.copy()
-    return value
+    return deepcopy(value)

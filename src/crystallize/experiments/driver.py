@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ from crystallize.errors import (
     PluginError,
     StoreError,
     TooManyFailuresError,
+    described,
 )
 from crystallize.experiments.archive import Archive, lost_record, missing_runs, record
 from crystallize.experiments.cells import (
@@ -113,9 +114,15 @@ class Driver:
         is_async = self._traits.calls_are_async
         if self._streams:
             call = self._call.run_cell if is_async else self._call
-            return self._host.hook.execute(
+            started = self._host.hook.execute(
                 experiment=self.experiment, call=call, next_task=self._next_task
             )
+            if not hasattr(started, "__anext__" if is_async else "__next__"):
+                kind = "an async generator" if is_async else "a generator"
+                raise self._broken_contract(
+                    f"execute must be {kind}; it gave {type(started).__name__}"
+                )
+            return _closable_async(started) if is_async else _closable(started)
         return stream_loop(
             self._host.executor_name,
             self._host.hook.run_experiment_loop,
@@ -203,12 +210,15 @@ class Driver:
             raise ExecutorError(str(error)) from error
         except CrystallizeError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ExecutorError(
                 f"The execution strategy {self._host.executor_name!r} failed with "
-                f"{type(error).__name__}: {error}. What had finished is on this exception "
-                "as .result."
+                f"{described(error)}. What had finished is on this exception as .result."
             ) from error
+
+    def leave(self) -> None:
+        """Say that what is cancelled from now on is cancelled by the driver."""
+        self._call.leaving = True
 
     @property
     def over(self) -> bool:
@@ -226,7 +236,7 @@ class Driver:
 
     def _next_task(self) -> Task | None:
         task = self._schedule.next_task()
-        if task is not None and self.experiment.timeout is not None:
+        if task is not None:
             self._in_flight[task] = False
         return task
 
@@ -236,8 +246,13 @@ class Driver:
             self._stop_late_tasks()
         if completion is None:
             return self.release()
+        if not isinstance(completion, Completion) or completion.task not in self._in_flight:
+            raise self._broken_contract(
+                "it must yield a Completion of a task that next_task() gave and that has not "
+                f"completed yet; it yielded {completion!r:.200}"
+            )
         task = completion.task
-        stopped = self._in_flight.pop(task, False)
+        stopped = self._in_flight.pop(task)
         if completion.error is not None:
             error = self._stop(task) if stopped else self._lose(task, completion.error)
             if error is not None:
@@ -248,11 +263,34 @@ class Driver:
             return self.release()
         return []
 
+    def exhausted(self) -> None:
+        """Learn that the executor has come to its end.
+
+        Raises
+        ------
+        ExecutorError
+            If it left cells behind.
+        """
+        if not self.over and not self._schedule.done:
+            raise self._broken_contract(
+                "it ended before next_task() had said None with nothing in flight, so cells are "
+                "missing"
+            )
+
+    def _broken_contract(self, what: str) -> ExecutorError:
+        return ExecutorError(
+            f"The execution strategy {self._host.executor_name!r} breaks its contract: {what}. "
+            "What had finished is on this exception as .result."
+        )
+
     def _land_block(self, task: Task, block: Any) -> None:
-        if not isinstance(block, Block):
-            raise ExecutorError(
-                f"The execution strategy {self._host.executor_name!r} completed {task} with "
-                f"{type(block).__name__} instead of what call(task) returned."
+        if (
+            not isinstance(block, Block)
+            or (block.condition, block.start) != task[:2]
+            or not (task.start < block.stop <= task.stop or self.interrupts.requested)
+        ):
+            raise self._broken_contract(
+                f"it completed {task} with something else than call(task) returned"
             )
         self._schedule.finished(task, block.stop - block.start, block.seconds)
         self._tables[self._names[block.condition]].add(block)
@@ -338,7 +376,7 @@ class Driver:
         if self._count_attempt(cell):
             self._schedule.suspect(*cell)
             return None
-        message = f"{type(error).__name__}: {error}".strip()
+        message = described(error)
         return self._error(cell, LOST, message, f"{message}\n")
 
     def _stop_late_tasks(self) -> None:
@@ -423,6 +461,25 @@ class Driver:
     def _folder(self) -> Path:
         file = source_file(self.experiment.function)
         return file.parent if file else Path.cwd()
+
+
+def _closable(started: Iterator[Any]) -> Iterator[Any]:
+    """An iterator as a generator, which can be closed."""
+    try:
+        yield from started
+    finally:
+        if hasattr(started, "close"):
+            started.close()
+
+
+async def _closable_async(started: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    """An async iterator as a generator, which can be closed."""
+    try:
+        async for item in started:
+            yield item
+    finally:
+        if hasattr(started, "aclose"):
+            await started.aclose()
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from crystallize.experiments.aggregation import ResultAggregator
 from crystallize.experiments.conditions import (
     checked_baseline,
     checked_conditions,
+    checked_name,
     injected_names,
 )
 from crystallize.experiments.context import Arguments
@@ -154,9 +155,9 @@ class Experiment:
         self.retry_failed = _checked_flag("retry_failed", retry_failed)
         self.accept_changes = _checked_flag("accept_changes", accept_changes)
         self.execution = execution
-        self.execution_options = dict(execution_options or {})
+        self.execution_options = _checked_options("execution_options", execution_options)
         self._aggregators = tuple(_checked_sequence("aggregators", aggregators))
-        self._aggregator_options = dict(aggregator_options or {})
+        self._aggregator_options = _checked_options("aggregator_options", aggregator_options)
         self._plugins = tuple(_checked_sequence("plugins", plugins))
         self._host = self._new_host()
         self._check_executor(self._host)
@@ -285,11 +286,7 @@ class Experiment:
 
 
 def _checked_name(name: object, function: Callable[..., Any]) -> str:
-    if name is None:
-        return function_name(function)
-    if not isinstance(name, str) or not name:
-        raise InvalidValueError("name", name, "text that is not empty")
-    return name
+    return function_name(function) if name is None else checked_name("name", name)
 
 
 def _checked_retries(retries: object) -> int:
@@ -314,6 +311,12 @@ def _checked_sequence(where: str, value: Any) -> Sequence[Any]:
     if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
         raise InvalidValueError(where, value, "a list of names or objects")
     return value
+
+
+def _checked_options(where: str, options: Any) -> dict[str, Any]:
+    if options is not None and not isinstance(options, Mapping):
+        raise InvalidValueError(where, options, "a mapping of names to values")
+    return dict(options or {})
 
 
 def _checked_path(where: str, value: Any) -> Path | None:

@@ -50,7 +50,7 @@ class Hooks:
             result = self._host.hook.aggregate_results(
                 experiment=self._experiment, outcomes=outcomes
             )
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._report("aggregate_results", "an aggregator", error)
             result = ResultAggregator().aggregate_results(self._experiment, outcomes)
         if isinstance(result, Result):
@@ -76,11 +76,9 @@ class Hooks:
 
     def _checked_sections(self, plugin: str, sections: Any) -> dict[str, Any]:
         try:
-            return {
-                name: plain_data(section, f"section {name!r}")
-                for name, section in dict(sections or {}).items()
-            }
-        except (TypeError, ValueError) as error:
+            checked = plain_data(dict(sections or {}), "sections")
+            return {str(name): section for name, section in checked.items()}
+        except (TypeError, ValueError, RecursionError) as error:
             self._report("extend_result", plugin, error)
             return {}
 
@@ -91,11 +89,10 @@ class Hooks:
             else:
                 yield plugin, value
 
-    def _report(self, hook: str, plugin: str, error: Exception) -> None:
+    def _report(self, hook: str, plugin: str, error: BaseException) -> None:
         """A plugin that fails costs what it would have added, never the results."""
-        self._errors.append(
-            {"plugin": plugin, "hook": hook, "type": type(error).__name__, "message": str(error)}
-        )
+        kind, _, message = described(error).partition(": ")
+        self._errors.append({"plugin": plugin, "hook": hook, "type": kind, "message": message})
         warnings.warn(
             f"Plugin {plugin!r} failed in {hook} with {described(error)}. The results are kept.",
             PluginWarning,

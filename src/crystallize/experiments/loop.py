@@ -79,6 +79,7 @@ def _steps(driver: Driver) -> Iterator[list[Outcomes]]:
             with driver.executor_failing(), interrupts.handled(), interrupts.waiting():
                 completion = next(completions, _END)
             if completion is _END:
+                driver.exhausted()
                 break
             yield driver.land(completion)
             if driver.over:
@@ -90,14 +91,18 @@ async def _asteps(driver: Driver) -> AsyncIterator[list[Outcomes]]:
     with driver.executor_failing():
         completions = driver.completions()
     async with aclosing(completions):
-        while True:
-            with driver.executor_failing():
-                completion = await anext(completions, _END)
-            if completion is _END:
-                break
-            yield driver.land(completion)
-            if driver.over:
-                break
+        try:
+            while True:
+                with driver.executor_failing():
+                    completion = await anext(completions, _END)
+                if completion is _END:
+                    driver.exhausted()
+                    break
+                yield driver.land(completion)
+                if driver.over:
+                    break
+        finally:
+            driver.leave()
     yield driver.release()
 
 

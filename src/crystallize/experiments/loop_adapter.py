@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from crystallize.errors import PluginError
@@ -76,20 +76,28 @@ def stream_loop(
         replicate_fn = function(call, dict(by_replicate))
         try:
             results = run_loop(experiment=experiment, replicate_fn=replicate_fn)
+            completions = _in_order(executor, results, experiment.replicates, by_replicate)
         except BaseException:
             for block in replicate_fn.landed:
                 yield Completion(Task(block.condition, block.start, block.start + 1), block)
             raise
-        for replicate, blocks in enumerate(_checked(executor, results, experiment.replicates)):
-            expected = by_replicate.get(replicate, [])
-            if not _belong(blocks, expected):
-                raise PluginError(
-                    f"{executor}.run_experiment_loop returned something else than "
-                    f"replicate_fn({replicate}) at index {replicate}; it must return the results "
-                    "in index order."
-                )
-            for task, block in zip(expected, blocks, strict=True):
-                yield Completion(task, block)
+        yield from completions
+
+
+def _in_order(
+    executor: str, results: Any, replicates: int, by_replicate: Mapping[int, list[Task]]
+) -> list[Completion]:
+    completions: list[Completion] = []
+    for replicate, blocks in enumerate(_checked(executor, results, replicates)):
+        expected = by_replicate.get(replicate, [])
+        if not _belong(blocks, expected):
+            raise PluginError(
+                f"{executor}.run_experiment_loop returned something else than "
+                f"replicate_fn({replicate}) at index {replicate}; it must return the results "
+                "in index order."
+            )
+        completions += map(Completion, expected, blocks)
+    return completions
 
 
 def _checked(executor: str, results: Any, replicates: int) -> Sequence[Any]:

@@ -205,7 +205,7 @@ class Outcomes:
         missing, so that conditions stay comparable.
         """
         arrays = {
-            condition: {name: table.columns[name].finished() for name in table.names()}
+            condition: {name: table.columns[name].finished(table.done) for name in table.names()}
             for condition, table in self.tables.items()
         }
         everywhere = list(dict.fromkeys(name for metrics in arrays.values() for name in metrics))

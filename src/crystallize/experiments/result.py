@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
+INDEX_COLUMNS = ("condition", "replicate")
+
 
 class Result:
     """Metrics, errors, seeds, provenance and sections of one run.
@@ -105,6 +107,9 @@ class Result:
     def to_frame(self) -> pd.DataFrame:
         """One row for each cell, one column for each metric; needs pandas.
 
+        A metric that is named like one of the index columns, ``condition`` or
+        ``replicate``, has ``metric.`` in front of its name.
+
         Raises
         ------
         ImportError
@@ -119,7 +124,8 @@ class Result:
                 "replicate": np.arange(self.replicates),
             }
             for metric, values in arrays.items():
-                columns[metric] = values if values.ndim == 1 else list(values)
+                name = f"metric.{metric}" if metric in INDEX_COLUMNS else metric
+                columns[name] = values if values.ndim == 1 else list(values)
             frames.append(pd.DataFrame(columns))
         return pd.concat(frames, ignore_index=True)
 

@@ -83,9 +83,9 @@ def load(path: Path) -> dict[str, Any]:
                 "sections": content["sections"],
                 "provenance": content["provenance"],
             }
-    except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError, EOFError) as error:
-        if isinstance(error, ResultFileError):
-            raise
+    except ResultFileError:
+        raise
+    except Exception as error:  # damage shows as anything that zip, zlib, JSON or NumPy raise
         raise ResultFileError(
             f"{path}: this is not a saved result, or it is damaged ({error}). "
             "Result.save writes one."

@@ -76,12 +76,9 @@ class Schedule:
         self._suspects: deque[Task] = deque()
         self._suspect: Task | None = None
         self._in_flight = 0
-        self._stopped = False
 
     def next_task(self) -> Task | None:
         """The next block, or ``None`` where there is nothing to hand out now."""
-        if self._stopped:
-            return None
         if self._suspects or self._suspect:
             # One suspect alone: if its worker dies, nothing else can be to blame.
             if self._in_flight:
@@ -139,9 +136,10 @@ class Schedule:
         """Run a cell that was lost alone once more, alone."""
         self._suspects.appendleft(Task(condition, replicate, replicate + 1))
 
-    def stop(self) -> None:
-        """Hand out nothing more."""
-        self._stopped = True
+    @property
+    def done(self) -> bool:
+        """Whether every cell was handed out and came back."""
+        return not (self._runs or self._again or self._suspects or self._in_flight)
 
     def _over(self, task: Task) -> None:
         self._in_flight -= 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from html import escape
 from typing import Any
 
@@ -37,18 +38,21 @@ def _statistics(values: npt.NDArray[Any], finished: npt.NDArray[np.bool_]) -> Ro
     kept = values[finished]
     if kept.dtype == object:
         kept = kept[[value is not None for value in kept]]
+        if all(isinstance(value, (bool, int, float)) for value in kept):
+            with suppress(OverflowError):
+                kept = kept.astype(np.float64)
     row: Row = dict.fromkeys(("mean", "sd", "mcse", "min", "max"))
     row["n"] = len(kept)
     if kept.dtype.kind not in "biuf" or kept.ndim != 1 or not len(kept):
         return row
     numbers = kept.astype(np.float64)
-    row["mean"] = float(np.mean(numbers))
     row["min"], row["max"] = float(np.min(numbers)), float(np.max(numbers))
-    if len(numbers) > 1:
-        # inf - inf is NaN, which is the true answer and no reason to warn.
-        with np.errstate(invalid="ignore"):
+    # An infinite sum, or inf - inf, is the true answer and no reason to warn.
+    with np.errstate(invalid="ignore", over="ignore"):
+        row["mean"] = float(np.mean(numbers))
+        if len(numbers) > 1:
             row["sd"] = float(np.std(numbers, ddof=1))
-        row["mcse"] = row["sd"] / len(numbers) ** 0.5
+            row["mcse"] = row["sd"] / len(numbers) ** 0.5
     return row
 
 

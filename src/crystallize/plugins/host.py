@@ -54,7 +54,7 @@ class UsedPlugin:
 class HookFailure:
     """What one plugin's implementation of a hook raised."""
 
-    exception: Exception
+    exception: BaseException
 
 
 class Host:
@@ -138,7 +138,9 @@ class Host:
         for name, caller in self._callers[hook]:
             try:
                 results = caller(**arguments)
-            except Exception as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # sys.exit in a plugin costs no results either
                 yield name, HookFailure(error)
             else:
                 yield name, results[0] if results else None

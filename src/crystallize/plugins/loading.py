@@ -15,7 +15,7 @@ from crystallize.errors import (
     listing,
     suggestion,
 )
-from crystallize.plugins.catalog import PluginInfo
+from crystallize.plugins.catalog import BLOCK, PluginInfo
 
 
 def load(info: PluginInfo) -> Any:
@@ -36,8 +36,8 @@ def load(info: PluginInfo) -> Any:
     except BaseException as error:  # a plugin may do anything, sys.exit included
         raise PluginLoadError(
             f"The {info.kind} {info} could not be loaded from {info.value!r}: "
-            f"{described(error)}. Mend or uninstall that distribution, or name "
-            "another."
+            f"{described(error)}. Mend or uninstall that distribution, name another, or block it "
+            f"with the environment variable {BLOCK}={info.name}."
         ) from error
     return found
 

@@ -9,7 +9,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
-from crystallize.errors import FunctionKindError, InvalidValueError, PluginError
+from crystallize.errors import (
+    CrystallizeError,
+    FunctionKindError,
+    InvalidValueError,
+    PluginError,
+    described,
+)
 from crystallize.hookspecs import hookimpl
 
 FunctionKind = Literal["sync", "async"]
@@ -92,14 +98,22 @@ class Traits:
         PluginError
             If an attribute has a value that means nothing.
         """
-        functions = frozenset(getattr(executor, "functions", SYNC))
-        workers = getattr(executor, "workers", 1)
+        try:
+            functions = frozenset(getattr(executor, "functions", SYNC))
+            workers = getattr(executor, "workers", 1)
+        except CrystallizeError:
+            raise
+        except Exception as error:
+            raise PluginError(
+                f"What {type(executor).__name__} can do cannot be read from its attributes: "
+                f"{described(error)}"
+            ) from error
         if not functions or not functions <= SYNC_AND_ASYNC:
             raise PluginError(
                 f"{type(executor).__name__}.functions is {set(functions)!r}; "
                 "it must hold 'sync', 'async' or both."
             )
-        if not isinstance(workers, int) or workers < 1:
+        if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
             raise PluginError(
                 f"{type(executor).__name__}.workers is {workers!r}; it must be a whole number, "
                 "1 or more."
@@ -136,6 +150,11 @@ def check_function(
     FunctionKindError
         A :exc:`TypeError` that names the strategies in the box that take it.
     """
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise FunctionKindError(
+            f"{function_name(function)} is a generator function; a replicate's function returns "
+            "its metrics once."
+        )
     if is_async(function) and "async" not in functions:
         raise FunctionKindError(
             f"{executor} takes plain functions, and {function_name(function)} is a coroutine "

@@ -52,7 +52,7 @@ class ParallelExecution(FuturesExecution):
         progress: bool = False,
     ) -> None:
         super().__init__(progress)
-        if executor_type not in VALID_EXECUTOR_TYPES:
+        if not isinstance(executor_type, str) or executor_type not in VALID_EXECUTOR_TYPES:
             hint = suggestion(str(executor_type), VALID_EXECUTOR_TYPES)
             raise InvalidValueError(
                 "executor_type", executor_type, f"'thread' or 'process'{hint and ' -' + hint}"
