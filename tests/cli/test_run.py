@@ -170,6 +170,28 @@ def test_ctrl_c_prints_what_finished_and_exits_with_130(config, override):
     assert content["errors"] == []
 
 
+def test_a_result_of_another_kind_is_refused_without_a_traceback(crystallize, config):
+    folder = config.parent
+    info = folder / "odd_aggregator-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: odd-aggregator\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[crystallize.aggregators]\nodd = odd_aggregator:Odd\n")
+    (folder / "odd_aggregator.py").write_text(
+        "from crystallize import hookimpl\nclass Odd:\n    @hookimpl\n"
+        "    def aggregate_results(self):\n        return {'anything': 1}\n"
+    )
+    done = crystallize(
+        "run",
+        config,
+        "--set",
+        "aggregation.aggregators=['odd']",
+        env={**os.environ, "PYTHONPATH": str(folder)},
+    )
+    assert done.returncode == 2
+    assert "replaced the result by a dict" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_help_and_version(crystallize):
     assert "run" in crystallize("--help").stdout
     assert crystallize("--version").stdout.startswith("crystallize 0.")

@@ -17,6 +17,7 @@ from crystallize.errors import (
     CellFailedError,
     CrystallizeError,
     Interrupted,
+    PluginError,
     TooManyFailuresError,
 )
 from crystallize.experiments.experiment import Experiment
@@ -72,6 +73,11 @@ def command(
                 | {"retry_failed": retry_failed, "accept_changes": accept_changes},
             )  # fmt: skip
             result, code = experiment.run(), OK
+        if not isinstance(result, Result):
+            raise PluginError(
+                f"An aggregator replaced the result by a {type(result).__name__}, which this "
+                "command cannot print. Run it from Python, or leave that aggregator out."
+            )
         _say_found(result)
         if result.errors:
             code = SOME_FAILED
