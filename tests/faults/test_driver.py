@@ -229,6 +229,28 @@ def test_no_worker_outlives_a_driver_that_is_killed(paths):
     assert alive == []
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's signal on a pipe's end")
+def test_no_worker_that_holds_the_gil_outlives_a_driver_that_is_killed(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import ctypes\n"
+        "from crystallize import Experiment\n"
+        "def trial():\n"
+        "    print('holding', flush=True)\n"
+        "    ctypes.PyDLL(None).sleep(60)\n"
+        "    return 1.0\n"
+        "Experiment(trial, replicates=2, execution='parallel',\n"
+        "           execution_options={'executor_type': 'process', 'max_workers': 2}).run()\n"
+    )
+    process = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "holding\n"
+    workers = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    _, alive = psutil.wait_procs(workers, 5)
+    process.communicate()
+    assert alive == []
+
+
 def test_two_drivers_on_one_store(paths, clean):
     store, log = paths
     log.touch()

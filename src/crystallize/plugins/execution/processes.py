@@ -25,10 +25,15 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 from sysconfig import get_path
 from types import TracebackType
 from typing import Any, NamedTuple
+
+if sys.platform == "linux":
+    import fcntl
 
 import cloudpickle
 from loky.process_executor import ProcessPoolExecutor
@@ -218,11 +223,13 @@ class _Worker:
     """A loky pool of one process."""
 
     def __init__(self) -> None:
+        # One each: whom the pipe's end is signalled to belongs to the pipe, not to a process.
+        lifeline, self._driver_end = Pipe(duplex=False)
         self._pool = ProcessPoolExecutor(
             max_workers=1,
             timeout=IDLE_SECONDS,
             initializer=_start_worker,
-            initargs=(os.getpid(),),
+            initargs=(os.getpid(), lifeline),
         )
 
     def load(self, token: int, payload: bytes) -> Future[Reply]:
@@ -238,6 +245,7 @@ class _Worker:
         self._submitted(_loaded.clear)
 
     def close(self) -> None:
+        _ending.append(self._driver_end)
         self._pool.shutdown(wait=False)
 
     def kill(self) -> None:
@@ -282,6 +290,10 @@ class _Surroundings:
 _INSTALLED = tuple(
     {path for name in ("stdlib", "platstdlib", "purelib", "platlib") if (path := get_path(name))}
 )
+
+
+_ending: deque[Connection] = deque(maxlen=64)
+"""What keeps workers that were told to end from being ended before they have done so."""
 
 
 class _KeptWorkers:
@@ -333,12 +345,21 @@ def _settle(future: Future[Any], reply: Reply) -> None:
 # What follows runs in the worker process.
 
 _loaded: dict[int, Callable[[Any], Any]] = {}
+_held: list[Connection] = []
 
 
-def _start_worker(driver: int) -> None:
+def _start_worker(driver: int, lifeline: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to answer
     if sys.platform != "win32":
         threading.Thread(target=_die_with, args=(driver,), daemon=True).start()
+    if sys.platform == "linux":
+        # When the driver is gone so is the other end of the pipe, and the kernel's signal, which
+        # nobody handles, ends this process: also while a cell holds the GIL.
+        signal.signal(signal.SIGIO, signal.SIG_DFL)
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+        flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
+        fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | os.O_ASYNC)
+        _held.append(lifeline)
 
 
 def _die_with(driver: int) -> None:
