@@ -114,6 +114,12 @@ def test_plugins_do_not_import_experiments(path):
     assert not [n for n in imports(path) if n.startswith(("crystallize.experiments.", "click"))]
 
 
+def test_a_config_loads_nothing_of_an_experiment():
+    assert imports(SOURCE / "config.py") <= {
+        name for name in imports(SOURCE / "config.py") if name.startswith("crystallize.errors")
+    }
+
+
 def test_only_the_testing_room_imports_pytest():
     for path in MODULES:
         uses_pytest = "import pytest" in path.read_text(encoding="utf-8")

@@ -56,6 +56,11 @@ def test_overrides_come_before_the_file(write):
     assert (experiment.replicates, experiment.seed) == (2, 9)
 
 
+def test_the_function_can_be_overridden_too(write):
+    experiment = Experiment.from_config(write(GOOD), function=lambda shift: shift)
+    assert experiment.run().metrics["two"]["value"].tolist() == [1.0] * 5
+
+
 def test_json_and_yaml_go_through_the_same_validation(write):
     import tomllib
 

@@ -14,6 +14,7 @@ import pytest
 import crystallize
 from crystallize.config import read_config
 from crystallize.errors import ConfigError
+from crystallize.experiments.described import experiment_arguments
 
 Write = Callable[..., Path]
 
@@ -87,7 +88,7 @@ def test_every_key_arrives_as_an_argument_of_experiment(write: Write) -> None:
     config = read_config(write(FULL))
 
     assert config.experiment.function == "coverage:trial"
-    assert config.experiment_arguments(Path("kept")) == {
+    assert experiment_arguments(config, Path("kept")) == {
         "name": "coverage",
         "replicates": 10000,
         "seed": 2001,
@@ -110,7 +111,7 @@ def test_every_key_arrives_as_an_argument_of_experiment(write: Write) -> None:
 
 
 def test_a_function_is_all_that_a_config_needs(write: Write) -> None:
-    arguments = read_config(write(MINIMAL)).experiment_arguments(Path())
+    arguments = experiment_arguments(read_config(write(MINIMAL)), Path())
 
     assert arguments["replicates"] == 1
     assert arguments["seed"] is None
@@ -123,7 +124,7 @@ def test_conditions_keep_the_order_of_the_file(write: Write) -> None:
     names = ["zeta", "alpha", "mid"]
     tables = "".join(f"[conditions.{name}]\n" for name in names)
 
-    conditions = read_config(write(MINIMAL + tables)).experiment_arguments(Path())["conditions"]
+    conditions = experiment_arguments(read_config(write(MINIMAL + tables)), Path())["conditions"]
 
     assert list(conditions) == names
 
@@ -131,7 +132,7 @@ def test_conditions_keep_the_order_of_the_file(write: Write) -> None:
 def test_a_grid_becomes_every_combination(write: Write) -> None:
     path = write(MINIMAL + "[grid]\nn = [10, 40]\np = [0.1, 0.5]\n")
 
-    conditions = read_config(path).experiment_arguments(Path())["conditions"]
+    conditions = experiment_arguments(read_config(path), Path())["conditions"]
 
     assert conditions == crystallize.grid(n=[10, 40], p=[0.1, 0.5])
 
@@ -444,7 +445,7 @@ def test_everything_wrong_is_listed_at_once(write: Write) -> None:
 def test_an_override_is_toml_or_else_text(
     write: Write, override: str, key: str, value: object
 ) -> None:
-    assert read_config(write(MINIMAL), [override]).experiment_arguments(Path())[key] == value
+    assert experiment_arguments(read_config(write(MINIMAL), [override]), Path())[key] == value
 
 
 def test_overrides_win_over_the_file_and_the_last_of_them_over_all(write: Write) -> None:

@@ -80,26 +80,6 @@ class Config(_Section):
     aggregation: AggregationSection = AggregationSection()
     store: StoreSection | None = None
 
-    def experiment_arguments(self, beside: Path) -> dict[str, Any]:
-        """The keyword arguments of :class:`crystallize.Experiment`, all but the function.
-
-        Parameters
-        ----------
-        beside : path
-            The config's folder.
-        """
-        from crystallize.experiments.conditions import grid
-
-        return {
-            **self.experiment.model_dump(exclude={"function"}),
-            "conditions": grid(**self.grid) if self.grid else self.conditions,
-            "execution": self.execution.strategy,
-            "execution_options": dict(self.execution.model_extra or {}),
-            "aggregators": self.aggregation.aggregators,
-            "aggregator_options": self.aggregation.options,
-            "store": None if self.store is None else beside / self.store.path,
-        }
-
 
 def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Read and validate a config file.
@@ -250,8 +230,3 @@ def _known(location: Sequence[str]) -> list[str]:
     for part in location:
         model = model.model_fields[part].annotation
     return list(model.model_fields)
-
-
-def options_for(config: Config, strategy: str) -> Mapping[str, Any]:
-    """The options of a config's strategy that another strategy may keep: none but its own."""
-    return dict(config.execution.model_extra or {}) if strategy == config.execution.strategy else {}

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from crystallize.cli.streams import stdout_kept_clean
-from crystallize.config import options_for, read_config
+from crystallize.config import read_config
 from crystallize.errors import (
     CellFailedError,
     CrystallizeError,
@@ -20,6 +20,7 @@ from crystallize.errors import (
     PluginError,
     TooManyFailuresError,
 )
+from crystallize.experiments.described import experiment_arguments
 from crystallize.experiments.experiment import Experiment
 from crystallize.experiments.result import Result
 from crystallize.functions import find_function
@@ -107,10 +108,7 @@ def _experiment(
 ) -> Experiment:
     config = read_config(path, overrides)
     beside = path.resolve().parent
-    arguments: dict[str, Any] = config.experiment_arguments(beside) | wanted
-    if execution is not None:
-        arguments["execution"] = execution
-        arguments["execution_options"] = options_for(config, execution)
+    arguments = experiment_arguments(config, beside, execution=execution) | wanted
     arguments["progress"] = arguments["progress"] or sys.stderr.isatty()
     return Experiment(find_function(config.experiment.function, beside), **arguments)
 

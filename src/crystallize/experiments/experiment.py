@@ -17,6 +17,7 @@ from crystallize.experiments.conditions import (
     injected_names,
 )
 from crystallize.experiments.context import Arguments
+from crystallize.experiments.described import experiment_arguments
 from crystallize.experiments.driver import Driver
 from crystallize.experiments.outcomes import Outcome
 from crystallize.experiments.result import Result
@@ -185,8 +186,9 @@ class Experiment:
 
         config = read_config(path)
         beside = Path(path).resolve().parent
-        function = find_function(config.experiment.function, beside)
-        return cls(function, **{**config.experiment_arguments(beside), **overrides})
+        if "function" not in overrides:
+            overrides["function"] = find_function(config.experiment.function, beside)
+        return cls(**{**experiment_arguments(config, beside), **overrides})
 
     def run(self) -> Result:
         """Run every cell and aggregate; works inside a running event loop too.
