@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from crystallize.errors import (
     CellFailedError,
-    CrystallizeError,
     ExecutorError,
     GlobalRandomWarning,
     Interrupted,
-    PluginError,
     StoreError,
     TooManyFailuresError,
     described,
@@ -33,14 +31,14 @@ from crystallize.experiments.cells import (
 from crystallize.experiments.global_random import STDLIB
 from crystallize.experiments.hooks import Hooks
 from crystallize.experiments.interruption import Interruption, Interrupts
-from crystallize.experiments.loop_adapter import ReplicateFunction, stream_loop
 from crystallize.experiments.outcomes import Block, CellError, Failure, Outcomes, Table
 from crystallize.experiments.progress import ProgressBar
 from crystallize.experiments.provenance import GitState, provenance, source_file
 from crystallize.experiments.result import Result
+from crystallize.experiments.running_executor import RunningExecutor
 from crystallize.experiments.schedule import Schedule
 from crystallize.experiments.seeding import replicate_seed
-from crystallize.plugins.execution.base import TICK, Completion, Traits, function_name
+from crystallize.plugins.execution.base import TICK, Completion, function_name
 from crystallize.store import Record
 
 if TYPE_CHECKING:
@@ -78,8 +76,6 @@ class Driver:
         self._warned: set[str] = set()
         self._hooks = Hooks(experiment, host)
         self._makes_batches = streaming or host.implements("outcomes_completed")
-        self._traits = Traits.of(host.executor)
-        self._streams = host.implements("execute")
         self._archive: Archive | None = None
         self._found = 0
         self._landed: list[_Landed] = []
@@ -99,38 +95,12 @@ class Driver:
             experiment.injected,
             options,
         )
+        self.executor = RunningExecutor(experiment, host, self._call, self._next_task)
+        self._traits = self.executor.traits
 
     @property
     def _raises(self) -> bool:
         return bool(self.experiment.on_error == "raise")
-
-    @property
-    def is_async(self) -> bool:
-        """Whether :meth:`completions` gives an async iterator."""
-        return self._streams and self._traits.calls_are_async
-
-    def completions(self) -> Any:
-        """Start the executor; its iterator of completions."""
-        is_async = self._traits.calls_are_async
-        if self._streams:
-            call = self._call.run_cell if is_async else self._call
-            started = self._host.hook.execute(
-                experiment=self.experiment, call=call, next_task=self._next_task
-            )
-            if not hasattr(started, "__anext__" if is_async else "__next__"):
-                kind = "an async generator" if is_async else "a generator"
-                raise self._broken_contract(
-                    f"execute must be {kind}; it gave {type(started).__name__}"
-                )
-            return _closable_async(started) if is_async else _closable(started)
-        return stream_loop(
-            self._host.executor_name,
-            self._host.hook.run_experiment_loop,
-            self.experiment,
-            ReplicateFunction.kind(is_async),
-            self._call,
-            self._next_task,
-        )
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -190,31 +160,8 @@ class Driver:
             ),
             conditions=len(self._names),
             workers=self._traits.workers,
-            single_cell=self._traits.single_cell or not self._streams,
+            single_cell=self._traits.single_cell or not self.executor.streams,
         )
-
-    @contextmanager
-    def executor_failing(self) -> Iterator[None]:
-        """What the executor's own code raises becomes an error that names it.
-
-        Raises
-        ------
-        ExecutorError
-            Chained to the cause.  What had landed is kept.
-        """
-        try:
-            yield
-        except ExecutorError:
-            raise
-        except PluginError as error:
-            raise ExecutorError(str(error)) from error
-        except CrystallizeError:
-            raise
-        except (Exception, SystemExit) as error:
-            raise ExecutorError(
-                f"The execution strategy {self._host.executor_name!r} failed with "
-                f"{described(error)}. What had finished is on this exception as .result."
-            ) from error
 
     def leave(self) -> None:
         """Say that what is cancelled from now on is cancelled by the driver."""
@@ -247,7 +194,7 @@ class Driver:
         if completion is None:
             return self.release()
         if not isinstance(completion, Completion) or completion.task not in self._in_flight:
-            raise self._broken_contract(
+            raise self.executor.broken_contract(
                 "it must yield a Completion of a task that next_task() gave and that has not "
                 f"completed yet; it yielded {completion!r:.200}"
             )
@@ -272,16 +219,10 @@ class Driver:
             If it left cells behind.
         """
         if not self.over and not self._schedule.done:
-            raise self._broken_contract(
+            raise self.executor.broken_contract(
                 "it ended before next_task() had said None with nothing in flight, so cells are "
                 "missing"
             )
-
-    def _broken_contract(self, what: str) -> ExecutorError:
-        return ExecutorError(
-            f"The execution strategy {self._host.executor_name!r} breaks its contract: {what}. "
-            "What had finished is on this exception as .result."
-        )
 
     def _land_block(self, task: Task, block: Any) -> None:
         if (
@@ -289,7 +230,7 @@ class Driver:
             or (block.condition, block.start) != task[:2]
             or not (task.start < block.stop <= task.stop or self.interrupts.requested)
         ):
-            raise self._broken_contract(
+            raise self.executor.broken_contract(
                 f"it completed {task} with something else than call(task) returned"
             )
         self._schedule.finished(task, block.stop - block.start, block.seconds)
@@ -461,25 +402,6 @@ class Driver:
     def _folder(self) -> Path:
         file = source_file(self.experiment.function)
         return file.parent if file else Path.cwd()
-
-
-def _closable(started: Iterator[Any]) -> Iterator[Any]:
-    """An iterator as a generator, which can be closed."""
-    try:
-        yield from started
-    finally:
-        if hasattr(started, "close"):
-            started.close()
-
-
-async def _closable_async(started: AsyncIterator[Any]) -> AsyncIterator[Any]:
-    """An async iterator as a generator, which can be closed."""
-    try:
-        async for item in started:
-            yield item
-    finally:
-        if hasattr(started, "aclose"):
-            await started.aclose()
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ _END: Any = object()
 def run(driver: Driver) -> Result:
     """Run to the end, also where an event loop runs in this thread."""
     with driver.interrupts.handled(), driver.running():
-        if driver.is_async:
+        if driver.executor.is_async:
             without_running_loop(lambda: asyncio.run(_adrain(driver)))
         elif is_async(driver.experiment.function):
             without_running_loop(lambda: _drain(driver))
@@ -36,7 +36,7 @@ def run(driver: Driver) -> Result:
 async def arun(driver: Driver) -> Result:
     """Run to the end while the caller's event loop goes on."""
     with driver.running():
-        if driver.is_async:
+        if driver.executor.is_async:
             await _adrain(driver)
         else:
             worker = asyncio.ensure_future(asyncio.to_thread(_drain, driver))
@@ -51,7 +51,9 @@ async def arun(driver: Driver) -> Result:
 
 def stream(driver: Driver) -> Iterator[Outcomes]:
     """Run, giving each batch of outcomes as it lands."""
-    needs_thread = driver.is_async or (is_async(driver.experiment.function) and loop_is_running())
+    needs_thread = driver.executor.is_async or (
+        is_async(driver.experiment.function) and loop_is_running()
+    )
     steps: Any = _elsewhere(driver) if needs_thread else _steps(driver)
     with driver.running(), closing(steps):
         for batches in steps:
@@ -72,11 +74,11 @@ async def _adrain(driver: Driver) -> None:
 
 def _steps(driver: Driver) -> Iterator[list[Outcomes]]:
     interrupts = driver.interrupts
-    with driver.executor_failing():
-        completions = driver.completions()
+    with driver.executor.failing():
+        completions = driver.executor.completions()
     with closing(completions):
         while True:
-            with driver.executor_failing(), interrupts.handled(), interrupts.waiting():
+            with driver.executor.failing(), interrupts.handled(), interrupts.waiting():
                 completion = next(completions, _END)
             if completion is _END:
                 driver.exhausted()
@@ -88,12 +90,12 @@ def _steps(driver: Driver) -> Iterator[list[Outcomes]]:
 
 
 async def _asteps(driver: Driver) -> AsyncIterator[list[Outcomes]]:
-    with driver.executor_failing():
-        completions = driver.completions()
+    with driver.executor.failing():
+        completions = driver.executor.completions()
     async with aclosing(completions):
         try:
             while True:
-                with driver.executor_failing():
+                with driver.executor.failing():
                     completion = await anext(completions, _END)
                 if completion is _END:
                     driver.exhausted()
@@ -132,7 +134,7 @@ def _elsewhere(driver: Driver) -> Iterator[list[Outcomes]]:
 
     def target() -> None:
         try:
-            asyncio.run(adrive()) if driver.is_async else drive()
+            asyncio.run(adrive()) if driver.executor.is_async else drive()
             put(_END)
         except BaseException as error:
             put(error)
