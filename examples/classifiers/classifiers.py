@@ -19,7 +19,9 @@ def data():
 def classifier(model, random_state):
     if model == "logistic":
         return make_pipeline(StandardScaler(), LogisticRegression())
-    return RandomForestClassifier(n_estimators=25, random_state=random_state)
+    if model == "forest":
+        return RandomForestClassifier(n_estimators=25, random_state=random_state)
+    raise ValueError(f"There is no model {model!r}; there are 'logistic' and 'forest'.")
 
 
 def trial(seed, model):

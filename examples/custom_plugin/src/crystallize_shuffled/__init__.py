@@ -19,7 +19,10 @@ class ShuffledExecution:
 
 
 class Quantiles:
-    """Adds the section ``quantiles``: condition -> metric -> one number a probability."""
+    """Adds the section ``quantiles``: condition -> metric -> one number a probability.
+
+    Of metrics that are numbers; a yes or no has no quantiles worth the name.
+    """
 
     def __init__(self, probabilities=(0.25, 0.5, 0.75)):
         self.probabilities = list(probabilities)
@@ -30,7 +33,7 @@ class Quantiles:
             condition: {
                 metric: np.nanquantile(values, self.probabilities)
                 for metric, values in metrics.items()
-                if values.ndim == 1 and values.dtype.kind in "bif"
+                if values.ndim == 1 and values.dtype.kind in "iuf" and not np.isnan(values).all()
             }
             for condition, metrics in result.metrics.items()
         }

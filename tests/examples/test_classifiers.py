@@ -1,0 +1,66 @@
+"""The classifiers example against scikit-learn called by hand."""
+
+import shutil
+from math import sqrt
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+REPLICATES = 20
+
+
+@pytest.fixture
+def folder(examples, tmp_path):
+    copy = tmp_path / "classifiers"
+    shutil.copytree(examples / "classifiers", copy)
+    config = copy / "experiment.toml"
+    text = config.read_text("utf-8")
+    assert "replicates = 200" in text
+    config.write_text(text.replace("replicates = 200", f"replicates = {REPLICATES}"), "utf-8")
+    return copy
+
+
+def test_pairing_pays(examples, run_json):
+    config = examples / "classifiers" / "experiment.toml"
+    content = run_json(config)
+    accuracy = {c: np.array(m["accuracy"]) for c, m in content["metrics"].items()}
+    assert content["errors"] == []
+    assert {len(values) for values in accuracy.values()} == {200}
+    difference = accuracy["forest"] - accuracy["logistic"]
+    assert difference.std() < sqrt(sum(values.var() for values in accuracy.values()))
+    serial = run_json(config, "--execution", "serial", "--replicates", "6")
+    assert serial["metrics"]["forest"]["auc"] == content["metrics"]["forest"]["auc"][:6]
+
+
+def test_a_split_is_reproduced_by_hand_under_both_conditions(folder, run_json):
+    content = run_json(folder / "experiment.toml")
+    word = np.random.SeedSequence(2001).spawn(REPLICATES)[7].generate_state(1, np.uint64)[0]
+    assert content["seeds"][7] == int(word)
+    state = int(word) % 2**32
+    x, y = load_breast_cancer(return_X_y=True)
+    x_train, x_test, y_train, y_test = train_test_split(
+        x, y, test_size=0.3, stratify=y, random_state=state
+    )
+    models = {
+        "logistic": make_pipeline(StandardScaler(), LogisticRegression()),
+        "forest": RandomForestClassifier(n_estimators=25, random_state=state),
+    }
+    for condition, model in models.items():
+        score = model.fit(x_train, y_train).score(x_test, y_test)
+        assert content["metrics"][condition]["accuracy"][7] == pytest.approx(score), condition
+
+
+def test_the_comparison_is_that_of_the_results_own_columns(folder, run_json, python):
+    metrics = run_json(folder / "experiment.toml")["metrics"]
+    difference = np.subtract(metrics["forest"]["accuracy"], metrics["logistic"]["accuracy"])
+    half_width = 1.96 * difference.std(ddof=1) / np.sqrt(REPLICATES)
+    printed = python(folder / "compare.py").split()
+    assert " ".join(printed[:3]) == "forest - logistic:"
+    assert float(printed[3]) == pytest.approx(difference.mean(), abs=5e-5)
+    assert float(printed[5]) == pytest.approx(half_width, abs=5e-5)
