@@ -1,6 +1,7 @@
 """Metrics come back as they were returned, whatever the blocks and their order."""
 
 import itertools
+import random
 
 import numpy as np
 import pytest
@@ -8,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crystallize import Experiment
-from crystallize.experiments.cells import Rows, Task
-from crystallize.experiments.outcomes import Outcomes, Table
+from crystallize.experiments.outcomes import Failure, Outcomes, Table
+from crystallize.experiments.rows import SPARSE_GAP, Rows, checked_metrics
 
 scalars = st.one_of(
     st.floats(),
@@ -37,13 +38,13 @@ def assembled(values, cuts, order):
     for start, stop in itertools.pairwise(edges):
         if start == stop:
             continue
-        rows = Rows(Task(0, start, stop))
+        rows, failures = Rows(0), []
         for replicate in range(start, stop):
             if values[replicate] is None:
-                rows.fail(replicate, ValueError("failed"))
+                failures.append(Failure(replicate - start, "ValueError", "failed", ""))
             else:
                 rows.add(replicate, values[replicate])
-        blocks.append(rows.block())
+        blocks.append(rows.block(start, failures, 0.1))
     order.shuffle(blocks)
     for block in blocks:
         table.add(block)
@@ -75,6 +76,27 @@ def test_blocks_and_their_order_change_nothing(values, data):
                 row,
                 value,
             )
+
+
+@given(values=cells.map(lambda values: [v for v in values if v is not None]), data=st.data())
+def test_cells_gathered_in_any_order_are_the_same_columns(values, data):
+    apart = data.draw(st.sampled_from([1, 2, SPARSE_GAP + 1]))
+    places = data.draw(st.permutations(range(len(values))))
+    table = Table(0, len(values) * apart)
+    rows = Rows(0)
+    for place in places:
+        rows.keep(place * apart, *checked_metrics(values[place]))
+    blocks = list(rows.sparse_blocks()) if places else []
+    assert all(block.stop - block.start <= max(1, len(block) - 1) * apart + 1 for block in blocks)
+    for block in blocks:
+        table.add(block)
+    assert np.flatnonzero(table.done).tolist() == [apart * i for i in range(len(values))]
+    whole, _ = assembled(values, [], random.Random(0)) if values else ({}, None)
+    gathered = Outcomes({"only": table}, [], 0).metrics()["only"]
+    assert list(whole) == list(gathered)
+    for name, column in whole.items():
+        pairs = zip(column.tolist(), gathered[name][::apart].tolist(), strict=True)
+        assert all(identical(a, b) or a == b for a, b in pairs)
 
 
 def returned(values):

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from crystallize import CrystallizeError, Experiment
 from crystallize.errors import CellFailedError, StoreMismatchError
 from crystallize.experiments.archive import read_records, record
-from crystallize.experiments.cells import Rows, Task
-from crystallize.experiments.outcomes import Table
+from crystallize.experiments.outcomes import Failure, Table
+from crystallize.experiments.rows import Rows, checked_metrics
 from crystallize.experiments.stored import StoredExperiment
 from crystallize.store import Record, Store
 from crystallize.testing import same_result
@@ -196,13 +196,13 @@ values = st.one_of(
                       min_size=1, max_size=8))  # fmt: skip
 @settings(max_examples=150)
 def test_a_block_comes_back_as_it_was(cells):
-    rows = Rows(Task(0, 3, 3 + len(cells)))
+    rows, failures = Rows(0), []
     for offset, metrics in enumerate(cells):
         if metrics is None:
-            rows.fail(3 + offset, ValueError("x"))
+            failures.append(Failure(offset, "ValueError", "x", ""))
         else:
             rows.add(3 + offset, metrics)
-    block = rows.block()
+    block = rows.block(3, failures, 0.1)
     direct = Table(0, 12)
     direct.add(block)
     tables, errors = read_records([record("c", block, [])], ("c",), 12, 0)
@@ -211,6 +211,23 @@ def test_a_block_comes_back_as_it_was(cells):
     assert tables["c"].names() == direct.names()
     for replicate in range(12):
         assert repr(tables["c"].row(replicate)) == repr(direct.row(replicate))
+
+
+@given(cells=st.dictionaries(st.integers(0, 40), st.dictionaries(st.sampled_from("ab"), values),
+                             min_size=1))  # fmt: skip
+@settings(max_examples=100)
+def test_a_block_with_gaps_comes_back_as_it_was(cells):
+    rows = Rows(0)
+    for replicate, metrics in cells.items():
+        rows.keep(replicate, *checked_metrics(metrics))
+    (block,) = rows.sparse_blocks()
+    tables, errors = read_records([record("c", block, [])], ("c",), 50, 0)
+    assert errors == {}
+    assert np.flatnonzero(tables["c"].done).tolist() == sorted(cells)
+    for replicate in range(50):
+        metrics = cells.get(replicate, {})
+        expected = {name: metrics[name] for name in tables["c"].names() if name in metrics}
+        assert repr(tables["c"].row(replicate) or {}) == repr(expected)
 
 
 def test_looking_at_a_store_unpickles_nothing_and_imports_no_code(store):

@@ -158,6 +158,7 @@ def record(condition: str, block: Block, errors: Iterable[CellError]) -> Record:
     final = {error.replicate - block.start: error for error in errors}
     bundle = Bundle()
     content = {
+        "cells": None if block.cells is None else block.cells.tolist(),
         "columns": [
             {
                 "name": column.name,
@@ -197,7 +198,7 @@ def read_records(
     for found in kept:
         block, failed = _decoded(found, root)
         tables[found.condition].add(block)
-        for replicate in range(found.start, found.stop):
+        for replicate in block.replicates():
             errors.pop((found.condition, replicate), None)
         errors.update({(e.condition, e.replicate): e for e in failed})
     for table in tables.values():
@@ -231,7 +232,12 @@ def _decoded(found: Record, root: int) -> tuple[Block, list[CellError]]:
     ]  # fmt: skip
     failed = [*(error[0] for error in content["errors"]), *content["open"]]
     failures = [Failure(offset, "", "", "") for offset in failed]
-    return Block(0, found.start, found.stop, columns, failures, 0.0), errors
+    cells = content.get("cells")  # not there in a store of an earlier version
+    block = Block(
+        0, found.start, found.stop, columns, failures, 0.0,
+        cells=None if cells is None else np.array(cells, dtype=np.intp),
+    )  # fmt: skip
+    return block, errors
 
 
 def missing_runs(table: Table, failed: Iterable[int]) -> Iterator[tuple[int, int]]:

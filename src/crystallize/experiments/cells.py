@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass
-from numbers import Number
 from time import perf_counter
 from typing import Any, NamedTuple
 
 import cloudpickle
-import numpy as np
 
 from crystallize.experiments.blas import BlasLimits
-from crystallize.experiments.columns import PLAIN, MetricError, checked_value, packed
+from crystallize.experiments.columns import MetricError
 from crystallize.experiments.context import Arguments
 from crystallize.experiments.global_random import (
     GlobalRandomWatch,
@@ -25,14 +23,13 @@ from crystallize.experiments.global_random import (
     seed_global,
 )
 from crystallize.experiments.interruption import Interruption
-from crystallize.experiments.outcomes import Block, BlockColumn, Failure
+from crystallize.experiments.outcomes import Block, Failure
+from crystallize.experiments.rows import Names, Row, Rows, checked_metrics
 from crystallize.experiments.seeding import replicate_seed
 from crystallize.plugins.execution.base import is_async
 
 BLOCK_SECONDS = 0.3
 """When a block ends early, and the driver schedules the rest of it anew."""
-ONLY_METRIC = "value"
-"""The name of the metric of a function that returns one number."""
 
 
 class Task(NamedTuple):
@@ -149,35 +146,44 @@ class BlockCall:
         block.touched = self.watch.end(before)
         return block
 
-    async def run_cell(self, task: Task) -> Block:
+    async def run_cell(self, task: Task) -> Row | Block:
         """Run a block of one cell of a coroutine function on the running loop."""
-        rows = Rows(task)
-        await self._await_cell(rows, task.condition, task.start)
-        return rows.block()
+        outcome = await self._await_cell(task, task.start)
+        if not isinstance(outcome, Failure):
+            return Row(task.condition, task.start, *outcome)
+        return Block(task.condition, task.start, task.start + 1, [], [outcome], 0.0)
 
     def _run(self, task: Task) -> Block:
-        rows = Rows(task)
+        began = perf_counter()
+        rows, failures = Rows(task.condition), list[Failure]()
         # On Ctrl-C what finished of the block is kept; the driver knows of the signal.
         with suppress(Interruption):
             if self._is_async:
-                with asyncio.Runner() as runner:
-                    for replicate in self._due(task, rows):
-                        runner.run(self._await_cell(rows, task.condition, replicate))
+                self._await_cells(task, rows, failures)
             else:
-                self._call_cells(task, rows)
-        return rows.block()
+                self._call_cells(task, rows, failures)
+        return rows.block(task.start, failures, perf_counter() - began)
 
-    def _call_cells(self, task: Task, rows: Rows) -> None:
+    def _call_cells(self, task: Task, rows: Rows, failures: list[Failure]) -> None:
         function, arguments, add = self._function, self._arguments[task.condition], rows.add
         if self._options.timeout is not None:
             function = self._timed
-        for replicate in self._due(task, rows):
+        for replicate in self._due(task, failures):
             try:
                 add(replicate, function(**arguments(replicate)))
             except Interruption:
                 raise
             except BaseException as error:
-                rows.fail(replicate, error)
+                failures.append(_failure(replicate - task.start, error))
+
+    def _await_cells(self, task: Task, rows: Rows, failures: list[Failure]) -> None:
+        with asyncio.Runner() as runner:
+            for replicate in self._due(task, failures):
+                outcome = runner.run(self._await_cell(task, replicate))
+                if isinstance(outcome, Failure):
+                    failures.append(outcome)
+                else:
+                    rows.keep(replicate, *outcome)
 
     def _timed(self, **arguments: Any) -> Any:
         """Refuse a result that came too late, but before anyone stopped the worker."""
@@ -187,7 +193,7 @@ class BlockCall:
             raise TimedOut(self._options.timeout)
         return result
 
-    def _due(self, task: Task, rows: Rows) -> Iterator[int]:
+    def _due(self, task: Task, failures: list[Failure]) -> Iterator[int]:
         """The replicates of a block, until it takes too long or a failure ends it."""
         seeding, stopping = self._options.seed_globals, self._options.stop_on_failure
         deadline = perf_counter() + BLOCK_SECONDS
@@ -195,20 +201,23 @@ class BlockCall:
             if seeding:
                 seed_global(replicate_seed(self._root, replicate))
             yield replicate
-            if perf_counter() > deadline or (stopping and rows.failures):
+            if perf_counter() > deadline or (stopping and failures):
                 return
 
-    async def _await_cell(self, rows: Rows, condition: int, replicate: int) -> None:
+    async def _await_cell(
+        self, task: Task, replicate: int
+    ) -> tuple[Names, Collection[Any]] | Failure:
+        outcome: tuple[Names, Collection[Any]] | Failure
         try:
-            awaitable: Awaitable[Any] = self._function(**self._arguments[condition](replicate))
+            awaitable: Awaitable[Any] = self._function(**self._arguments[task.condition](replicate))
             if self._options.timeout is not None:
                 awaitable = _within(self._options.timeout, awaitable)
-            rows.add(replicate, await awaitable)
+            outcome = checked_metrics(await awaitable)
         except BaseException as error:
             cancelled = isinstance(error, (asyncio.CancelledError, GeneratorExit))
             if isinstance(error, Interruption) or (cancelled and self.leaving):
                 raise
-            rows.fail(replicate, error)
+            outcome = _failure(replicate - task.start, error)
         running = asyncio.current_task()
         if running is not None and running.cancelling() and not self.leaving:
             # The cell cancelled the task that others run in after it.
@@ -216,72 +225,7 @@ class BlockCall:
                 await asyncio.sleep(0)
             while running.uncancel():
                 pass
-
-
-class Rows:
-    """Gathers the cells of a block: rows that share metric names become columns."""
-
-    def __init__(self, task: Task) -> None:
-        self._task = task
-        self._groups: dict[tuple[Any, ...], tuple[list[int], list[tuple[Any, ...]]]] = {}
-        self.failures: list[Failure] = []
-        self._began = perf_counter()
-
-    def add(self, replicate: int, result: Any) -> None:
-        """Keep what the function returned; it may change its own objects afterwards.
-
-        Raises
-        ------
-        MetricError
-            If `result` is neither a mapping of metrics nor one number.
-        """
-        names: tuple[Any, ...]
-        if type(result) is dict:
-            names, values = tuple(result), tuple(result.values())
-        elif type(result) is float:
-            names, values = (ONLY_METRIC,), (result,)
-        else:
-            names, values = _as_metrics(result)
-        for value in values:
-            if type(value) not in PLAIN:
-                pairs = zip(names, values, strict=True)
-                values = tuple(checked_value(name, value) for name, value in pairs)
-                break
-        group = self._groups.get(names)
-        if group is None:
-            for name in names:
-                if not isinstance(name, str):
-                    raise MetricError(f"a metric's name must be a string, got {name!r}.")
-            # A string of a subclass is equal to the plain one, and may come first or later.
-            names = tuple("".join((name,)) for name in names)
-            group = self._groups[names] = ([], [])
-        group[0].append(replicate)
-        group[1].append(values)
-
-    def fail(self, replicate: int, error: BaseException) -> None:
-        """Keep an exception, as text."""
-        offset = replicate - self._task.start
-        name, message = type(error).__name__, _message(error)
-        report = (
-            f"{name}: {message}\n" if isinstance(error, (MetricError, TimedOut)) else _report(error)
-        )
-        self.failures.append(Failure(offset, name, message, report))
-
-    def block(self) -> Block:
-        """The cells so far, as columns."""
-        seconds = perf_counter() - self._began
-        condition, start = self._task.condition, self._task.start
-        whole = len(self.failures) + sum(len(rows) for _, rows in self._groups.values())
-        columns: list[BlockColumn] = []
-        for names, (replicates, rows) in self._groups.items():
-            offsets = None
-            if len(rows) != whole:
-                offsets = np.array(replicates[: len(rows)], dtype=np.intp) - start
-            for position, (name, values) in enumerate(
-                zip(names, zip(*rows, strict=True), strict=True)
-            ):
-                columns.append(BlockColumn(name, position, offsets, packed(values)))
-        return Block(condition, start, start + whole, columns, self.failures, seconds)
+        return outcome
 
 
 async def _within(timeout: float, awaitable: Awaitable[Any]) -> Any:
@@ -298,23 +242,13 @@ async def _within(timeout: float, awaitable: Awaitable[Any]) -> Any:
     return result
 
 
-def _as_metrics(result: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    if isinstance(result, Mapping):
-        metrics = dict(result)
-        return tuple(metrics), tuple(metrics.values())
-    if isinstance(result, (Number, np.bool_)) or (
-        isinstance(result, np.ndarray) and result.ndim == 0
-    ):
-        return (ONLY_METRIC,), (result,)
-    hint = ""
-    if hasattr(result, "__await__"):
-        hint = " that nobody awaited; define the function with 'async def'"
-        if hasattr(result, "close"):
-            result.close()
-    raise MetricError(
-        f"the function returned {type(result).__name__}{hint}; "
-        "it must return a mapping of metrics, or one number."
+def _failure(offset: int, error: BaseException) -> Failure:
+    """An exception as text."""
+    name, message = type(error).__name__, _message(error)
+    report = (
+        f"{name}: {message}\n" if isinstance(error, (MetricError, TimedOut)) else _report(error)
     )
+    return Failure(offset, name, message, report)
 
 
 def _message(error: BaseException) -> str:

@@ -109,7 +109,7 @@ class Column:
             first = start
         else:
             index = start + offsets
-            first = int(index[0])
+            first = int(index.min())
         self.rank = min(self.rank, (first, position))
         self.present[index] = True
         typed = isinstance(values, np.ndarray)

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.random import SeedSequence, default_rng
 
 from crystallize.experiments.seeding import seed_of, seed_sequence
 
@@ -36,7 +37,7 @@ class Context:
     @cached_property
     def rng(self) -> np.random.Generator:
         """The replicate's generator; the same object at every look."""
-        return np.random.default_rng(seed_sequence(self._root, self.replicate))
+        return default_rng(seed_sequence(self._root, self.replicate))
 
     @cached_property
     def seed(self) -> int:
@@ -62,6 +63,7 @@ class Arguments:
         self._mutable = [key for key, value in self._params.items() if _is_mutable(value)]
         self._rng = "rng" in injected
         self._seed = "seed" in injected
+        self._random = self._rng or self._seed
         self._others = [name for name in ("replicate", "condition", "ctx") if name in injected]
         self._constant = not (injected or self._mutable)
 
@@ -71,10 +73,10 @@ class Arguments:
         arguments = self._params.copy()
         for key in self._mutable:
             arguments[key] = _fresh(arguments[key])
-        if self._rng or self._seed:
-            sequence = seed_sequence(self._root, replicate)
+        if self._random:
+            sequence = SeedSequence(self._root, spawn_key=(replicate,))
             if self._rng:
-                arguments["rng"] = np.random.default_rng(sequence)
+                arguments["rng"] = default_rng(sequence)
             if self._seed:
                 arguments["seed"] = seed_of(sequence)
         for name in self._others:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter, sleep
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crystallize.errors import (
     CellFailedError,
@@ -35,6 +34,7 @@ from crystallize.experiments.outcomes import Block, CellError, Failure, Outcomes
 from crystallize.experiments.progress import ProgressBar
 from crystallize.experiments.provenance import GitState, provenance, source_file
 from crystallize.experiments.result import Result
+from crystallize.experiments.rows import Row, Rows
 from crystallize.experiments.running_executor import RunningExecutor
 from crystallize.experiments.schedule import Schedule
 from crystallize.experiments.seeding import replicate_seed
@@ -74,13 +74,15 @@ class Driver:
         self._errors: dict[tuple[str, int], CellError] = {}
         self._attempts: dict[tuple[int, int], int] = {}
         self._warned: set[str] = set()
+        self._raises = experiment.on_error == "raise"
         self._hooks = Hooks(experiment, host)
         self._makes_batches = streaming or host.implements("outcomes_completed")
         self._archive: Archive | None = None
         self._found = 0
+        self._rows: dict[int, Rows] = {}
         self._landed: list[_Landed] = []
         self._released = 0.0
-        self._in_flight: dict[Task, bool] = {}
+        self._in_flight: dict[Any, bool] = {}
         self._looked = 0.0
         options = CellOptions(
             stop_on_failure=self._raises and not experiment.retries,
@@ -97,10 +99,6 @@ class Driver:
         )
         self.executor = RunningExecutor(experiment, host, self._call, self._next_task)
         self._traits = self.executor.traits
-
-    @property
-    def _raises(self) -> bool:
-        return bool(self.experiment.on_error == "raise")
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -160,7 +158,9 @@ class Driver:
             ),
             conditions=len(self._names),
             workers=self._traits.workers,
-            single_cell=self._traits.single_cell or not self.executor.streams,
+            single_cell=self._traits.single_cell
+            or self._traits.calls_are_async
+            or not self.executor.streams,
         )
 
     def leave(self) -> None:
@@ -170,7 +170,7 @@ class Driver:
     @property
     def over(self) -> bool:
         """Whether to stop before the work is done."""
-        return self.interrupts.requested or (self._raises and bool(self._errors)) or self._too_many
+        return self.interrupts.requested or bool(self._errors and (self._raises or self._too_many))
 
     @property
     def _too_many(self) -> bool:
@@ -193,19 +193,23 @@ class Driver:
             self._stop_late_tasks()
         if completion is None:
             return self.release()
-        if not isinstance(completion, Completion) or completion.task not in self._in_flight:
+        stopped = None
+        if isinstance(completion, Completion):
+            stopped = self._in_flight.pop(completion.task, None)
+        if stopped is None:
             raise self.executor.broken_contract(
                 "it must yield a Completion of a task that next_task() gave and that has not "
                 f"completed yet; it yielded {completion!r:.200}"
             )
-        task = completion.task
-        stopped = self._in_flight.pop(task)
-        if completion.error is not None:
-            error = self._stop(task) if stopped else self._lose(task, completion.error)
-            if error is not None:
-                self._keep(task, None, [error])
+        task, value, error = completion
+        if error is not None:
+            failed = self._stop(task) if stopped else self._lose(task, error)
+            if failed is not None:
+                self._keep(None, [failed])
+        elif type(value) is Row:
+            self._land_row(task, value)
         else:
-            self._land_block(task, completion.value)
+            self._land_block(task, value)
         if perf_counter() - self._released > RELEASE_SECONDS:
             return self.release()
         return []
@@ -224,31 +228,52 @@ class Driver:
                 "missing"
             )
 
+    def _land_row(self, task: Task, row: Row) -> None:
+        """Gather a cell with others until the next release: a block for each would cost more."""
+        condition, replicate, names, values = row
+        if (condition, replicate) != task[:2]:
+            raise self._foreign(task)
+        self._schedule.finished(task, 1)
+        rows = self._rows.get(condition)
+        if rows is None:
+            rows = self._rows[condition] = Rows(condition)
+        rows.keep(replicate, names, values)
+
     def _land_block(self, task: Task, block: Any) -> None:
         if (
             not isinstance(block, Block)
             or (block.condition, block.start) != task[:2]
             or not (task.start < block.stop <= task.stop or self.interrupts.requested)
         ):
-            raise self.executor.broken_contract(
-                f"it completed {task} with something else than call(task) returned"
-            )
-        self._schedule.finished(task, block.stop - block.start, block.seconds)
+            raise self._foreign(task)
+        self._schedule.finished(task, len(block), block.seconds)
         self._tables[self._names[block.condition]].add(block)
         errors = [error for failure in block.failures if (error := self._fail(block, failure))]
-        self._keep(task, block, errors)
-        self._warn_of_global_random(block.touched)
+        self._keep(block, errors)
+        if block.touched:
+            self._warn_of_global_random(block.touched)
 
-    def _keep(self, task: Task, block: Block | None, errors: list[CellError]) -> None:
-        self._errors.update({(error.condition, error.replicate): error for error in errors})
-        if block is None or block.stop - block.start > len(block.failures) - len(errors):
-            self._landed.append(_Landed(task, block, errors))
+    def _foreign(self, task: Task) -> ExecutorError:
+        return self.executor.broken_contract(
+            f"it completed {task} with something else than call(task) returned"
+        )
+
+    def _keep(self, block: Block | None, errors: list[CellError]) -> None:
+        if errors:
+            self._errors.update({(error.condition, error.replicate): error for error in errors})
+        if block is None or len(block) > len(block.failures) - len(errors):
+            self._landed.append(_Landed(block, errors))
 
     def release(self) -> list[Outcomes]:
         """Commit what landed to the store, and only then report it.
 
         A commit that fails is tried again; what landed stays here meanwhile.
         """
+        gathered, self._rows = self._rows, {}
+        for condition, rows in gathered.items():
+            for block in rows.sparse_blocks():
+                self._tables[self._names[condition]].add(block)
+                self._landed.append(_Landed(block, []))
         landed = self._landed
         if landed and self._archive is not None:
             records = [item.record(self._names) for item in landed]
@@ -267,14 +292,15 @@ class Driver:
 
     def _report_landed(self, item: _Landed) -> Outcomes | None:
         block, failed = item.block, len(item.errors)
-        finished = 0 if block is None else block.stop - block.start - len(block.failures)
+        finished = 0 if block is None else len(block) - len(block.failures)
         self._bar.update(finished + failed, failed)
         if not self._makes_batches:
             return None
-        table = Table(item.task.start, item.task.stop - item.task.start)
-        if block is not None:
+        if block is None:
+            name, table = item.errors[0].condition, Table(item.errors[0].replicate, 1)
+        else:
+            name, table = self._names[block.condition], Table(block.start, block.stop - block.start)
             table.add(block)
-        name = self._names[item.task.condition]
         batch = Outcomes({name: table}, item.errors, self.experiment.seed)
         self._hooks.observe("outcomes_completed", outcomes=batch)
         return batch
@@ -404,15 +430,13 @@ class Driver:
         return file.parent if file else Path.cwd()
 
 
-@dataclass(frozen=True)
-class _Landed:
-    """A task that came to an end and is to be kept and reported."""
+class _Landed(NamedTuple):
+    """What came to an end and is to be kept and reported: a block, or a cell that was lost."""
 
-    task: Task
     block: Block | None
     errors: list[CellError]
 
     def record(self, names: Sequence[str]) -> Record:
         if self.block is None:
             return lost_record(self.errors[0])
-        return record(names[self.task.condition], self.block, self.errors)
+        return record(names[self.block.condition], self.block, self.errors)

@@ -7,7 +7,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class Interruption(BaseException):
@@ -55,14 +57,18 @@ class Interrupts:
             for signum in ours:
                 signal.signal(signum, SIGNALS[signum])
 
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """Let the signal interrupt this block, where the main thread runs it."""
+    def next_of(self, iterator: Iterator[T], end: T) -> T:
+        """The iterator's next item, or `end`; a signal ends the wait where the main thread waits.
+
+        Raises
+        ------
+        Interruption
+        """
         self._waiting = threading.current_thread() is threading.main_thread()
         try:
             if self.requested:
                 raise Interruption
-            yield
+            return next(iterator, end)
         finally:
             self._waiting = False
 

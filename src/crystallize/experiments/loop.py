@@ -54,7 +54,7 @@ def stream(driver: Driver) -> Iterator[Outcomes]:
     needs_thread = driver.executor.is_async or (
         is_async(driver.experiment.function) and loop_is_running()
     )
-    steps: Any = _elsewhere(driver) if needs_thread else _steps(driver)
+    steps: Any = _elsewhere(driver) if needs_thread else _interruptible(driver, _steps(driver))
     with driver.running(), closing(steps):
         for batches in steps:
             yield from batches
@@ -72,35 +72,55 @@ async def _adrain(driver: Driver) -> None:
             pass
 
 
+def _interruptible(driver: Driver, steps: Iterator[list[Outcomes]]) -> Iterator[list[Outcomes]]:
+    """Signals are ours while the run goes on, and the consumer's while it has a batch."""
+    with closing(steps):  # type: ignore[type-var]
+        while True:
+            with driver.interrupts.handled():
+                batches = next(steps, _END)
+            if batches is _END:
+                return
+            yield batches
+
+
 def _steps(driver: Driver) -> Iterator[list[Outcomes]]:
-    interrupts = driver.interrupts
-    with driver.executor.failing():
-        completions = driver.executor.completions()
+    executor, next_of, land = driver.executor, driver.interrupts.next_of, driver.land
+    with executor.failing():
+        completions = executor.completions()
     with closing(completions):
         while True:
-            with driver.executor.failing(), interrupts.handled(), interrupts.waiting():
-                completion = next(completions, _END)
+            try:
+                completion = next_of(completions, _END)
+            except BaseException:
+                with executor.failing():
+                    raise
             if completion is _END:
                 driver.exhausted()
                 break
-            yield driver.land(completion)
+            if (batches := land(completion)) or completion is None:
+                yield batches
             if driver.over:
                 break
     yield driver.release()
 
 
 async def _asteps(driver: Driver) -> AsyncIterator[list[Outcomes]]:
-    with driver.executor.failing():
-        completions = driver.executor.completions()
+    executor, land = driver.executor, driver.land
+    with executor.failing():
+        completions = executor.completions()
     async with aclosing(completions):
         try:
             while True:
-                with driver.executor.failing():
+                try:
                     completion = await anext(completions, _END)
+                except BaseException:
+                    with executor.failing():
+                        raise
                 if completion is _END:
                     driver.exhausted()
                     break
-                yield driver.land(completion)
+                if (batches := land(completion)) or completion is None:
+                    yield batches
                 if driver.over:
                     break
         finally:

@@ -10,6 +10,7 @@ from typing import Any
 from crystallize.errors import PluginError
 from crystallize.experiments.cells import BlockCall, Task
 from crystallize.experiments.outcomes import Block
+from crystallize.experiments.rows import Row
 from crystallize.plugins.execution.base import Completion
 
 
@@ -24,10 +25,10 @@ class ReplicateFunction:
         self._call = call
         self._tasks = tasks
         self._driver = os.getpid()
-        self.landed: deque[Block] = deque()
+        self.landed: deque[Block | Row] = deque()
 
-    def __call__(self, replicate: int) -> list[Block]:
-        blocks = []
+    def __call__(self, replicate: int) -> list[Block | Row]:
+        blocks: list[Block | Row] = []
         for task in self._tasks.get(replicate, ()):
             blocks.append(self._call(task))
             if os.getpid() == self._driver:
@@ -46,8 +47,8 @@ class ReplicateFunction:
 class AsyncReplicateFunction(ReplicateFunction):
     """The same for an executor of coroutine functions."""
 
-    async def __call__(self, replicate: int) -> list[Block]:  # type: ignore[override]
-        blocks = []
+    async def __call__(self, replicate: int) -> list[Block | Row]:  # type: ignore[override]
+        blocks: list[Block | Row] = []
         for task in self._tasks.get(replicate, ()):
             blocks.append(await self._call.run_cell(task))
             self.landed.append(blocks[-1])
@@ -115,7 +116,7 @@ def _belong(blocks: Any, tasks: Sequence[Task]) -> bool:
         isinstance(blocks, list)
         and len(blocks) == len(tasks)
         and all(
-            isinstance(block, Block) and (block.condition, block.start) == (task[0], task[1])
+            isinstance(block, (Block, Row)) and (block.condition, block.start) == (task[0], task[1])
             for block, task in zip(blocks, tasks, strict=True)
         )
     )

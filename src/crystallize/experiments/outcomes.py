@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,7 +82,7 @@ class BlockColumn:
 
 @dataclass(slots=True)
 class Block:
-    """What a worker sends back: cells [start, stop) of one condition, as columns.
+    """Finished cells of one condition, as columns: what a worker sends back.
 
     Attributes
     ----------
@@ -96,6 +96,9 @@ class Block:
         How long the block took.
     touched : tuple of str
         The global random generators that changed meanwhile.
+    cells : array of int or None
+        Where not every cell of [start, stop) is in the block, the offsets of those
+        that are.
     """
 
     condition: int
@@ -105,6 +108,16 @@ class Block:
     failures: list[Failure]
     seconds: float
     touched: tuple[str, ...] = ()
+    cells: npt.NDArray[np.intp] | None = None
+
+    def __len__(self) -> int:
+        return self.stop - self.start if self.cells is None else len(self.cells)
+
+    def replicates(self) -> Iterable[int]:
+        """The replicates that are in it."""
+        if self.cells is None:
+            return range(self.start, self.stop)
+        return (self.start + self.cells).tolist()  # type: ignore[no-any-return]
 
 
 class Table:
@@ -126,7 +139,10 @@ class Table:
     def add(self, block: Block) -> None:
         """Keep a block's metrics."""
         first = block.start - self.start
-        self.done[first : block.stop - self.start] = True
+        if block.cells is None:
+            self.done[first : block.stop - self.start] = True
+        else:
+            self.done[first + block.cells] = True
         for failure in block.failures:
             self.done[first + failure.offset] = False
         for part in block.columns:

@@ -93,10 +93,10 @@ class Schedule:
         self._in_flight += 1
         return task
 
-    def finished(self, task: Task, cells: int, seconds: float) -> None:
+    def finished(self, task: Task, cells: int, seconds: float | None = None) -> None:
         """Learn that the first `cells` of a block are done; the rest is to be run again."""
         self._over(task)
-        if cells:
+        if cells and seconds is not None:
             self._paces[task.condition].learn(cells, seconds)
         if cells < task.stop - task.start:
             self._again.append(task._replace(start=task.start + cells))

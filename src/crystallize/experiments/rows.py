@@ -1,0 +1,186 @@
+"""What cells returned, checked as it comes and gathered into the columns of a block."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from numbers import Number
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from crystallize.experiments.columns import PLAIN, MetricError, checked_value, packed
+from crystallize.experiments.outcomes import Block, BlockColumn, Failure
+
+ONLY_METRIC = "value"
+"""The name of the metric of a function that returns one number."""
+SPARSE_GAP = 1024
+"""How far apart two cells of one block may be; what is reported of a block has its whole span."""
+
+Names = tuple[Any, ...]
+Cells = npt.NDArray[np.intp]
+
+_NUMBER: Names = (ONLY_METRIC,)
+
+
+class Row(NamedTuple):
+    """One cell of a block of one: its metrics, checked."""
+
+    condition: int
+    start: int
+    names: Names
+    values: Collection[Any]
+
+
+class _Group:
+    """Cells that share metric names: their values one after another in one flat list."""
+
+    def __init__(self, names: Names) -> None:
+        for name in names:
+            if not isinstance(name, str):
+                raise MetricError(f"a metric's name must be a string, got {name!r}.")
+        # A string of a subclass is equal to the plain one, and may come first or later.
+        self.names: Names = tuple("".join((name,)) for name in names)
+        self.replicates: list[int] = []
+        self.values: list[Any] = []
+
+    def __len__(self) -> int:
+        # An interruption may have come between a replicate and its values.
+        width = len(self.names)
+        return len(self.values) // width if width else len(self.replicates)
+
+    def offsets(self, start: int) -> Cells:
+        return np.array(self.replicates[: len(self)], dtype=np.intp) - start
+
+    def columns(self, offsets: Cells | None) -> Iterator[BlockColumn]:
+        width = len(self.names)
+        for position, name in enumerate(self.names):
+            yield BlockColumn(name, position, offsets, packed(self.values[position::width]))
+
+
+class Rows:
+    """Gathers cells of one condition.
+
+    Parameters
+    ----------
+    condition : int
+        The index of the condition.
+    """
+
+    def __init__(self, condition: int) -> None:
+        self._condition = condition
+        self._group = _Group(())
+        self._is_number = False
+        self._groups: dict[Names, _Group] = {(): self._group}
+
+    def add(self, replicate: int, result: Any) -> None:
+        """Keep what the function returned; it may change its own objects afterwards.
+
+        Raises
+        ------
+        MetricError
+            If `result` is neither a mapping of metrics nor one number.
+        """
+        group = self._group
+        if type(result) is float and self._is_number:
+            group.replicates.append(replicate)
+            group.values.append(result)
+            return
+        if type(result) is dict and tuple(result) == group.names:
+            values = result.values()
+            for value in values:
+                if type(value) not in PLAIN:
+                    break
+            else:
+                group.replicates.append(replicate)
+                group.values.extend(values)
+                return
+        self.keep(replicate, *checked_metrics(result))
+
+    def keep(self, replicate: int, names: Names, values: Collection[Any]) -> None:
+        """Keep metrics that were checked."""
+        group = self._group
+        if names != group.names:
+            if names not in self._groups:
+                self._groups[names] = _Group(names)
+            group = self._group = self._groups[names]
+            self._is_number = group.names == _NUMBER
+        group.replicates.append(replicate)
+        group.values.extend(values)
+
+    def block(self, start: int, failures: list[Failure], seconds: float) -> Block:
+        """The cells as a block from `start` on, in which only failed ones are missing."""
+        groups = [group for group in self._groups.values() if len(group)]
+        whole = len(failures) + sum(map(len, groups))
+        columns = [
+            column
+            for group in groups
+            for column in group.columns(None if len(group) == whole else group.offsets(start))
+        ]
+        return Block(self._condition, start, start + whole, columns, failures, seconds)
+
+    def sparse_blocks(self) -> Iterator[Block]:
+        """The cells as blocks that span no wide gap, in whatever order they came."""
+        groups = [group for group in self._groups.values() if len(group)]
+        cells = np.sort(np.concatenate([group.offsets(0) for group in groups]))
+        gaps = np.flatnonzero(np.diff(cells) > SPARSE_GAP)
+        if len(gaps):
+            yield from self._split(groups, cells[gaps])
+            return
+        start = int(cells[0])
+        columns = [column for group in groups for column in group.columns(group.offsets(start))]
+        yield Block(
+            self._condition, start, int(cells[-1]) + 1, columns, [], 0.0, cells=cells - start
+        )
+
+    def _split(self, groups: list[_Group], last: Cells) -> Iterator[Block]:
+        parts = [Rows(self._condition) for _ in range(len(last) + 1)]
+        for group in groups:
+            width = len(group.names)
+            for i, part in enumerate(np.searchsorted(last, group.offsets(0)).tolist()):
+                values = group.values[i * width : (i + 1) * width]
+                parts[part].keep(group.replicates[i], group.names, values)
+        for rows in parts:
+            yield from rows.sparse_blocks()
+
+
+def checked_metrics(result: Any) -> tuple[Names, Collection[Any]]:
+    """What a function returned, as names and values that are data.
+
+    Raises
+    ------
+    MetricError
+        If it is neither a mapping of metrics nor one number, or a value is no data.
+    """
+    names: Names
+    values: Collection[Any]
+    if type(result) is dict:
+        names, values = tuple(result), tuple(result.values())
+    elif type(result) is float:
+        return _NUMBER, (result,)
+    else:
+        names, values = _as_metrics(result)
+    for value in values:
+        if type(value) not in PLAIN:
+            pairs = zip(names, values, strict=True)
+            return names, [checked_value(name, value) for name, value in pairs]
+    return names, values
+
+
+def _as_metrics(result: Any) -> tuple[Names, tuple[Any, ...]]:
+    if isinstance(result, Mapping):
+        metrics = dict(result)
+        return tuple(metrics), tuple(metrics.values())
+    if isinstance(result, (Number, np.bool_)) or (
+        isinstance(result, np.ndarray) and result.ndim == 0
+    ):
+        return _NUMBER, (result,)
+    hint = ""
+    if hasattr(result, "__await__"):
+        hint = " that nobody awaited; define the function with 'async def'"
+        if hasattr(result, "close"):
+            result.close()
+    raise MetricError(
+        f"the function returned {type(result).__name__}{hint}; "
+        "it must return a mapping of metrics, or one number."
+    )
