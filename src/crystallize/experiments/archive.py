@@ -240,10 +240,13 @@ def _decoded(found: Record, root: int) -> tuple[Block, list[CellError]]:
     return block, errors
 
 
-def missing_runs(table: Table, failed: Iterable[int]) -> Iterator[tuple[int, int]]:
+def missing_runs(table: Table, failed: Sequence[int]) -> Iterator[tuple[int, int]]:
     """The runs [start, stop) of replicates that have neither metrics nor an error."""
+    if not failed and not table.done.any():  # and no array as long as the run is made
+        yield 0, table.size
+        return
     settled = table.done.copy()
-    settled[list(failed)] = True
+    settled[failed] = True
     edges = np.flatnonzero(np.diff(np.concatenate(([True], settled, [True])).astype(np.int8)))
     yield from map(tuple, edges.reshape(-1, 2).tolist())
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -30,6 +31,10 @@ from crystallize.plugins.execution.base import is_async
 
 BLOCK_SECONDS = 0.3
 """When a block ends early, and the driver schedules the rest of it anew."""
+QUICK_SECONDS = 1e-6
+"""How long a cell may take for the clock to be read only every so many cells, ..."""
+QUICK_CELLS = 16
+"""... namely these: as many may come too late if the next are slow all of a sudden."""
 
 
 class Task(NamedTuple):
@@ -165,25 +170,56 @@ class BlockCall:
         return rows.block(task.start, failures, perf_counter() - began)
 
     def _call_cells(self, task: Task, rows: Rows, failures: list[Failure]) -> None:
-        function, arguments, add = self._function, self._arguments[task.condition], rows.add
-        if self._options.timeout is not None:
-            function = self._timed
-        for replicate in self._due(task, failures):
+        # The inner loop of everything: what can be done once for a block is done before it.
+        options, arguments = self._options, self._arguments[task.condition]
+        function = self._function if options.timeout is None else self._timed
+        seeding, stopping = options.seed_globals, options.stop_on_failure
+        constant, add, clock = arguments.constant, rows.add, perf_counter
+        call = partial(function, **constant) if constant else function
+        keep = None
+        looked = clock()
+        deadline, due, step = looked + BLOCK_SECONDS, task.start, 1
+        for replicate in range(task.start, task.stop):
+            if seeding:
+                seed_global(replicate_seed(self._root, replicate))
             try:
-                add(replicate, function(**arguments(replicate)))
+                result = call() if constant is not None else function(**arguments(replicate))
+                if type(result) is float:
+                    if keep is None:
+                        keep = rows.numbers_from(replicate)
+                    keep(result)
+                else:
+                    keep = None
+                    add(replicate, result)
             except Interruption:
                 raise
             except BaseException as error:
+                keep = None
                 failures.append(_failure(replicate - task.start, error))
+                if stopping:
+                    return
+            if replicate >= due:
+                now = clock()
+                if now > deadline:
+                    return
+                step = QUICK_CELLS if now - looked < step * QUICK_SECONDS else 1
+                looked, due = now, replicate + step
 
     def _await_cells(self, task: Task, rows: Rows, failures: list[Failure]) -> None:
+        deadline = perf_counter() + BLOCK_SECONDS
         with asyncio.Runner() as runner:
-            for replicate in self._due(task, failures):
+            for replicate in range(task.start, task.stop):
+                if self._options.seed_globals:
+                    seed_global(replicate_seed(self._root, replicate))
                 outcome = runner.run(self._await_cell(task, replicate))
-                if isinstance(outcome, Failure):
-                    failures.append(outcome)
-                else:
+                if not isinstance(outcome, Failure):
                     rows.keep(replicate, *outcome)
+                else:
+                    failures.append(outcome)
+                    if self._options.stop_on_failure:
+                        return
+                if perf_counter() > deadline:
+                    return
 
     def _timed(self, **arguments: Any) -> Any:
         """Refuse a result that came too late, but before anyone stopped the worker."""
@@ -192,17 +228,6 @@ class BlockCall:
         if self._options.timeout is not None and perf_counter() - began > self._options.timeout:
             raise TimedOut(self._options.timeout)
         return result
-
-    def _due(self, task: Task, failures: list[Failure]) -> Iterator[int]:
-        """The replicates of a block, until it takes too long or a failure ends it."""
-        seeding, stopping = self._options.seed_globals, self._options.stop_on_failure
-        deadline = perf_counter() + BLOCK_SECONDS
-        for replicate in range(task.start, task.stop):
-            if seeding:
-                seed_global(replicate_seed(self._root, replicate))
-            yield replicate
-            if perf_counter() > deadline or (stopping and failures):
-                return
 
     async def _await_cell(
         self, task: Task, replicate: int

@@ -89,15 +89,16 @@ class Column:
 
     Parameters
     ----------
-    size : int
-        The number of replicates.
+    done : array of bool
+        Which cells finished; the table's own, which changes.
     """
 
-    def __init__(self, size: int) -> None:
-        self._size = size
+    def __init__(self, done: npt.NDArray[np.bool_]) -> None:
+        self._done = done
         self._data: npt.NDArray[Any] | None = None
-        self.present: npt.NDArray[np.bool_] = np.zeros(size, dtype=np.bool_)
-        self.rank = (size, 0)
+        # Most metrics are in every cell that finished: then a byte a number is saved.
+        self._lacking: npt.NDArray[np.bool_] | None = done.copy() if done.any() else None
+        self.rank = (len(done), 0)
         """Where the metric was first seen, (replicate, position), by which metrics are ordered."""
 
     def add(
@@ -111,7 +112,8 @@ class Column:
             index = start + offsets
             first = int(index.min())
         self.rank = min(self.rank, (first, position))
-        self.present[index] = True
+        if self._lacking is not None:
+            self._lacking[index] = False
         typed = isinstance(values, np.ndarray)
         if self._data is None:
             self._data = self._allocated(values)
@@ -125,16 +127,32 @@ class Column:
         if typed and self._data.dtype != object:
             self._data[index] = values
         else:
-            places = range(*index.indices(self._size)) if offsets is None else index
+            places = range(*index.indices(len(self._done))) if offsets is None else index
             for place, value in zip(places, _objects(values), strict=True):
                 self._data[place] = value
 
-    def truncate(self, size: int) -> None:
-        """Forget the places from `size` on."""
-        self._size = size
-        self.present = self.present[:size]
+    def lack(self, cells: slice | npt.NDArray[np.intp]) -> None:
+        """Note that some cells finished without this metric."""
+        if self._lacking is None:
+            self._lacking = np.zeros(len(self._done), dtype=np.bool_)
+        self._lacking[cells] = True
+
+    def truncate(self, done: npt.NDArray[np.bool_]) -> None:
+        """Forget the places that `done`, the table's from now on, no longer has."""
+        self._done = done
+        if self._lacking is not None:
+            self._lacking = self._lacking[: len(done)]
         if self._data is not None:
-            self._data = self._data[:size]
+            self._data = self._data[: len(done)]
+
+    @property
+    def present(self) -> npt.NDArray[np.bool_]:
+        """Which cells have this metric."""
+        return self._done if self._lacking is None else self._done & ~self._lacking
+
+    def has(self, place: int) -> bool:
+        """Whether one cell that finished has this metric."""
+        return self._lacking is None or not self._lacking[place]
 
     def __getitem__(self, place: int) -> Any:
         """The value at one place, as plain data."""
@@ -142,35 +160,34 @@ class Column:
         value = self._data[place]
         return value.item() if isinstance(value, np.generic) else value
 
-    def finished(self, done: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+    def finished(self) -> npt.NDArray[Any]:
         """The column: NaN where a number is missing, ``None`` where anything else is.
 
         Also ``None`` where a cell finished without this metric: NaN could be a value.
         """
         if self._data is None:
-            return np.full(self._size, np.nan)
-        complete = bool(self.present.all())
-        data = self._data
-        if not np.array_equal(self.present, done):
+            return np.full(len(self._done), np.nan)
+        data, present = self._data, self.present
+        if present is not self._done and not np.array_equal(present, self._done):
             return data if data.dtype == object else self._loosened(data)
         if data.dtype == object:
-            return _tightened(data, self.present)
-        if complete:
+            return _tightened(data, present)
+        if present.all():
             return data
         if data.dtype.kind in "fc":
-            data[~self.present] = np.nan
+            data[~present] = np.nan
             return data
         if data.ndim == 1:
-            return _tightened(self._loosened(data), self.present)
+            return _tightened(self._loosened(data), present)
         return self._loosened(data)
 
     def _allocated(self, values: Values) -> npt.NDArray[Any]:
         if isinstance(values, np.ndarray):
-            return np.zeros((self._size, *values.shape[1:]), dtype=values.dtype)
-        return np.full(self._size, None, dtype=object)
+            return np.zeros((len(self._done), *values.shape[1:]), dtype=values.dtype)
+        return np.full(len(self._done), None, dtype=object)
 
     def _loosened(self, data: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        loose = np.full(self._size, None, dtype=object)
+        loose = np.full(len(self._done), None, dtype=object)
         for place in np.flatnonzero(self.present):
             loose[place] = data[place] if data.ndim > 1 else data[place].item()
         return loose

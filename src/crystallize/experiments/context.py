@@ -65,11 +65,10 @@ class Arguments:
         self._seed = "seed" in injected
         self._random = self._rng or self._seed
         self._others = [name for name in ("replicate", "condition", "ctx") if name in injected]
-        self._constant = not (injected or self._mutable)
+        self.constant = None if injected or self._mutable else self._params
+        """The arguments, where they are the same for every replicate."""
 
     def __call__(self, replicate: int) -> dict[str, Any]:
-        if self._constant:
-            return self._params
         arguments = self._params.copy()
         for key in self._mutable:
             arguments[key] = _fresh(arguments[key])

@@ -137,7 +137,8 @@ class Driver:
         self._bar = ProgressBar(experiment.name, cells, done=self._found, shown=shown)
         opened.callback(self._bar.close)
         self._hooks.observe("before_run")
-        self._call.blas.hold()
+        if self._traits.shares_process:  # elsewhere the thread that runs cells is the one to hold
+            self._call.blas.hold()
         opened.callback(self._call.blas.release)
         if self._traits.calls_are_async:
             # Coroutines interleave: with them the whole run is what a block is elsewhere.

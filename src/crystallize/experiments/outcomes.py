@@ -139,24 +139,30 @@ class Table:
     def add(self, block: Block) -> None:
         """Keep a block's metrics."""
         first = block.start - self.start
-        if block.cells is None:
-            self.done[first : block.stop - self.start] = True
-        else:
-            self.done[first + block.cells] = True
+        for part in block.columns:
+            if part.name not in self.columns:  # before its cells are done: it lacks the others
+                self.columns[part.name] = Column(self.done)
+        cells: slice | npt.NDArray[np.intp] = slice(first, block.stop - self.start)
+        if block.cells is not None:
+            cells = first + block.cells
+        self.done[cells] = True
         for failure in block.failures:
             self.done[first + failure.offset] = False
+        finished = len(block) - len(block.failures)
+        if finished:
+            whole = [part.name for part in block.columns if len(part.values) == finished]
+            for name, column in self.columns.items():
+                if name not in whole:
+                    column.lack(cells)
         for part in block.columns:
-            column = self.columns.get(part.name)
-            if column is None:
-                column = self.columns[part.name] = Column(self.size)
-            column.add(first, part.offsets, part.values, part.position)
+            self.columns[part.name].add(first, part.offsets, part.values, part.position)
 
     def truncate(self, size: int) -> None:
         """Forget the replicates from `size` on."""
         self.size = size
         self.done = self.done[:size]
         for name, column in list(self.columns.items()):
-            column.truncate(size)
+            column.truncate(self.done)
             if not column.present.any():
                 del self.columns[name]
 
@@ -169,7 +175,7 @@ class Table:
         place = replicate - self.start
         if not self.done[place]:
             return None
-        present = [name for name in self.names() if self.columns[name].present[place]]
+        present = [name for name in self.names() if self.columns[name].has(place)]
         return {name: self.columns[name][place] for name in present}
 
 
@@ -221,7 +227,7 @@ class Outcomes:
         missing, so that conditions stay comparable.
         """
         arrays = {
-            condition: {name: table.columns[name].finished(table.done) for name in table.names()}
+            condition: {name: table.columns[name].finished() for name in table.names()}
             for condition, table in self.tables.items()
         }
         everywhere = list(dict.fromkeys(name for metrics in arrays.values() for name in metrics))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from array import array
+from collections.abc import Callable, Collection, Iterator, Mapping
 from numbers import Number
 from typing import Any, NamedTuple
 
@@ -49,13 +50,30 @@ class _Group:
         width = len(self.names)
         return len(self.values) // width if width else len(self.replicates)
 
-    def offsets(self, start: int) -> Cells:
-        return np.array(self.replicates[: len(self)], dtype=np.intp) - start
+    def cells(self) -> Cells:
+        return np.array(self.replicates[: len(self)], dtype=np.intp)
 
     def columns(self, offsets: Cells | None) -> Iterator[BlockColumn]:
         width = len(self.names)
         for position, name in enumerate(self.names):
             yield BlockColumn(name, position, offsets, packed(self.values[position::width]))
+
+
+class _Numbers:
+    """Consecutive cells that returned one float each: the quickest to keep."""
+
+    def __init__(self, first: int) -> None:
+        self._first = first
+        self.values = array("d")
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def cells(self) -> Cells:
+        return np.arange(self._first, self._first + len(self), dtype=np.intp)
+
+    def columns(self, offsets: Cells | None) -> Iterator[BlockColumn]:
+        yield BlockColumn(ONLY_METRIC, 0, offsets, np.array(self.values))
 
 
 class Rows:
@@ -70,8 +88,13 @@ class Rows:
     def __init__(self, condition: int) -> None:
         self._condition = condition
         self._group = _Group(())
-        self._is_number = False
         self._groups: dict[Names, _Group] = {(): self._group}
+        self._numbers: list[_Numbers] = []
+
+    def numbers_from(self, replicate: int) -> Callable[[float], None]:
+        """What keeps the number of this cell, and those of the cells right after it."""
+        self._numbers.append(_Numbers(replicate))
+        return self._numbers[-1].values.append
 
     def add(self, replicate: int, result: Any) -> None:
         """Keep what the function returned; it may change its own objects afterwards.
@@ -82,10 +105,6 @@ class Rows:
             If `result` is neither a mapping of metrics nor one number.
         """
         group = self._group
-        if type(result) is float and self._is_number:
-            group.replicates.append(replicate)
-            group.values.append(result)
-            return
         if type(result) is dict and tuple(result) == group.names:
             values = result.values()
             for value in values:
@@ -104,40 +123,43 @@ class Rows:
             if names not in self._groups:
                 self._groups[names] = _Group(names)
             group = self._group = self._groups[names]
-            self._is_number = group.names == _NUMBER
         group.replicates.append(replicate)
         group.values.extend(values)
 
     def block(self, start: int, failures: list[Failure], seconds: float) -> Block:
         """The cells as a block from `start` on, in which only failed ones are missing."""
-        groups = [group for group in self._groups.values() if len(group)]
-        whole = len(failures) + sum(map(len, groups))
+        parts = self._parts()
+        whole = len(failures) + sum(map(len, parts))
         columns = [
             column
-            for group in groups
-            for column in group.columns(None if len(group) == whole else group.offsets(start))
+            for part in parts
+            for column in part.columns(None if len(part) == whole else part.cells() - start)
         ]
         return Block(self._condition, start, start + whole, columns, failures, seconds)
 
     def sparse_blocks(self) -> Iterator[Block]:
-        """The cells as blocks that span no wide gap, in whatever order they came."""
+        """The cells that were kept as blocks that span no wide gap, whatever their order."""
         groups = [group for group in self._groups.values() if len(group)]
-        cells = np.sort(np.concatenate([group.offsets(0) for group in groups]))
+        cells = np.sort(np.concatenate([group.cells() for group in groups]))
         gaps = np.flatnonzero(np.diff(cells) > SPARSE_GAP)
         if len(gaps):
             yield from self._split(groups, cells[gaps])
             return
         start = int(cells[0])
-        columns = [column for group in groups for column in group.columns(group.offsets(start))]
+        columns = [column for group in groups for column in group.columns(group.cells() - start)]
         yield Block(
             self._condition, start, int(cells[-1]) + 1, columns, [], 0.0, cells=cells - start
         )
+
+    def _parts(self) -> list[_Group | _Numbers]:
+        parts: list[_Group | _Numbers] = [*self._groups.values(), *self._numbers]
+        return [part for part in parts if len(part)]
 
     def _split(self, groups: list[_Group], last: Cells) -> Iterator[Block]:
         parts = [Rows(self._condition) for _ in range(len(last) + 1)]
         for group in groups:
             width = len(group.names)
-            for i, part in enumerate(np.searchsorted(last, group.offsets(0)).tolist()):
+            for i, part in enumerate(np.searchsorted(last, group.cells()).tolist()):
                 values = group.values[i * width : (i + 1) * width]
                 parts[part].keep(group.replicates[i], group.names, values)
         for rows in parts:
@@ -152,14 +174,7 @@ def checked_metrics(result: Any) -> tuple[Names, Collection[Any]]:
     MetricError
         If it is neither a mapping of metrics nor one number, or a value is no data.
     """
-    names: Names
-    values: Collection[Any]
-    if type(result) is dict:
-        names, values = tuple(result), tuple(result.values())
-    elif type(result) is float:
-        return _NUMBER, (result,)
-    else:
-        names, values = _as_metrics(result)
+    names, values = _as_metrics(result)
     for value in values:
         if type(value) not in PLAIN:
             pairs = zip(names, values, strict=True)
@@ -168,6 +183,10 @@ def checked_metrics(result: Any) -> tuple[Names, Collection[Any]]:
 
 
 def _as_metrics(result: Any) -> tuple[Names, tuple[Any, ...]]:
+    if type(result) is dict:
+        return tuple(result), tuple(result.values())
+    if type(result) is float:
+        return _NUMBER, (result,)
     if isinstance(result, Mapping):
         metrics = dict(result)
         return tuple(metrics), tuple(metrics.values())

@@ -17,7 +17,9 @@ TARGET_SECONDS = 0.1
 """How long a block should take."""
 TAIL_SECONDS = 0.005
 """How short a block may get towards the end, when workers are kept even."""
-GROWTH = 8
+MAX_CELLS = 2**16
+"""How many cells a block may have: while it is gathered, each takes some 70 bytes."""
+GROWTH = 512
 """How many times larger than any before it a block of a condition may be."""
 
 
@@ -33,13 +35,16 @@ class _Pace:
         self.seconds = (self.seconds + each) / 2 if self.largest else each
         self.largest = max(self.largest, cells)
 
-    def cells(self, fair_share: int) -> int:
-        """The size of the next block."""
+    def cells(self, remaining: int, workers: int) -> int:
+        """The size of the next block, while `remaining` cells wait for some workers."""
         if not self.largest:
             return 1
-        fitting = int(TARGET_SECONDS / self.seconds)
+        fitting = min(MAX_CELLS, int(TARGET_SECONDS / self.seconds))
         floor = int(TAIL_SECONDS / self.seconds)
-        return max(1, min(fitting, self.largest * GROWTH, max(fair_share, floor)))
+        share = remaining // (2 * workers)
+        if share < floor:  # the last round, for which workers should not be asked twice
+            share = max(floor, remaining // workers)
+        return max(1, min(fitting, self.largest * GROWTH, share))
 
 
 class Schedule:
@@ -70,7 +75,7 @@ class Schedule:
         heapq.heapify(self._runs)
         self.remaining = sum(stop - start for start, _, stop in self._runs)
         self._paces = [_Pace() for _ in range(conditions)]
-        self._shares = 2 * workers
+        self._workers = workers
         self._single_cell = single_cell
         self._again: deque[Task] = deque()
         self._suspects: deque[Task] = deque()
@@ -150,7 +155,7 @@ class Schedule:
         start, condition, stop = self._runs[0]
         size = 1
         if not self._single_cell:
-            size = self._paces[condition].cells(self.remaining // self._shares)
+            size = self._paces[condition].cells(self.remaining, self._workers)
         end = min(stop, start + size)
         if end < stop:
             heapq.heapreplace(self._runs, (end, condition, stop))

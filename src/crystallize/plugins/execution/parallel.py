@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from crystallize.errors import InvalidValueError, suggestion
-from crystallize.plugins.execution.base import positive_int
+from crystallize.hookspecs import hookimpl
+from crystallize.plugins.execution.base import Completion, positive_int
 from crystallize.plugins.execution.futures import FutureLike, FuturesExecution
 from crystallize.plugins.execution.threads import ThreadPool
 
@@ -82,15 +83,21 @@ class ParallelExecution(FuturesExecution):
         """Kill the process that runs a task."""
         self._processes.stop(task)
 
+    @hookimpl
+    def execute(
+        self, experiment: Any, call: Callable[[Any], Any], next_task: Callable[[], Any | None]
+    ) -> Iterator[Completion | None]:
+        if self.executor_type == "thread":
+            yield from super().execute(experiment, call, next_task)
+            return
+        from crystallize.plugins.execution.processes import ProcessPool
+
+        with ProcessPool(call, self.workers) as self._processes:
+            yield from self._processes.completions(next_task)
+
     @contextmanager
     def submitter(
         self, call: Callable[[Any], Any], workers: int
     ) -> Iterator[Callable[[Any], FutureLike]]:
-        if self.executor_type == "process":
-            from crystallize.plugins.execution.processes import ProcessPool
-
-            with ProcessPool(call, workers) as self._processes:
-                yield self._processes.submit
-        else:
-            with ThreadPool(call, workers) as threads:
-                yield threads.submit
+        with ThreadPool(call, workers) as threads:
+            yield threads.submit

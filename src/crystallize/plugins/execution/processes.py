@@ -1,9 +1,10 @@
-"""A pool of worker processes that loses one worker at a time.
+"""Worker processes that are lost one at a time.
 
 A pool with a shared queue breaks as a whole when a worker dies, and cannot say
-which task that worker had.  So each worker is a loky pool of one: it needs no
-``__main__`` guard, starts safely beside threads, and takes only its own task
-down with it.
+which task that worker had.  So each worker is a process with a pipe of its own: a
+task is written when its worker is free, and a pipe that ends takes one task with
+it.  loky starts the processes: they need no ``__main__`` guard and start safely
+beside threads.
 
 Starting a worker takes longer than many an experiment, so idle ones are kept for
 the next run of this process, as long as they would start the same today.
@@ -11,55 +12,51 @@ the next run of this process, as long as they would start the same today.
 
 from __future__ import annotations
 
+import atexit
 import os
 import pickle
-import re
 import signal
 import sys
 import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import count
 from multiprocessing import Pipe
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from sysconfig import get_path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 if sys.platform == "linux":
     import fcntl
 
 import cloudpickle
-from loky.process_executor import ProcessPoolExecutor
+from loky.backend import get_context
+from loky.backend.utils import kill_process_tree
 
-from crystallize.errors import CrystallizeError, ExecutorError, FunctionError, described
+from crystallize.errors import CrystallizeError, ExecutorError, FunctionError
+from crystallize.plugins.execution.base import TICK, Completion
 
 WATCH_SECONDS = 1.0
 """How often a worker looks whether its driver is still there."""
 MAX_FAILED_STARTS = 3
 """How many workers in a row may end while they load the function."""
 IDLE_SECONDS = 60.0
-"""How long a worker waits for a task before it ends."""
+"""How long a worker waits for another run before it ends."""
+END_SECONDS = 1.0
+"""How long a worker whose pipe has ended may take to end itself."""
 
-_tokens = count()
+# What a message is, by its first byte; the rest of it is pickled.
+LOAD, RUN, FORGET = b"l", b"r", b"f"
+LOADED, UNLOADABLE, VALUE, ERROR = b"L", b"U", b"v", b"e"
 
 
 class WorkerLost(Exception):
     """A worker process ended with a task; says how."""
-
-
-class Reply(NamedTuple):
-    """What a worker sends back: bytes, so that nothing can fail to travel."""
-
-    kind: str
-    """"value" or "error" (pickled), "loaded", "unloadable" (a traceback), or "forgotten"."""
-    payload: bytes = b""
 
 
 class ProcessPool:
@@ -87,34 +84,11 @@ class ProcessPool:
                 f"another process: {type(error).__name__}: {error}. Make it inside the function, "
                 "or run in threads (executor_type='thread') or serially."
             ) from error
-        self._token = next(_tokens)
+        self._size = workers
         self._surroundings = _Surroundings.now()
-        self._spare = _kept.take(self._surroundings, workers)
-        self._unstarted = workers - len(self._spare)
-        self._idle: list[_Worker] = []
-        self._busy: dict[_Worker, _Running | None] = {}
-        self._backlog: deque[tuple[Future[Any], Any]] = deque()
+        self._workers: list[_Worker] = []
+        self._waiting: deque[Any] = deque()
         self._failed_starts = 0
-        self._lock = threading.RLock()
-        self._closed = False
-
-    def submit(self, task: Any) -> Future[Any]:
-        """Run ``call(task)`` on the next free worker."""
-        future: Future[Any] = Future()
-        self._backlog.append((future, task))
-        self._dispatch()
-        return future
-
-    def elapsed(self, task: Any) -> float | None:
-        """For how many seconds a task has been running; ``None`` while it waits."""
-        found = self._worker_of(task)
-        return None if found is None else time.monotonic() - found[1].since
-
-    def stop(self, task: Any) -> None:
-        """Kill the worker that runs a task, if it does; the future then has an error."""
-        found = self._worker_of(task)
-        if found is not None:
-            found[0].kill()
 
     def __enter__(self) -> ProcessPool:
         return self
@@ -125,139 +99,184 @@ class ProcessPool:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with self._lock:
-            self._closed = True
-            self._backlog.clear()
-            busy, idle = list(self._busy), self._idle + self._spare
-        for worker in busy:
+        for worker in [worker for worker in self._workers if worker.busy]:
             worker.kill()
-        _kept.put(self._surroundings, idle)
+            self._discard(worker)
+        _kept.put(self._surroundings, self._workers)
 
-    def _worker_of(self, task: Any) -> tuple[_Worker, _Running] | None:
-        with self._lock:
-            for worker, running in self._busy.items():
-                if running is not None and running.task == task:
-                    return worker, running
+    def completions(self, next_task: Callable[[], Any | None]) -> Iterator[Completion | None]:
+        """Run tasks until there are none; ``None`` where nothing completes for a tick.
+
+        Raises
+        ------
+        ExecutorError
+            If the workers cannot load the callable.
+        """
+        while True:
+            self._take(next_task)
+            self._hand_out()
+            busy = {worker.connection: worker for worker in self._workers if worker.busy}
+            if not busy:
+                return
+            ready = wait(list(busy), TICK) or [
+                # A process that the dead worker left behind holds the pipe open.
+                worker.connection
+                for worker in busy.values()
+                if not worker.process.is_alive()
+            ]
+            if not ready:
+                yield None
+            for connection in ready:
+                completion = self._receive(busy[connection])  # type: ignore[index]
+                self._hand_out()  # before the driver keeps the outcome: no worker waits for that
+                if completion is not None:
+                    yield completion
+
+    def elapsed(self, task: Any) -> float | None:
+        """For how many seconds a task has been running; ``None`` while it waits."""
+        for worker in self._workers:
+            if worker.busy and worker.task == task and worker.loaded:
+                return time.monotonic() - worker.since
         return None
 
-    def _dispatch(self) -> None:
-        """Give waiting tasks to idle workers, and prepare workers for the rest."""
-        with self._lock:
-            while self._backlog and self._idle and not self._closed:
-                worker = self._idle.pop()
-                future, task = self._backlog.popleft()
-                self._busy[worker] = running = _Running(task, future, time.monotonic())
-                self._after(worker.run(self._token, task), self._finish, worker, running)
-            preparing = sum(running is None for running in self._busy.values())
-            while len(self._backlog) > preparing and not self._closed:
-                if self._spare:
-                    worker = self._spare.pop()
-                elif self._unstarted:
-                    self._unstarted -= 1
-                    worker = _Worker()
-                else:
-                    return
-                preparing += 1
-                self._prepare(worker)
+    def stop(self, task: Any) -> None:
+        """Kill the worker that runs a task, if it does; its completion then has an error."""
+        for worker in self._workers:
+            if worker.busy and worker.task == task:
+                worker.kill()
 
-    def _prepare(self, worker: _Worker) -> None:
-        """Load the callable; only then does the worker's time count as the task's."""
-        self._busy[worker] = None
-        self._after(worker.load(self._token, self._payload), self._loaded, worker)
+    def _take(self, next_task: Callable[[], Any | None]) -> None:
+        """Have one task ready for each that runs."""
+        room = 2 * self._size - sum(worker.busy for worker in self._workers)
+        while len(self._waiting) < room and (task := next_task()) is not None:
+            self._waiting.append(task)
 
-    def _after(self, reply: Future[Reply], then: Callable[..., None], *arguments: Any) -> None:
-        reply.add_done_callback(lambda done: then(*arguments, done))
+    def _hand_out(self) -> None:
+        free = [worker for worker in self._workers if not worker.busy]
+        for worker in [worker for worker in free if not worker.is_usable()]:
+            free.remove(worker)
+            self._discard(worker)
+        if missing := min(self._size - len(self._workers), len(self._waiting) - len(free)):
+            free += self._started(missing)
+        while free and self._waiting:
+            free.pop().run(self._waiting.popleft())
 
-    def _loaded(self, worker: _Worker, loading: Future[Reply]) -> None:
-        error = loading.exception()
-        problem = None
-        with self._lock:
-            del self._busy[worker]
-            if error is None:
-                self._idle.append(worker)
-                if loading.result().kind == "unloadable":
-                    problem = "A worker process could not load the function; is its module "
-                    problem += f"importable there?\n\n{loading.result().payload.decode()}"
-            else:
-                self._unstarted += 1
-                self._failed_starts += 1
-                if self._failed_starts >= MAX_FAILED_STARTS:
-                    problem = f"Workers end while they load the function: {_how(error)}"
-            waiting = self._backlog.popleft() if problem and self._backlog else None
-        if error is not None:
-            worker.close()
-        if waiting is not None:
-            waiting[0].set_exception(ExecutorError(problem))
-        else:
-            self._dispatch()
+    def _started(self, count: int) -> list[_Worker]:
+        """All are started before one is sent the callable, which may take until it listens."""
+        started = _kept.take(self._surroundings, count)
+        started += [_Worker() for _ in range(count - len(started))]
+        self._workers += started
+        for worker in started:
+            worker.load(self._payload)
+        return started
 
-    def _finish(self, worker: _Worker, running: _Running, replying: Future[Reply]) -> None:
-        error = replying.exception()
-        with self._lock:
-            del self._busy[worker]
-            if error is not None:  # its process is gone; the next task starts another
-                self._unstarted += 1
-            elif replying.result().kind == "forgotten":
-                # An idle process was replaced by a new one: the task goes again, after loading.
-                self._backlog.appendleft((running.future, running.task))
-                self._prepare(worker)
-                return
-            else:
-                self._failed_starts = 0
-                self._idle.append(worker)
-        if error is not None:
-            worker.close()
-            running.future.set_exception(WorkerLost(_how(error)))
-        else:
-            _settle(running.future, replying.result())
-        self._dispatch()
+    def _receive(self, worker: _Worker) -> Completion | None:
+        try:
+            message = worker.connection.recv_bytes()
+        except (EOFError, OSError):  # with the worker one task is lost, and nothing else
+            return self._lose(worker)
+        kind, content = message[:1], memoryview(message)[1:]
+        if kind == LOADED:
+            worker.loaded, worker.since = True, time.monotonic()
+            return None
+        if kind == UNLOADABLE:
+            raise ExecutorError(
+                "A worker process could not load the function; is its module importable there?\n\n"
+                + bytes(content).decode()
+            )
+        self._failed_starts = 0
+        worker.busy = False
+        return _settled(worker.task, kind, content)
+
+    def _lose(self, worker: _Worker) -> Completion | None:
+        how = worker.how_it_ended()
+        self._discard(worker)
+        if worker.loaded:
+            return Completion(worker.task, error=WorkerLost(how))
+        self._waiting.appendleft(worker.task)
+        self._failed_starts += 1
+        if self._failed_starts >= MAX_FAILED_STARTS:
+            raise ExecutorError(f"Workers end while they load the function: {how}")
+        return None
+
+    def _discard(self, worker: _Worker) -> None:
+        self._workers.remove(worker)
+        worker.end()
 
 
-class _Running(NamedTuple):
-    task: Any
-    future: Future[Any]
-    since: float
+def _settled(task: Any, kind: bytes, content: memoryview) -> Completion:
+    try:
+        value = pickle.loads(content)
+    except BaseException as error:
+        # The value's own unpickling failed: this task is lost, the worker and the rest live on.
+        return Completion(task, error=error)
+    if kind == VALUE:
+        return Completion(task, value)
+    if isinstance(value, CrystallizeError):
+        raise value
+    return Completion(task, error=value)
 
 
 class _Worker:
-    """A loky pool of one process."""
+    """A process, and what the driver knows of it."""
 
     def __init__(self) -> None:
-        # One each: whom the pipe's end is signalled to belongs to the pipe, not to a process.
+        # Whom the end of a pipe is signalled to belongs to the pipe, so each has its own.
         lifeline, self._driver_end = Pipe(duplex=False)
-        self._pool = ProcessPoolExecutor(
-            max_workers=1,
-            timeout=IDLE_SECONDS,
-            initializer=_start_worker,
-            initargs=(os.getpid(), lifeline),
-        )
+        self.connection, theirs = Pipe()
+        arguments = (os.getpid(), lifeline, theirs)
+        self.process = get_context("loky").Process(target=_serve, args=arguments)
+        self.process.start()
+        lifeline.close()
+        theirs.close()
+        self.task: Any = None
+        self.since = 0.0
+        self.busy = self.loaded = self.stopped = False
 
-    def load(self, token: int, payload: bytes) -> Future[Reply]:
-        """Send the callable."""
-        return self._submitted(_load_call, token, payload)
+    def load(self, payload: bytes) -> None:
+        """Send the callable; only when it has arrived a task's time begins."""
+        self.loaded = False
+        self._send(LOAD, payload)
 
-    def run(self, token: int, task: Any) -> Future[Reply]:
-        """Run a task."""
-        return self._submitted(_run_task, token, task)
+    def run(self, task: Any) -> None:
+        self.task, self.since, self.busy = task, time.monotonic(), True
+        self._send(RUN, pickle.dumps(task))
 
     def forget(self) -> None:
-        """Free what the worker's callable holds."""
-        self._submitted(_loaded.clear)
+        """Free what the callable holds, and wait for another one."""
+        self._send(FORGET)
 
-    def close(self) -> None:
+    def is_usable(self) -> bool:
+        return not self.stopped and bool(self.process.is_alive())
+
+    def end(self) -> None:
+        """Let it end by itself."""
+        self.connection.close()
         _ending.append(self._driver_end)
-        self._pool.shutdown(wait=False)
 
     def kill(self) -> None:
-        self._pool.shutdown(wait=False, kill_workers=True)
-
-    def _submitted(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """End it now, and what its cell started."""
+        self.stopped = True
         try:
-            future: Future[Any] = self._pool.submit(function, *arguments)
-        except Exception as error:  # it died idle: the same as dying with the task
-            future = Future()
-            future.set_exception(error)
-        return future
+            kill_process_tree(self.process)
+        except Exception:  # neither psutil nor pgrep is here: what the cell started lives on
+            os.kill(self.process.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+
+    def how_it_ended(self) -> str:
+        self.process.join(END_SECONDS)
+        if self.process.exitcode is None:  # alive, without a pipe
+            self.kill()
+            return "the worker process closed its connection"
+        code = self.process.exitcode
+        if code >= 0:
+            return f"the worker process ended with EXIT({code})"
+        with suppress(ValueError):
+            return f"the worker process ended with {signal.Signals(-code).name}({code})"
+        return f"the worker process ended with signal {-code}"
+
+    def _send(self, kind: bytes, content: bytes = b"") -> None:
+        with suppress(OSError):  # it died: the other end of its pipe says so
+            self.connection.send_bytes(kind + content)
 
 
 @dataclass(frozen=True)
@@ -279,12 +298,17 @@ class _Surroundings:
             file = getattr(module, "__file__", None)
             if isinstance(file, str) and not file.startswith(_INSTALLED):
                 with suppress(OSError):
-                    modules[file] = Path(file).stat().st_mtime_ns
+                    modules[file] = os.stat(file).st_mtime_ns  # noqa: PTH116 - hundreds a run
         return cls((os.getpid(), str(Path.cwd()), dict(os.environ)), modules)
 
     def still_hold(self, now: _Surroundings) -> bool:
         """Whether a worker from here would start the same now; new modules do not matter."""
         return self.process == now.process and self.modules.items() <= now.modules.items()
+
+
+_INSTALLED = tuple(
+    {path for name in ("stdlib", "platstdlib", "purelib", "platlib") if (path := get_path(name))}
+)
 
 
 _INSTALLED = tuple(
@@ -302,16 +326,18 @@ class _KeptWorkers:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._workers: list[tuple[_Surroundings, _Worker]] = []
+        # Registered after multiprocessing's, so called before that waits for every process.
+        atexit.register(self._end)
 
     def take(self, now: _Surroundings, count: int) -> list[_Worker]:
         """At most `count` workers; those that would start otherwise today are ended."""
         with self._lock:
             kept, self._workers = self._workers, []
-            good = [worker for then, worker in kept if then.still_hold(now)]
+            good = [w for then, w in kept if then.still_hold(now) and w.is_usable()]
             self._workers = [(now, worker) for worker in good[count:]]
-        for then, worker in kept:
-            if not then.still_hold(now):
-                worker.close()
+        for _, worker in kept:
+            if worker not in good:
+                worker.end()
         return good[:count]
 
     def put(self, now: _Surroundings, workers: list[_Worker]) -> None:
@@ -320,35 +346,39 @@ class _KeptWorkers:
         with self._lock:
             self._workers += [(now, worker) for worker in workers]
 
+    def _end(self) -> None:
+        for _, worker in self._workers:
+            worker.end()
+
 
 _kept = _KeptWorkers()
 
 
-def _how(error: BaseException) -> str:
-    """How a worker ended, from loky's words: the signal or the exit code."""
-    found = re.search(r"exit codes? of the workers? (?:are|is) \{?([^}.]*)", str(error))
-    return f"the worker process ended with {found[1]}" if found else described(error)
-
-
-def _settle(future: Future[Any], reply: Reply) -> None:
-    try:
-        content = pickle.loads(reply.payload)
-    except BaseException as error:
-        # The value's own unpickling failed: this task is lost, the worker and the rest live on.
-        content, reply = error, Reply("error", b"")
-    if reply.kind == "value":
-        future.set_result(content)
-    else:
-        future.set_exception(content)
-
-
 # What follows runs in the worker process.
 
-_loaded: dict[int, Callable[[Any], Any]] = {}
 _held: list[Connection] = []
 
 
-def _start_worker(driver: int, lifeline: Connection) -> None:
+def _serve(driver: int, lifeline: Connection, connection: Connection) -> None:
+    _tie_to(driver, lifeline)
+    call: Callable[[Any], Any] | None = None
+    with suppress(EOFError, OSError):  # the driver is gone, or wants nothing more
+        while call is not None or connection.poll(IDLE_SECONDS):
+            message = connection.recv_bytes()
+            kind, content = message[:1], memoryview(message)[1:]
+            if kind == LOAD:
+                call = None  # and its memory free before the next one comes
+                call, reply = _loaded(content)
+            elif kind == FORGET:
+                call = None
+                continue
+            elif call is not None:
+                reply = _result(call, content)
+            connection.send_bytes(reply)
+
+
+def _tie_to(driver: int, lifeline: Connection) -> None:
+    """End with the driver, however it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to answer
     if sys.platform != "win32":
         threading.Thread(target=_die_with, args=(driver,), daemon=True).start()
@@ -368,23 +398,20 @@ def _die_with(driver: int) -> None:
     os._exit(1)
 
 
-def _load_call(token: int, payload: bytes) -> Reply:
+def _loaded(content: memoryview) -> tuple[Callable[[Any], Any] | None, bytes]:
     try:
-        _loaded.clear()
-        _loaded[token] = pickle.loads(payload)
+        return pickle.loads(content), LOADED
     except BaseException:
-        return Reply("unloadable", traceback.format_exc().encode())
-    return Reply("loaded")
+        return None, UNLOADABLE + traceback.format_exc().encode()
 
 
-def _run_task(token: int, task: Any) -> Reply:
-    if token not in _loaded:  # this process took an idle one's place
-        return Reply("forgotten")
+def _result(call: Callable[[Any], Any], content: memoryview) -> bytes:
     try:
-        value = _loaded[token](task)
-        return Reply("value", cloudpickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL))
+        value = call(pickle.loads(content))
+        payload: bytes = cloudpickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
+        return VALUE + payload
     except BaseException as error:
-        return Reply("error", _pickled_error(error))
+        return ERROR + _pickled_error(error)
 
 
 def _pickled_error(error: BaseException) -> bytes:
