@@ -307,6 +307,9 @@ def test_blas_threads_are_held_in_workers_and_recorded():
         assert set(result.metrics["baseline"]["threads"]) == {1}
         assert result.provenance["execution"]["blas_threads"] == 1
     assert [i["num_threads"] for i in threadpool_info()] == before
+    # The workers are those of the run before; what held there is given back.
+    free = Experiment(trial, replicates=4, blas_threads=None, **PROCESS).run()
+    assert set(free.metrics["baseline"]["threads"]) == {max(before, default=1)}
 
 
 @pytest.mark.parametrize("options", [{}, {"execution": "parallel"}, PROCESS])

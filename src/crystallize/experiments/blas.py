@@ -21,18 +21,18 @@ class BlasLimits:
     """
 
     def __init__(self, threads: int | None) -> None:
-        self._threads = threads
+        self.threads = threads
         self._local = threading.local()
 
     def hold(self) -> None:
         """Hold what is loaded now; cheap where nothing was loaded since the last time."""
-        if self._threads is None or getattr(self._local, "modules", 0) == len(sys.modules):
+        if self.threads is None or getattr(self._local, "modules", 0) == len(sys.modules):
             return
         from threadpoolctl import threadpool_limits
 
         if not hasattr(self._local, "held"):
             self._local.held = ExitStack()
-        self._local.held.enter_context(threadpool_limits(self._threads))
+        self._local.held.enter_context(threadpool_limits(self.threads))
         self._local.modules = len(sys.modules)
 
     def release(self) -> None:
@@ -40,3 +40,20 @@ class BlasLimits:
         if hasattr(self._local, "held"):
             self._local.held.close()
             self._local.modules = 0
+
+
+class _Worker:
+    """The limits of a worker process, which outlive the run that asked for them."""
+
+    def __init__(self) -> None:
+        self._limits = BlasLimits(None)
+
+    def limits(self, threads: int | None) -> BlasLimits:
+        if threads != self._limits.threads:
+            self._limits.release()
+            self._limits = BlasLimits(threads)
+        return self._limits
+
+
+limits_of_worker = _Worker().limits
+"""The limits that are in force in this worker, changed to `threads` where they differ."""

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import cloudpickle
 
-from crystallize.experiments.blas import BlasLimits
+from crystallize.experiments.blas import BlasLimits, limits_of_worker
 from crystallize.experiments.columns import MetricError
 from crystallize.experiments.context import Arguments
 from crystallize.experiments.global_random import (
@@ -104,6 +104,7 @@ class BlockCall:
         self._root = root
         self._injected = injected
         self._options = options
+        self.blas = BlasLimits(options.blas_threads)
         self.leaving = False
         """Whether a cancellation is the driver's; otherwise it is the cell's own failure."""
         self._prepare()
@@ -114,7 +115,6 @@ class BlockCall:
             for name, params in self._conditions.items()
         ]
         self._is_async = is_async(self._function)
-        self.blas = BlasLimits(self._options.blas_threads)
         self.watch = GlobalRandomWatch()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -135,6 +135,7 @@ class BlockCall:
         self._root = state["root"]
         self._injected = state["injected"]
         self._options = state["options"]
+        self.blas = limits_of_worker(self._options.blas_threads)
         self.leaving = False
         self._prepare()
 

@@ -94,6 +94,10 @@ COPIED = (list, dict, set, bytearray, deque, UserDict, UserList)
 
 def _read_only(value: Any) -> Any:
     if isinstance(value, np.ndarray):
+        if isinstance(value, np.memmap):  # the same type under every strategy
+            value = value.view(np.ndarray)
+        if type(value) is np.ndarray and not (value.flags.c_contiguous or value.flags.f_contiguous):
+            value = value.copy()  # as it arrives in a worker: sums depend on the order in memory
         view = value.view()
         view.flags.writeable = False
         return view

@@ -30,6 +30,7 @@ from crystallize.experiments.cells import (
 from crystallize.experiments.global_random import STDLIB
 from crystallize.experiments.hooks import Hooks
 from crystallize.experiments.interruption import Interruption, Interrupts
+from crystallize.experiments.mapped import map_large_arrays
 from crystallize.experiments.outcomes import Block, CellError, Failure, Outcomes, Table
 from crystallize.experiments.progress import ProgressBar
 from crystallize.experiments.provenance import GitState, provenance, source_file
@@ -38,7 +39,7 @@ from crystallize.experiments.rows import Row, Rows
 from crystallize.experiments.running_executor import RunningExecutor
 from crystallize.experiments.schedule import Schedule
 from crystallize.experiments.seeding import replicate_seed
-from crystallize.plugins.execution.base import TICK, Completion, function_name
+from crystallize.plugins.execution.base import TICK, Completion, Traits, function_name
 from crystallize.store import Record
 
 if TYPE_CHECKING:
@@ -90,6 +91,9 @@ class Driver:
             blas_threads=experiment.blas_threads,
             timeout=experiment.timeout,
         )
+        self._traits = Traits.of(host.executor)
+        if self._traits.local_processes:
+            map_large_arrays(experiment.conditions)
         self._call = BlockCall(
             experiment.function,
             experiment.conditions,
@@ -97,8 +101,7 @@ class Driver:
             experiment.injected,
             options,
         )
-        self.executor = RunningExecutor(experiment, host, self._call, self._next_task)
-        self._traits = self.executor.traits
+        self.executor = RunningExecutor(experiment, host, self._traits, self._call)
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -137,7 +140,7 @@ class Driver:
         self._bar = ProgressBar(experiment.name, cells, done=self._found, shown=shown)
         opened.callback(self._bar.close)
         self._hooks.observe("before_run")
-        if self._traits.shares_process:  # elsewhere the thread that runs cells is the one to hold
+        if not self._traits.local_processes:
             self._call.blas.hold()
         opened.callback(self._call.blas.release)
         if self._traits.calls_are_async:
@@ -182,7 +185,8 @@ class Driver:
             allowed = allowed * self.experiment.replicates * len(self._names)
         return len(self._errors) > allowed
 
-    def _next_task(self) -> Task | None:
+    def next_task(self) -> Task | None:
+        """What the executor is to run next."""
         task = self._schedule.next_task()
         if task is not None:
             self._in_flight[task] = False

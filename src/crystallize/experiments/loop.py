@@ -86,7 +86,7 @@ def _interruptible(driver: Driver, steps: Iterator[list[Outcomes]]) -> Iterator[
 def _steps(driver: Driver) -> Iterator[list[Outcomes]]:
     executor, next_of, land = driver.executor, driver.interrupts.next_of, driver.land
     with executor.failing():
-        completions = executor.completions()
+        completions = executor.completions(driver.next_task)
     with closing(completions):
         while True:
             try:
@@ -107,7 +107,7 @@ def _steps(driver: Driver) -> Iterator[list[Outcomes]]:
 async def _asteps(driver: Driver) -> AsyncIterator[list[Outcomes]]:
     executor, land = driver.executor, driver.land
     with executor.failing():
-        completions = executor.completions()
+        completions = executor.completions(driver.next_task)
     async with aclosing(completions):
         try:
             while True:

@@ -24,14 +24,13 @@ class RunningExecutor:
     experiment : Experiment
     host : Host
         Its plugins, the executor among them.
+    traits : Traits
+        What that one can do.
     call : BlockCall
         What the executor calls.
-    next_task : callable
-        Where it asks for work.
 
     Attributes
     ----------
-    traits : Traits
     streams : bool
         Whether it implements ``execute``; otherwise the loop alone.
     """
@@ -40,23 +39,27 @@ class RunningExecutor:
         self,
         experiment: Experiment,
         host: Host,
+        traits: Traits,
         call: BlockCall,
-        next_task: Callable[[], Task | None],
     ) -> None:
-        self.traits = Traits.of(host.executor)
+        self.traits = traits
         self.streams = host.implements("execute")
         self._experiment = experiment
         self._host = host
         self._call = call
-        self._next_task = next_task
 
     @property
     def is_async(self) -> bool:
         """Whether :meth:`completions` gives an async iterator."""
         return self.streams and self.traits.calls_are_async
 
-    def completions(self) -> Any:
+    def completions(self, next_task: Callable[[], Task | None]) -> Any:
         """Start it; its completions as a generator, plain or async.
+
+        Parameters
+        ----------
+        next_task : callable
+            Where it asks for work.
 
         Raises
         ------
@@ -71,12 +74,12 @@ class RunningExecutor:
                 self._experiment,
                 ReplicateFunction.kind(is_async),
                 self._call,
-                self._next_task,
+                next_task,
             )
         started = self._host.hook.execute(
             experiment=self._experiment,
             call=self._call.run_cell if is_async else self._call,
-            next_task=self._next_task,
+            next_task=next_task,
         )
         if not hasattr(started, "__anext__" if is_async else "__next__"):
             kind = "an async generator" if is_async else "a generator"

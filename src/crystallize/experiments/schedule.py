@@ -24,23 +24,25 @@ GROWTH = 512
 
 
 class _Pace:
-    """What is known of the duration of one condition's cells."""
+    """What is known of the duration of one condition's cells, recent ones above all."""
 
     def __init__(self) -> None:
         self.largest = 0
-        self.seconds = 0.0
+        self._cells = 0.0
+        self._seconds = 0.0
 
     def learn(self, cells: int, seconds: float) -> None:
-        each = max(seconds / cells, 1e-9)
-        self.seconds = (self.seconds + each) / 2 if self.largest else each
+        self._cells = self._cells / 2 + cells
+        self._seconds = self._seconds / 2 + seconds
         self.largest = max(self.largest, cells)
 
     def cells(self, remaining: int, workers: int) -> int:
         """The size of the next block, while `remaining` cells wait for some workers."""
         if not self.largest:
             return 1
-        fitting = min(MAX_CELLS, int(TARGET_SECONDS / self.seconds))
-        floor = int(TAIL_SECONDS / self.seconds)
+        each = max(self._seconds / self._cells, 1e-9)
+        fitting = min(MAX_CELLS, int(TARGET_SECONDS / each))
+        floor = int(TAIL_SECONDS / each)
         share = remaining // (2 * workers)
         if share < floor:  # the last round, for which workers should not be asked twice
             share = max(floor, remaining // workers)

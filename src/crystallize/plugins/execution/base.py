@@ -72,6 +72,10 @@ class Traits:
         Whether ``stop(task)`` ends a running task, whose completion then comes
         with an error, and ``elapsed(task)`` tells for how many seconds it has
         been running, or ``None``.  Default: whether it has ``stop``.
+    local_processes : bool
+        Whether cells run in other processes of this machine, which can map a
+        file: large arrays among the parameters are then one copy for all.
+        Default: false.
     draws_global_random : bool
         Whether the engine itself draws from Python's global generator beside
         the cells, so that a change of it proves nothing.  Default: false.
@@ -82,6 +86,7 @@ class Traits:
     workers: int
     single_cell: bool
     can_stop: bool
+    local_processes: bool
     draws_global_random: bool
 
     @property
@@ -124,6 +129,7 @@ class Traits:
             workers=workers,
             single_cell=bool(getattr(executor, "single_cell", False)),
             can_stop=bool(getattr(executor, "can_stop", hasattr(executor, "stop"))),
+            local_processes=bool(getattr(executor, "local_processes", False)),
             draws_global_random=bool(getattr(executor, "draws_global_random", False)),
         )
 

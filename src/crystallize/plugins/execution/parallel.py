@@ -61,6 +61,7 @@ class ParallelExecution(FuturesExecution):
         self.max_workers = None if max_workers is None else positive_int("max_workers", max_workers)
         self.executor_type = executor_type
         self.shares_process = executor_type == "thread"
+        self.local_processes = executor_type == "process"
 
     @cached_property
     def workers(self) -> int:

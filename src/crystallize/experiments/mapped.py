@@ -1,0 +1,130 @@
+"""Large arrays in a file that every process of this machine maps: one copy for all of them."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crystallize.errors import ExecutorError
+from crystallize.experiments.columns import ARRAY_KINDS
+
+LARGE_BYTES = 2**20
+"""From which size on an array is mapped."""
+SHARED_MEMORY = Path("/dev/shm")
+"""Files that are memory, where the system has them."""
+
+
+class MappedArray(np.memmap[Any, Any]):
+    """A read-only array in a file; pickled as the place where it is."""
+
+    @classmethod
+    def of(cls, array: npt.NDArray[Any]) -> MappedArray:
+        """Map an array: where it is, if that is a file, or else in a new one.
+
+        The new file is deleted with what this gives.
+
+        Raises
+        ------
+        ExecutorError
+            If there is no room for it.
+        """
+        if isinstance(array, np.memmap) and array.mode != "c" and isinstance(array.base, mmap.mmap):
+            return cls._at(array.filename, array.offset, array.dtype, array.shape, _order(array))
+        from loky.backend import resource_tracker
+
+        handle, name = tempfile.mkstemp(prefix="crystallize-", dir=_folder(array.nbytes))
+        resource_tracker.register(name, "file")  # deletes it if this process is killed
+        try:
+            with os.fdopen(handle, "wb") as file:
+                array.ravel(order="K").tofile(file)
+            made = cls._at(name, 0, array.dtype, array.shape, _order(array))
+        except OSError as error:
+            _delete(name, os.getpid())
+            raise ExecutorError(
+                f"There is no room in {Path(name).parent} for an array of {array.nbytes:,} bytes "
+                f"that worker processes are to share ({error}). Make room there, or let TMPDIR "
+                "name another folder."
+            ) from error
+        weakref.finalize(made, _delete, name, os.getpid())
+        return made
+
+    @classmethod
+    def _at(
+        cls, name: Any, offset: int, dtype: Any, shape: tuple[int, ...], order: Any
+    ) -> MappedArray:
+        return cls(name, dtype=dtype, mode="r", offset=offset, shape=shape, order=order)
+
+    def __reduce__(self) -> Any:
+        if not isinstance(self.base, mmap.mmap):  # a part of one, or a copy
+            return np.array(self).__reduce__()
+        place = (self.filename, self.offset, self.dtype, self.shape, _order(self))
+        return MappedArray._at, place
+
+
+def map_large_arrays(conditions: Mapping[str, dict[str, Any]]) -> None:
+    """Put mapped arrays in the place of large ones, so that what only they held is freed.
+
+    Also in lists, tuples and dicts; an array that is there twice is mapped once.
+    """
+    made: _Made = {}
+    for parameters in conditions.values():
+        parameters.update({key: _mapped(value, made) for key, value in parameters.items()})
+
+
+_Made = dict[int, tuple[Any, MappedArray]]
+"""Id of an array -> the array, which keeps the id its own, and the mapped one."""
+
+
+def _mapped(value: Any, made: _Made) -> Any:
+    if _is_large(value):
+        if id(value) not in made:
+            made[id(value)] = value, MappedArray.of(value)
+        return made[id(value)][1]
+    if type(value) in (list, tuple):
+        return type(value)(_mapped(item, made) for item in value)
+    if type(value) is dict:
+        return {key: _mapped(item, made) for key, item in value.items()}
+    return value
+
+
+def _is_large(value: Any) -> bool:
+    return (
+        type(value) in (np.ndarray, np.memmap)
+        and value.nbytes >= LARGE_BYTES
+        and value.dtype.kind in ARRAY_KINDS
+        and bool(_order(value))
+    )
+
+
+def _order(array: npt.NDArray[Any]) -> str:
+    if array.flags.c_contiguous:
+        return "C"
+    return "F" if array.flags.f_contiguous else ""
+
+
+def _folder(size: int) -> Path:
+    if SHARED_MEMORY.is_dir() and os.access(SHARED_MEMORY, os.W_OK):
+        with suppress(OSError):
+            if shutil.disk_usage(SHARED_MEMORY).free > 2 * size:
+                return SHARED_MEMORY
+    return Path(tempfile.gettempdir())
+
+
+def _delete(name: str, maker: int) -> None:
+    if os.getpid() != maker:  # a fork of the process that made it
+        return
+    from loky.backend import resource_tracker
+
+    with suppress(OSError):
+        Path(name).unlink(missing_ok=True)
+    resource_tracker.unregister(name, "file")
