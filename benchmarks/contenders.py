@@ -1,0 +1,295 @@
+"""Everyone who runs a loop over replicates, each at its best.
+
+Whoever keeps workers is given them before the clock starts: pools are made beforehand, and a few
+replicates are run, untimed, before each measurement.
+"""
+
+from __future__ import annotations
+
+import gc
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from time import perf_counter
+from typing import Any, ClassVar
+
+from benchmarks.limit import BareProcesses
+from benchmarks.peer import Peer, PeerUnavailable
+from benchmarks.plan import Plan
+from benchmarks.timing import Row, Sample, Table, interleave, timed
+from benchmarks.workloads import WORKERS, Workload
+
+WARM = 20
+"""How many replicates go before each measurement."""
+CHUNK_SHARES = (2, 8, 32, 128, 512)
+"""Chunk sizes that are tried: the replicates divided by each of these."""
+TRIAL_SECONDS = 0.3
+"""How long each chunk size is tried; at least once."""
+
+
+class Contender(ABC):
+    """Someone who runs a workload.
+
+    Attributes
+    ----------
+    name : str
+    note : str
+        What it was given or spared, if anything.
+    """
+
+    name: ClassVar[str]
+    note: str = ""
+
+    def start(self, stack: ExitStack) -> None:
+        """Make what it keeps between runs."""
+
+    def prepare(self, workload: Workload, count: int) -> None:
+        """Choose its best settings for a workload, untimed."""
+
+    def replicates(self, workload: Workload, count: int) -> int:
+        """How many of `count` it runs."""
+        return count
+
+    @abstractmethod
+    def run(self, workload: Workload, count: int) -> int | None:
+        """Run; how many results there are, if it keeps any."""
+
+    def measure(self, workload: Workload, count: int) -> Sample:
+        """One timed run with its workers warm."""
+        self.check(self.run(workload, WARM), WARM)
+        gc.collect()
+        return timed(partial(self.run, workload, count))
+
+    def check(self, results: int | None, count: int) -> None:
+        if results not in (None, count):
+            raise RuntimeError(f"{self.name} gave {results} results of {count} replicates.")
+
+
+class BareLoop(Contender):
+    name = "bare loop"
+
+    def run(self, workload: Workload, count: int) -> None:
+        function = workload.indexed
+        for index in range(count):
+            function(index)
+
+
+class Limit(Contender):
+    name = "limit"
+    note = "nothing sent back"
+
+    def start(self, stack: ExitStack) -> None:
+        self._processes = stack.enter_context(BareProcesses())
+
+    def run(self, workload: Workload, count: int) -> None:
+        self._processes.give(workload, workload.shares(count))
+        self._processes.go()
+
+    def measure(self, workload: Workload, count: int) -> Sample:
+        self.run(workload, WARM)
+        self._processes.give(workload, workload.shares(count))
+        return timed(self._processes.go)
+
+
+class Chunked(Contender):
+    """A contender whose chunk size is ours to choose: the quickest of a few is taken."""
+
+    chunk = 1
+
+    def prepare(self, workload: Workload, count: int) -> None:
+        best = float("inf")
+        for chunk in sorted({max(1, count // shares) for shares in CHUNK_SHARES}):
+            self.chunk = chunk
+            self.run(workload, min(count, WARM))
+            began, least = perf_counter(), float("inf")
+            while least == float("inf") or perf_counter() - began < TRIAL_SECONDS:
+                least = min(least, timed(partial(self.run, workload, count)).seconds)
+            if least < best:
+                best, chosen = least, chunk
+        self.chunk = chosen
+        self.note = f"chunks of {chosen}, the best of {len(CHUNK_SHARES)}"
+
+
+class ExecutorMap(Chunked):
+    name = "ProcessPoolExecutor.map"
+
+    def start(self, stack: ExitStack) -> None:
+        from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
+
+        pool = ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn"))
+        self._pool = stack.enter_context(pool)
+
+    def run(self, workload: Workload, count: int) -> int:
+        return len(list(self._pool.map(workload.indexed, range(count), chunksize=self.chunk)))
+
+
+class PoolImap(Chunked):
+    name = "Pool.imap"
+
+    def start(self, stack: ExitStack) -> None:
+        from multiprocessing import get_context
+
+        self._pool = stack.enter_context(get_context("spawn").Pool(WORKERS))
+
+    def run(self, workload: Workload, count: int) -> int:
+        return len(list(self._pool.imap(workload.indexed, range(count), chunksize=self.chunk)))
+
+
+class Mpire(Chunked):
+    name = "mpire"
+
+    def start(self, stack: ExitStack) -> None:
+        from mpire import WorkerPool
+
+        self._pool = stack.enter_context(WorkerPool(WORKERS, start_method="spawn", keep_alive=True))
+
+    def run(self, workload: Workload, count: int) -> int:
+        return len(self._pool.map(workload.indexed, range(count), chunk_size=self.chunk))
+
+
+class Joblib(Contender):
+    backend: ClassVar[str]
+
+    def start(self, stack: ExitStack) -> None:
+        from joblib import Parallel, delayed
+
+        self._parallel = partial(Parallel, n_jobs=WORKERS, backend=self.backend)
+        self._delayed = delayed
+
+    def run(self, workload: Workload, count: int) -> int:
+        function = self._delayed(workload.indexed)
+        return len(self._parallel()(function(index) for index in range(count)))
+
+
+class JoblibLoky(Joblib):
+    name, backend = "joblib loky", "loky"
+
+
+class JoblibThreading(Joblib):
+    name, backend = "joblib threading", "threading"
+
+
+class Crystallize(Contender):
+    """A whole experiment: seeding, error capture, columns, aggregation and provenance."""
+
+    options: ClassVar[Mapping[str, Any]] = {}
+
+    def start(self, stack: ExitStack) -> None:
+        from crystallize import Experiment
+
+        self._experiment = partial(Experiment, **self.options)
+
+    def run(self, workload: Workload, count: int) -> int:
+        result = self._experiment(workload.named, replicates=count).run()
+        return sum(len(values) for values in result.metrics["baseline"].values())
+
+
+class CrystallizeSerial(Crystallize):
+    name = "crystallize serial"
+
+
+class CrystallizeThread(Crystallize):
+    name = "crystallize thread"
+    options: ClassVar = {"execution": "parallel", "execution_options": {"max_workers": WORKERS}}
+
+
+class CrystallizeProcess(Crystallize):
+    name = "crystallize process"
+    options: ClassVar = {
+        "execution": "parallel",
+        "execution_options": {"executor_type": "process", "max_workers": WORKERS},
+    }
+
+
+class CrystallizeML(Contender):
+    """crystallize-ml, in a virtual environment of its own; fewer replicates, since it is slow."""
+
+    strategy: ClassVar[str]
+    most: ClassVar[int]
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+
+    def replicates(self, workload: Workload, count: int) -> int:
+        return min(count, self.most)
+
+    def prepare(self, workload: Workload, count: int) -> None:
+        if count < workload.replicates:
+            self.note = f"{count} replicates only"
+
+    def run(self, workload: Workload, count: int) -> None:
+        self._peer.run(workload.name, self.strategy, count)
+
+    def measure(self, workload: Workload, count: int) -> Sample:
+        self.run(workload, WARM)
+        return Sample(self._peer.run(workload.name, self.strategy, count))
+
+
+class CrystallizeMLSerial(CrystallizeML):
+    name, strategy, most = "crystallize-ml serial", "serial", 2_000
+
+
+class CrystallizeMLThread(CrystallizeML):
+    name, strategy, most = "crystallize-ml thread", "thread", 500
+
+
+class CrystallizeMLProcess(CrystallizeML):
+    name, strategy, most = "crystallize-ml process", "process", 500
+
+
+OWN: tuple[Callable[[], Contender], ...] = (
+    BareLoop,
+    Limit,
+    ExecutorMap,
+    PoolImap,
+    JoblibLoky,
+    JoblibThreading,
+    Mpire,
+    CrystallizeSerial,
+    CrystallizeThread,
+    CrystallizeProcess,
+)
+PEERS = (CrystallizeMLSerial, CrystallizeMLThread, CrystallizeMLProcess)
+
+
+@contextmanager
+def started(plan: Plan, names: set[str], peer: Peer) -> Iterator[dict[str, Contender]]:
+    """Those of the contenders that can run here, with their workers started."""
+    made = [make() for make in OWN] + [make(peer) for make in PEERS]
+    ready: dict[str, Contender] = {}
+    with ExitStack() as stack:
+        for contender in made:
+            if contender.name not in names or not plan.wants(contender.name):
+                continue
+            if isinstance(contender, CrystallizeML):
+                try:
+                    peer.start(stack)
+                except PeerUnavailable as error:
+                    plan.leave_out(str(error))
+                    continue
+            try:
+                contender.start(stack)
+            except ModuleNotFoundError as error:
+                plan.leave_out(f"{contender.name} is left out: {error.name} is not installed.")
+                continue
+            ready[contender.name] = contender
+        yield ready
+
+
+def measure(plan: Plan, workload: Workload, ready: Mapping[str, Contender]) -> Table:
+    """One workload under each contender that it is for."""
+    count = min(plan.count(workload.replicates, workload.quick), workload.replicates)
+    table: Table = {}
+    runs: dict[str, Callable[[], Sample]] = {}
+    for name in workload.contenders:
+        if name not in ready:
+            continue
+        contender = ready[name]
+        own = contender.replicates(workload, count)
+        contender.note = type(contender).note
+        contender.prepare(workload, own)
+        table[name] = Row(own, note=contender.note)
+        runs[name] = partial(contender.measure, workload, own)
+    return interleave(runs, table, plan.rounds)
