@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 
-from benchmarks import contenders, driver, growth, machine, shared, sleep, start
+from benchmarks import driver, growth, machine, shared, sleep, start
 from benchmarks.figures import judged
 from benchmarks.peer import Peer
 from benchmarks.plan import Plan
@@ -73,12 +73,11 @@ def measure(plan: Plan, names: Sequence[str]) -> dict[str, Table]:
     loops = [WORKLOADS[name] for name in names if name in WORKLOADS]
     peer = Peer(make=not plan.quick)
     with ExitStack() as stack:
-        stack.callback(peer.stop)
         wanted = {name for workload in loops for name in workload.contenders}
-        with contenders.started(plan, wanted, peer) as ready:
+        with loops.started(plan, wanted, peer) as ready:
             for workload in loops:
                 _say(plan, workload.name)
-                tables[workload.name] = contenders.measure(plan, workload, ready)
+                tables[workload.name] = loops.measure(plan, workload, ready)
         for name, run in (
             ("shared", lambda: shared.measure(plan)),
             ("sleep", lambda: sleep.measure(plan, peer)),

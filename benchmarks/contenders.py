@@ -1,24 +1,25 @@
-"""Everyone who runs a loop over replicates, each at its best.
+"""Everyone who runs a loop over replicates, each at its best and in a process of its own.
 
 Whoever keeps workers is given them before the clock starts: pools are made beforehand, and a few
-replicates are run, untimed, before each measurement.
+replicates are run, untimed, before each measurement.  ``python -m benchmarks.contenders NAME``
+answers requests as :mod:`benchmarks.side` makes them.
 """
 
 from __future__ import annotations
 
 import gc
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import partial
 from time import perf_counter
 from typing import Any, ClassVar
 
 from benchmarks.limit import BareProcesses
-from benchmarks.peer import Peer, PeerUnavailable
-from benchmarks.plan import Plan
-from benchmarks.timing import Row, Sample, Table, interleave, timed
-from benchmarks.workloads import WORKERS, Workload
+from benchmarks.side import NOT_INSTALLED, answer_requests
+from benchmarks.timing import Sample, timed
+from benchmarks.workloads import WORKERS, WORKLOADS, Workload
 
 WARM = 20
 """How many replicates go before each measurement."""
@@ -41,15 +42,11 @@ class Contender(ABC):
     name: ClassVar[str]
     note: str = ""
 
-    def start(self, stack: ExitStack) -> None:
+    def start(self, stack: ExitStack) -> None:  # noqa: B027 - most have something, not all
         """Make what it keeps between runs."""
 
-    def prepare(self, workload: Workload, count: int) -> None:
+    def prepare(self, workload: Workload, count: int) -> None:  # noqa: B027
         """Choose its best settings for a workload, untimed."""
-
-    def replicates(self, workload: Workload, count: int) -> int:
-        """How many of `count` it runs."""
-        return count
 
     @abstractmethod
     def run(self, workload: Workload, count: int) -> int | None:
@@ -203,93 +200,42 @@ class CrystallizeProcess(Crystallize):
     }
 
 
-class CrystallizeML(Contender):
-    """crystallize-ml, in a virtual environment of its own; fewer replicates, since it is slow."""
-
-    strategy: ClassVar[str]
-    most: ClassVar[int]
-
-    def __init__(self, peer: Peer) -> None:
-        self._peer = peer
-
-    def replicates(self, workload: Workload, count: int) -> int:
-        return min(count, self.most)
-
-    def prepare(self, workload: Workload, count: int) -> None:
-        if count < workload.replicates:
-            self.note = f"{count} replicates only"
-
-    def run(self, workload: Workload, count: int) -> None:
-        self._peer.run(workload.name, self.strategy, count)
-
-    def measure(self, workload: Workload, count: int) -> Sample:
-        self.run(workload, WARM)
-        return Sample(self._peer.run(workload.name, self.strategy, count))
+CONTENDERS = {
+    contender.name: contender
+    for contender in (
+        BareLoop,
+        Limit,
+        ExecutorMap,
+        PoolImap,
+        JoblibLoky,
+        JoblibThreading,
+        Mpire,
+        CrystallizeSerial,
+        CrystallizeThread,
+        CrystallizeProcess,
+    )
+}
 
 
-class CrystallizeMLSerial(CrystallizeML):
-    name, strategy, most = "crystallize-ml serial", "serial", 2_000
-
-
-class CrystallizeMLThread(CrystallizeML):
-    name, strategy, most = "crystallize-ml thread", "thread", 500
-
-
-class CrystallizeMLProcess(CrystallizeML):
-    name, strategy, most = "crystallize-ml process", "process", 500
-
-
-OWN: tuple[Callable[[], Contender], ...] = (
-    BareLoop,
-    Limit,
-    ExecutorMap,
-    PoolImap,
-    JoblibLoky,
-    JoblibThreading,
-    Mpire,
-    CrystallizeSerial,
-    CrystallizeThread,
-    CrystallizeProcess,
-)
-PEERS = (CrystallizeMLSerial, CrystallizeMLThread, CrystallizeMLProcess)
-
-
-@contextmanager
-def started(plan: Plan, names: set[str], peer: Peer) -> Iterator[dict[str, Contender]]:
-    """Those of the contenders that can run here, with their workers started."""
-    made = [make() for make in OWN] + [make(peer) for make in PEERS]
-    ready: dict[str, Contender] = {}
+def main(name: str) -> None:
+    """Start a contender and answer requests for it."""
+    contender = CONTENDERS[name]()
     with ExitStack() as stack:
-        for contender in made:
-            if contender.name not in names or not plan.wants(contender.name):
-                continue
-            if isinstance(contender, CrystallizeML):
-                try:
-                    peer.start(stack)
-                except PeerUnavailable as error:
-                    plan.leave_out(str(error))
-                    continue
-            try:
-                contender.start(stack)
-            except ModuleNotFoundError as error:
-                plan.leave_out(f"{contender.name} is left out: {error.name} is not installed.")
-                continue
-            ready[contender.name] = contender
-        yield ready
+        try:
+            contender.start(stack)
+        except ModuleNotFoundError:
+            answer_requests(lambda what, workload, count: {NOT_INSTALLED: error.name})
+            return
+
+        def respond(what: str, workload: str, count: int) -> dict[str, Any]:
+            if what.startswith("prepare"):
+                contender.note = type(contender).note
+                contender.prepare(WORKLOADS[workload], count)
+                return {"note": contender.note}
+            return {"seconds": contender.measure(WORKLOADS[workload], count).seconds}
+
+        answer_requests(respond)
 
 
-def measure(plan: Plan, workload: Workload, ready: Mapping[str, Contender]) -> Table:
-    """One workload under each contender that it is for."""
-    count = min(plan.count(workload.replicates, workload.quick), workload.replicates)
-    table: Table = {}
-    runs: dict[str, Callable[[], Sample]] = {}
-    for name in workload.contenders:
-        if name not in ready:
-            continue
-        contender = ready[name]
-        own = contender.replicates(workload, count)
-        contender.note = type(contender).note
-        contender.prepare(workload, own)
-        table[name] = Row(own, note=contender.note)
-        runs[name] = partial(contender.measure, workload, own)
-    return interleave(runs, table, plan.rounds)
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -10,10 +9,15 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
+from benchmarks.side import Side
+
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "benchmarks" / ".venv-crystallize-ml"
 REQUIREMENTS = ("crystallize-ml==0.27.0", "numpy")
 INSTALL_SECONDS = 600
+NAME = "crystallize-ml "
+MOST = {NAME + "serial": 2_000, NAME + "thread": 500, NAME + "process": 500}
+"""How many replicates each of its strategies runs at the most: it takes long."""
 
 
 class PeerUnavailable(Exception):
@@ -31,7 +35,7 @@ class Peer:
 
     def __init__(self, make: bool) -> None:
         self._make = make
-        self._process: subprocess.Popen[str] | None = None
+        self._side: Side | None = None
         self._problem: str | None = None
 
     @property
@@ -83,45 +87,30 @@ class Peer:
             raise PeerUnavailable(self._problem) from error
         done.touch()
 
-    def environment(self) -> dict[str, str]:
-        """Where it finds the workloads, and nothing of the environment around."""
-        return {**os.environ, "PYTHONPATH": str(ROOT), "VIRTUAL_ENV": str(FOLDER)}
-
-    def start(self, stack: ExitStack) -> None:
-        """Start its process, once.
+    def start(self, stack: ExitStack) -> Side:
+        """Its process, started once.
 
         Raises
         ------
         PeerUnavailable
             If it cannot be installed.
         """
-        if self._process is not None:
-            return
-        self.install()
-        # It writes a folder of data where it runs, and a log to standard error.
-        scratch = stack.enter_context(tempfile.TemporaryDirectory())
-        self._process = subprocess.Popen(
-            [str(self.python), "-m", "benchmarks.peer_side"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            cwd=scratch,
-            env=self.environment(),
-        )
-        stack.callback(self.stop)
+        if self._side is None:
+            self.install()
+            # It writes a folder of data where it runs, and a log to standard error.
+            scratch = stack.enter_context(tempfile.TemporaryDirectory())
+            self._side = Side(
+                "crystallize-ml",
+                [str(self.python), "-m", "benchmarks.peer_side"],
+                Path(scratch),
+                # The workloads are found there, but no other crystallize.
+                {**os.environ, "PYTHONPATH": str(ROOT)},
+                quiet=True,
+            )
+            stack.callback(self._stop)
+        return self._side
 
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.communicate()
-            self._process = None
-
-    def run(self, workload: str, strategy: str, count: int) -> float:
-        """The seconds of one experiment there."""
-        assert self._process is not None and self._process.stdin and self._process.stdout
-        self._process.stdin.write(json.dumps([workload, strategy, count]) + "\n")
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline()
-        if not answer:
-            raise RuntimeError(f"crystallize-ml ended while it ran {workload} ({strategy}).")
-        return float(json.loads(answer))
+    def _stop(self) -> None:
+        if self._side is not None:
+            self._side.stop()
+            self._side = None

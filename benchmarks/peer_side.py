@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 from time import perf_counter
 
-from benchmarks.sleep import CONCURRENCY, SECONDS
+from benchmarks.side import answer_requests
+from benchmarks.sleep import SECONDS
 from benchmarks.workloads import WORKERS, WORKLOADS
 from crystallize import (
     AsyncExecution,
@@ -17,6 +16,8 @@ from crystallize import (
     data_source,
     pipeline_step,
 )
+
+WARM = 20
 
 
 @data_source
@@ -60,7 +61,6 @@ STRATEGIES = {
 def run(workload, strategy, count):
     """The seconds of one experiment."""
     step = step_sleep if workload == "sleep" else globals()[STEPS[workload]]
-    count = min(count, CONCURRENCY) if workload == "sleep" else count
     experiment = (
         Experiment.builder("benchmark")
         .datasource(source())
@@ -78,12 +78,14 @@ def run(workload, strategy, count):
     return seconds
 
 
-def main():
-    """Answer each line with the seconds of the run that it asks for."""
-    answers, sys.stdout = sys.stdout, sys.stderr
-    for line in sys.stdin:
-        print(json.dumps(run(*json.loads(line))), file=answers, flush=True)
+def respond(what, workload, count):
+    """Answer a request; the strategy is the last word of it."""
+    request, strategy = what.split()[0], what.split()[-1]
+    if request == "prepare":
+        return {"note": ""}
+    run(workload, strategy, WARM)
+    return {"seconds": run(workload, strategy, count)}
 
 
 if __name__ == "__main__":
-    main()
+    answer_requests(respond)

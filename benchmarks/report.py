@@ -142,8 +142,8 @@ def _also(row: Row) -> str:
     shown = []
     for name in row.values:
         value = row.value(name)
-        if name.endswith("peak bytes"):
-            shown.append(f"{value / 1e6:.0f} MB at the peak")
+        if name.endswith(" bytes"):
+            shown.append(f"{name.removesuffix(' bytes')} {value / 1e6:.0f} MB")
         else:
             shown.append(f"{name} {value:,.3g}" if value < 1000 else f"{name} {value:,.0f}")
     return "; ".join([*shown, *filter(None, [row.note])])

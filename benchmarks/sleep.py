@@ -69,12 +69,13 @@ def main(contender: str, count: str) -> None:
     """One measurement, printed."""
     run = CONTENDERS[contender]
     run(10)
+    idle = peak()
     began = perf_counter()
     values = run(int(count))
     seconds = perf_counter() - began
     if len(values) != int(count):
         raise RuntimeError(f"{contender} gave {len(values)} values of {count}.")
-    print(json.dumps({"seconds": seconds, "peak": peak()}))
+    print(json.dumps({"seconds": seconds, "idle": idle, "peak": peak()}))
 
 
 def measure(plan, peer):
@@ -89,7 +90,7 @@ def measure(plan, peer):
 
     def one(name):
         found = measured("sleep", name, count)
-        return Sample(found["seconds"], {"peak bytes": found["peak"]})
+        return Sample(found["seconds"], {"peak bytes": found["peak"], "idle bytes": found["idle"]})
 
     table, runs = {}, {}
     for name in filter(plan.wants, CONTENDERS):
@@ -98,10 +99,10 @@ def measure(plan, peer):
     with ExitStack() as stack:
         if plan.wants(PEER):
             try:
-                peer.start(stack)
+                side = peer.start(stack)
                 fewer = min(count, CONCURRENCY)
                 table[PEER] = Row(fewer, note=f"{fewer} replicates only: it starts all at once")
-                runs[PEER] = lambda: Sample(peer.run("sleep", "async", fewer))
+                runs[PEER] = lambda: Sample(side.ask("measure async", "sleep", fewer)["seconds"])
             except PeerUnavailable as error:
                 plan.leave_out(str(error))
         return interleave(runs, table, plan.rounds)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.peer import Peer, PeerUnavailable
 from benchmarks.plan import Plan
-from benchmarks.timing import Row, Sample, Table, interleave, timed
+from benchmarks.timing import Row, Table, interleave, timed
 
 ROUNDS_EACH = 3
 """Processes vary more than loops: so many rounds for each that was asked for."""

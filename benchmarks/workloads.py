@@ -184,8 +184,13 @@ WORKLOADS = {
             10_000,
             tiny,
             tiny_of,
-            (*BARE, *PROCESSES, "crystallize serial", "crystallize process")
-            + ("crystallize-ml process",),
+            (
+                *BARE,
+                *PROCESSES,
+                "crystallize serial",
+                "crystallize process",
+                "crystallize-ml process",
+            ),
         ),
         Workload(
             "1 ms",
@@ -194,8 +199,13 @@ WORKLOADS = {
             500,
             millisecond,
             millisecond_of,
-            (*BARE, *PROCESSES, "crystallize serial", "crystallize process")
-            + ("crystallize-ml process",),
+            (
+                *BARE,
+                *PROCESSES,
+                "crystallize serial",
+                "crystallize process",
+                "crystallize-ml process",
+            ),
         ),
         Workload(
             "skew",
@@ -214,8 +224,13 @@ WORKLOADS = {
             20_000,
             draw,
             draw_of,
-            (*BARE, *PROCESSES, "crystallize serial", "crystallize process")
-            + ("crystallize-ml serial",),
+            (
+                *BARE,
+                *PROCESSES,
+                "crystallize serial",
+                "crystallize process",
+                "crystallize-ml serial",
+            ),
         ),
         Workload(
             "numpy",
@@ -224,8 +239,14 @@ WORKLOADS = {
             2_000,
             array,
             array_of,
-            (*BARE, *PROCESSES, "joblib threading", "crystallize serial", "crystallize process")
-            + ("crystallize-ml process",),
+            (
+                *BARE,
+                *PROCESSES,
+                "joblib threading",
+                "crystallize serial",
+                "crystallize process",
+                "crystallize-ml process",
+            ),
         ),
         Workload(
             "thread",
