@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
@@ -70,24 +69,24 @@ def _positive(text: str) -> int:
 def measure(plan: Plan, names: Sequence[str]) -> dict[str, Table]:
     """Every workload in turn."""
     tables: dict[str, Table] = {}
-    loops = [WORKLOADS[name] for name in names if name in WORKLOADS]
+    in_loops = [WORKLOADS[name] for name in names if name in WORKLOADS]
     peer = Peer(make=not plan.quick)
-    with ExitStack() as stack:
-        wanted = {name for workload in loops for name in workload.contenders}
-        with loops.started(plan, wanted, peer) as ready:
-            for workload in loops:
-                _say(plan, workload.name)
-                tables[workload.name] = loops.measure(plan, workload, ready)
-        for name, run in (
-            ("shared", lambda: shared.measure(plan)),
-            ("sleep", lambda: sleep.measure(plan, peer)),
-            ("growth", lambda: growth.measure(plan)),
-            ("driver", lambda: driver.measure(plan)),
-            ("start", lambda: start.measure(plan, peer)),
-        ):
-            if name in names:
-                _say(plan, name)
-                tables[name] = run()
+    wanted = {name for workload in in_loops for name in workload.contenders}
+    with loops.started(plan, wanted, peer) as ready:
+        for workload in in_loops:
+            _say(plan, workload.name)
+            tables[workload.name] = loops.measure(plan, workload, ready)
+    alone: dict[str, Callable[[], Table]] = {
+        "shared": lambda: shared.measure(plan),
+        "sleep": lambda: sleep.measure(plan, peer),
+        "growth": lambda: growth.measure(plan),
+        "driver": lambda: driver.measure(plan),
+        "start": lambda: start.measure(plan, peer),
+    }
+    for name, run in alone.items():
+        if name in names:
+            _say(plan, name)
+            tables[name] = run()
     return {name: table for name, table in tables.items() if table}
 
 

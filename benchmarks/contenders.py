@@ -223,8 +223,9 @@ def main(name: str) -> None:
     with ExitStack() as stack:
         try:
             contender.start(stack)
-        except ModuleNotFoundError:
-            answer_requests(lambda what, workload, count: {NOT_INSTALLED: error.name})
+        except ModuleNotFoundError as error:
+            missing = error.name
+            answer_requests(lambda what, workload, count: {NOT_INSTALLED: missing})
             return
 
         def respond(what: str, workload: str, count: int) -> dict[str, Any]:

@@ -155,6 +155,7 @@ class Workload:
 
 PROCESSES = ("ProcessPoolExecutor.map", "Pool.imap", "joblib loky", "mpire")
 BARE = ("bare loop", "limit")
+OWN = ("crystallize serial", "crystallize process")
 
 WORKLOADS = {
     workload.name: workload
