@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 
-from benchmarks import driver, growth, machine, shared, sleep, start
+from benchmarks import driver, growth, loops, machine, shared, sleep, start
 from benchmarks.figures import judged
 from benchmarks.peer import Peer
 from benchmarks.plan import Plan
