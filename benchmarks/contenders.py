@@ -146,7 +146,14 @@ class Mpire(Chunked):
         return len(self._pool.map(workload.indexed, range(count), chunk_size=self.chunk))
 
 
-class Joblib(Contender):
+class KeepsWorkers(Contender):
+    """A contender that keeps its workers between runs: one whole run has gone before."""
+
+    def prepare(self, workload: Workload, count: int) -> None:
+        self.check(self.run(workload, count), count)
+
+
+class Joblib(KeepsWorkers):
     backend: ClassVar[str]
 
     def start(self, stack: ExitStack) -> None:
@@ -168,7 +175,7 @@ class JoblibThreading(Joblib):
     name, backend = "joblib threading", "threading"
 
 
-class Crystallize(Contender):
+class Crystallize(KeepsWorkers):
     """A whole experiment: seeding, error capture, columns, aggregation and provenance."""
 
     options: ClassVar[Mapping[str, Any]] = {}
