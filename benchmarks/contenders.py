@@ -22,9 +22,10 @@ from benchmarks.timing import Sample, timed
 from benchmarks.workloads import WORKERS, WORKLOADS, Workload
 
 WARM = 20
-"""How many replicates go before each measurement."""
+"""How many trivial replicates go before each measurement."""
 CHUNK_SHARES = (2, 8, 32, 128, 512)
 """Chunk sizes that are tried: the replicates divided by each of these."""
+QUICK_CHUNK_SHARES = (8, 128)
 TRIAL_SECONDS = 0.3
 """How long each chunk size is tried; at least once."""
 
@@ -41,6 +42,7 @@ class Contender(ABC):
 
     name: ClassVar[str]
     note: str = ""
+    chunk_shares = CHUNK_SHARES
 
     def start(self, stack: ExitStack) -> None:  # noqa: B027 - most have something, not all
         """Make what it keeps between runs."""
@@ -54,7 +56,7 @@ class Contender(ABC):
 
     def measure(self, workload: Workload, count: int) -> Sample:
         """One timed run with its workers warm."""
-        self.check(self.run(workload, WARM), WARM)
+        self.check(self.run(WORKLOADS["null"], WARM), WARM)
         gc.collect()
         return timed(partial(self.run, workload, count))
 
@@ -84,7 +86,7 @@ class Limit(Contender):
         self._processes.go()
 
     def measure(self, workload: Workload, count: int) -> Sample:
-        self.run(workload, WARM)
+        self.run(WORKLOADS["null"], WARM)
         self._processes.give(workload, workload.shares(count))
         return timed(self._processes.go)
 
@@ -96,7 +98,7 @@ class Chunked(Contender):
 
     def prepare(self, workload: Workload, count: int) -> None:
         best = float("inf")
-        for chunk in sorted({max(1, count // shares) for shares in CHUNK_SHARES}):
+        for chunk in sorted({max(1, count // shares) for shares in self.chunk_shares}):
             self.chunk = chunk
             self.run(workload, min(count, WARM))
             began, least = perf_counter(), float("inf")
@@ -105,7 +107,7 @@ class Chunked(Contender):
             if least < best:
                 best, chosen = least, chunk
         self.chunk = chosen
-        self.note = f"chunks of {chosen}, the best of {len(CHUNK_SHARES)}"
+        self.note = f"chunks of {chosen}, the best of {len(self.chunk_shares)}"
 
 
 class ExecutorMap(Chunked):
@@ -143,7 +145,13 @@ class Mpire(Chunked):
         self._pool = stack.enter_context(WorkerPool(WORKERS, start_method="spawn", keep_alive=True))
 
     def run(self, workload: Workload, count: int) -> int:
-        return len(self._pool.map(workload.indexed, range(count), chunk_size=self.chunk))
+        results = self._pool.map(
+            workload.indexed,
+            range(count),
+            chunk_size=self.chunk,
+            concatenate_numpy_output=False,  # a list of arrays, as from everyone else
+        )
+        return len(results)
 
 
 class KeepsWorkers(Contender):
@@ -238,6 +246,8 @@ def main(name: str) -> None:
         def respond(what: str, workload: str, count: int) -> dict[str, Any]:
             if what.startswith("prepare"):
                 contender.note = type(contender).note
+                if what.startswith("prepare quickly"):
+                    contender.chunk_shares = QUICK_CHUNK_SHARES
                 contender.prepare(WORKLOADS[workload], count)
                 return {"note": contender.note}
             return {"seconds": contender.measure(WORKLOADS[workload], count).seconds}

@@ -27,7 +27,7 @@ BLOCKS, QUICK_BLOCKS = 100_000, 20_000
 SIMULATED_WORKERS = 10_000
 CELLS, QUICK_CELLS = 200_000, 50_000
 CELL_SECONDS = 1.0
-MOST_ROUNDS = 3
+MOST_ROUNDS, QUICK_ROUNDS = 3, 1
 
 
 class NothingToDo(Execution):
@@ -156,7 +156,7 @@ def measure(plan: Plan) -> Table:
         "crystallize blocks": partial(one, "blocks", count),
         "crystallize simulated": partial(one, "simulated", cells, SIMULATED_WORKERS),
     }
-    return interleave(runs, table, min(plan.rounds, MOST_ROUNDS))
+    return interleave(runs, table, min(plan.rounds, QUICK_ROUNDS if plan.quick else MOST_ROUNDS))
 
 
 if __name__ == "__main__":

@@ -43,7 +43,8 @@ def measure(plan: Plan, workload: Workload, ready: Mapping[str, Side]) -> Table:
         if name not in ready:
             continue
         count = min(whole, MOST.get(name, whole))
-        answer = ready[name].ask("prepare " + name, workload.name, count)
+        prepare = "prepare quickly " if plan.quick else "prepare "
+        answer = ready[name].ask(prepare + name, workload.name, count)
         if NOT_INSTALLED in answer:
             plan.leave_out(f"{name} is left out: {answer[NOT_INSTALLED]} is not installed.")
             continue

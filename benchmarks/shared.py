@@ -27,8 +27,12 @@ ITEMS = 25_000_000
 """200 MB of float64."""
 FEW = 1_000
 """An array too small to matter: what is held with it is what the program itself takes."""
-REPLICATES, QUICK = 200, 40
+REPLICATES, QUICK = 200, 20
+QUICK_MEMORY = ("joblib loky", "crystallize process")
+"""Whose memory a quick run measures."""
 WARM = 4
+SMALL_REPLICATES = 30_000
+"""So many that a run with the small array lasts long enough to be sampled."""
 
 Run = Callable[[int], Any]
 
@@ -160,8 +164,7 @@ def copies(contender: str, count: int) -> dict[str, float]:
     """How many copies of the array there are on the machine."""
     size = ITEMS * np.dtype(np.float64).itemsize
     with_array = held(contender, count, ITEMS)
-    # As long as the large one takes, or nothing would be sampled.
-    without = held(contender, 10_000, FEW)
+    without = held(contender, SMALL_REPLICATES, FEW)
     return {
         "copies held": (with_array[0] - without[0]) / size,
         "copies at the peak": (with_array[1] - without[1]) / size,
@@ -180,6 +183,8 @@ def measure(plan: Plan) -> Table:
         runs[name] = partial(_timed, name, count)
     interleave(runs, table, min(plan.rounds, 2) if plan.quick else plan.rounds)
     for name, row in table.items():
+        if plan.quick and name not in QUICK_MEMORY:
+            continue
         for what, value in copies(name, count).items():
             row.values.setdefault(what, []).append(value)
     return table

@@ -182,7 +182,7 @@ WORKLOADS = {
             "tiny",
             "about 10 us each",
             20_000,
-            10_000,
+            5_000,
             tiny,
             tiny_of,
             (
@@ -197,7 +197,7 @@ WORKLOADS = {
             "1 ms",
             "1 ms each",
             2_000,
-            500,
+            300,
             millisecond,
             millisecond_of,
             (
@@ -212,7 +212,7 @@ WORKLOADS = {
             "skew",
             "Pareto-tailed, 1 ms in the mean, the first of 600 ms",
             SKEW_REPLICATES,
-            SKEW_REPLICATES,
+            1_000,
             skew,
             skew,
             (*BARE, *PROCESSES, "crystallize process"),
@@ -222,7 +222,7 @@ WORKLOADS = {
             "rng",
             "one number drawn from the replicate's own stream",
             100_000,
-            20_000,
+            10_000,
             draw,
             draw_of,
             (
