@@ -156,6 +156,8 @@ def measure(plan: Plan) -> Table:
         "crystallize blocks": partial(one, "blocks", count),
         "crystallize simulated": partial(one, "simulated", cells, SIMULATED_WORKERS),
     }
+    table = {name: row for name, row in table.items() if plan.wants(name)}
+    runs = {name: run for name, run in runs.items() if name in table}
     return interleave(runs, table, min(plan.rounds, QUICK_ROUNDS if plan.quick else MOST_ROUNDS))
 
 

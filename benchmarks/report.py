@@ -65,7 +65,7 @@ class Report:
         if self.figures:
             parts.append("figures\n" + _aligned(_figure_lines(self.figures)))
         if self.left_out:
-            parts.append("left out\n" + "\n".join(f"  {why}" for why in self.left_out))
+            parts.append("notes\n" + "\n".join(f"  {why}" for why in self.left_out))
         return "\n\n".join(parts)
 
     def page(self) -> str:
@@ -107,7 +107,7 @@ class Report:
 def duration(seconds: float) -> str:
     """A duration with three digits and a fitting unit."""
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
-        if abs(seconds) >= size:
+        if abs(seconds) >= 0.9995 * size:  # what rounds to 1000 of the next unit is 1 of this
             return f"{seconds / size:.3g} {unit}"
     return f"{seconds * 1e9:.3g} ns"
 
@@ -116,7 +116,7 @@ def _lines(workload: str, tables: Tables) -> list[list[str]]:
     """A header and a line for each contender, the quickest first."""
     table = tables[workload]
     compared = workload not in ("driver", "start", "growth")
-    header = ["contender", "a replicate", "least", "most"]
+    header = ["contender", "each", "least", "most"]
     header += ["of the best other's speed"] if compared else []
     header += ["also"]
     reference = table[best(tables, workload)].each if compared and _others(tables, workload) else 0

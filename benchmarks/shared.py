@@ -31,7 +31,7 @@ REPLICATES, QUICK = 200, 20
 QUICK_MEMORY = ("joblib loky", "crystallize process")
 """Whose memory a quick run measures."""
 WARM = 4
-SMALL_REPLICATES = 30_000
+SMALL_REPLICATES = 5_000
 """So many that a run with the small array lasts long enough to be sampled."""
 
 Run = Callable[[int], Any]
@@ -176,12 +176,16 @@ def measure(plan: Plan) -> Table:
     count = plan.count(REPLICATES, QUICK)
     table, runs = {}, {}
     for name in filter(plan.wants, CONTENDERS):
-        if name == "mpire" and not _installed("mpire"):
-            plan.leave_out("mpire is left out: it is not installed.")
+        package = name.split()[0]
+        if package in ("joblib", "mpire") and not _installed(package):
+            plan.leave_out(f"{name} is left out: {package} is not installed.")
             continue
         table[name] = Row(count, note=NOTES.get(name, ""))
         runs[name] = partial(_timed, name, count)
-    interleave(runs, table, min(plan.rounds, 2) if plan.quick else plan.rounds)
+    interleave(runs, table, 1 if plan.quick else plan.rounds)
+    if not _installed("psutil"):
+        plan.leave_out("The memory of shared is left out: psutil is not installed.")
+        return table
     for name, row in table.items():
         if plan.quick and name not in QUICK_MEMORY:
             continue

@@ -16,6 +16,7 @@ from benchmarks.timing import Row, Table, interleave, timed
 
 ROUNDS_EACH = 3
 """Processes vary more than loops: so many rounds for each that was asked for."""
+PEER = ("crystallize-ml, import", "crystallize-ml, one replicate")
 ONE_REPLICATE = "from crystallize import Experiment; Experiment(lambda: 0.5, replicates=1).run()"
 PEER_REPLICATE = """
 from crystallize import Experiment, data_source, pipeline_step
@@ -59,8 +60,8 @@ def peer_commands(peer: Peer, folder: Path) -> dict[str, list[str]]:
     experiment.write_text(PEER_REPLICATE)
     python = str(peer.python)
     return {
-        "crystallize-ml, import": [python, "-c", "import crystallize"],
-        "crystallize-ml, one replicate": [python, str(experiment)],
+        PEER[0]: [python, "-c", "import crystallize"],
+        PEER[1]: [python, str(experiment)],
     }
 
 
@@ -68,11 +69,13 @@ def measure(plan: Plan, peer: Peer) -> Table:
     """Every command, in turn."""
     wanted = {name: line for name, line in commands().items() if plan.wants(name)}
     with tempfile.TemporaryDirectory() as scratch:
-        try:
-            peer.install()
-            wanted.update(peer_commands(peer, Path(scratch)))
-        except PeerUnavailable as error:
-            plan.leave_out(str(error))
+        if any(map(plan.wants, PEER)):
+            try:
+                peer.install()
+                of_peer = peer_commands(peer, Path(scratch))
+                wanted |= {name: line for name, line in of_peer.items() if plan.wants(name)}
+            except PeerUnavailable as error:
+                plan.leave_out(str(error))
         table: Table = {}
         runs = {}
         for name, line in wanted.items():

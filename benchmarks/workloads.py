@@ -212,7 +212,7 @@ WORKLOADS = {
             "skew",
             "Pareto-tailed, 1 ms in the mean, the first of 600 ms",
             SKEW_REPLICATES,
-            1_000,
+            600,
             skew,
             skew,
             (*BARE, *PROCESSES, "crystallize process"),
