@@ -45,13 +45,14 @@ def memory_bytes() -> int | None:
 def described() -> dict[str, str]:
     """What it ran on, as text, in the order to show it in."""
     memory = memory_bytes()
+    release = platform.release().partition("-")[0]  # what follows names a vendor's build
     shown = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "commit": _said("git", "rev-parse", "--short", "HEAD") or "unknown",
         "processor": processor(),
         "cores": str(cores()),
         "memory": "unknown" if memory is None else f"{memory / 2**30:.0f} GiB",
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "system": f"{platform.system()} {release} {platform.machine()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
     }
     for package in PACKAGES:

@@ -79,10 +79,10 @@ class Peer:
                 timeout=INSTALL_SECONDS,
             )
         except (OSError, subprocess.SubprocessError) as error:
-            said = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
+            # pip's own words may name places, and what is left out is published.
+            print(getattr(error, "stderr", None) or error, file=sys.stderr)
             self._problem = (
-                f"crystallize-ml is left out: {' '.join(REQUIREMENTS)} cannot be installed "
-                f"({said[-1] if said else type(error).__name__})."
+                f"crystallize-ml is left out: {' '.join(REQUIREMENTS)} cannot be installed here."
             )
             raise PeerUnavailable(self._problem) from error
         done.touch()

@@ -24,6 +24,7 @@ def write_svg(tables: Tables, machine: str, folder: Path) -> Path:
     matplotlib.use("svg")
     # The same run gives the same file.
     matplotlib.rcParams["svg.hashsalt"] = "crystallize"
+    matplotlib.rcParams["svg.fonttype"] = "none"
     from matplotlib import pyplot
 
     names = list(tables)
@@ -46,7 +47,7 @@ def write_svg(tables: Tables, machine: str, folder: Path) -> Path:
         _draw(panel, name, tables)
     for panel in panels[len(names) :]:
         panel.set_axis_off()
-    figure.suptitle(f"Seconds a replicate; the line is the least to the most\n{machine}", size=9)
+    figure.suptitle(f"Seconds a replicate, on a logarithmic scale; the black line is the least to the most\n{machine}", size=9)
     path = folder / "results.svg"
     figure.savefig(path, metadata={"Date": None, "Creator": None})
     pyplot.close(figure)

@@ -14,7 +14,7 @@ from benchmarks.peer import Peer, PeerUnavailable
 from benchmarks.plan import Plan
 from benchmarks.timing import Row, Table, interleave, timed
 
-ROUNDS_EACH = 3
+ROUNDS_EACH, QUICK_ROUNDS_EACH = 3, 2
 """Processes vary more than loops: so many rounds for each that was asked for."""
 PEER = ("crystallize-ml, import", "crystallize-ml, one replicate")
 ONE_REPLICATE = "from crystallize import Experiment; Experiment(lambda: 0.5, replicates=1).run()"
@@ -87,7 +87,8 @@ def measure(plan: Plan, peer: Peer) -> Table:
                 continue
             table[name] = Row(1)
             runs[name] = partial(timed, run)
-        return interleave(runs, table, plan.rounds * ROUNDS_EACH)
+        each = QUICK_ROUNDS_EACH if plan.quick else ROUNDS_EACH
+        return interleave(runs, table, plan.rounds * each)
 
 
 def _run(line: list[str], folder: Path) -> None:

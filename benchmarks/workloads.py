@@ -197,7 +197,7 @@ WORKLOADS = {
             "1 ms",
             "1 ms each",
             2_000,
-            300,
+            200,
             millisecond,
             millisecond_of,
             (
@@ -212,7 +212,7 @@ WORKLOADS = {
             "skew",
             "Pareto-tailed, 1 ms in the mean, the first of 600 ms",
             SKEW_REPLICATES,
-            600,
+            400,
             skew,
             skew,
             (*BARE, *PROCESSES, "crystallize process"),
