@@ -21,7 +21,7 @@ from benchmarks.workloads import WORKERS, WORKLOADS
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED = ROOT / "docs" / "benchmarks"
 PARTIAL = ROOT / "build" / "benchmarks"
-ROUNDS, QUICK_ROUNDS = 5, 3
+ROUNDS, QUICK_ROUNDS = 7, 3
 
 ALONE = {
     "shared": "replicates that read one array of 200 MB, given as a parameter",
