@@ -53,7 +53,9 @@ class Report:
     def write_json(self, folder: Path) -> Path:
         """``results.json`` in a folder."""
         path = folder / "results.json"
-        path.write_text(json.dumps(self.to_dict(), indent=1) + "\n", encoding="utf-8")
+        path.write_text(
+            json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8"
+        )
         return path
 
     def text(self) -> str:

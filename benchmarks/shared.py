@@ -31,8 +31,8 @@ REPLICATES, QUICK = 200, 20
 QUICK_MEMORY = ("joblib loky", "crystallize process")
 """Whose memory a quick run measures."""
 WARM = 4
-SMALL_REPLICATES = 5_000
-"""So many that a run with the small array lasts long enough to be sampled."""
+SMALL_SECONDS = 0.5
+"""For how long a run with the small array is repeated, so that it can be sampled."""
 
 Run = Callable[[int], Any]
 
@@ -147,6 +147,8 @@ def main(contender: str, count: str, items: str) -> None:
         clock, began = monotonic(), perf_counter()
         values = run(int(count))
         seconds = perf_counter() - began
+        while int(items) == FEW and monotonic() - clock < SMALL_SECONDS:
+            run(WARM)
         ended = monotonic()
     if len(set(values)) != 1 or len(values) != int(count):
         raise RuntimeError(f"{contender} read different arrays.")
@@ -164,10 +166,10 @@ def copies(contender: str, count: int) -> dict[str, float]:
     """How many copies of the array there are on the machine."""
     size = ITEMS * np.dtype(np.float64).itemsize
     with_array = held(contender, count, ITEMS)
-    without = held(contender, SMALL_REPLICATES, FEW)
+    without, _ = held(contender, count, FEW)
     return {
-        "copies held": (with_array[0] - without[0]) / size,
-        "copies at the peak": (with_array[1] - without[1]) / size,
+        "copies held": (with_array[0] - without) / size,
+        "copies at the peak": (with_array[1] - without) / size,
     }
 
 
@@ -190,7 +192,8 @@ def measure(plan: Plan) -> Table:
         if plan.quick and name not in QUICK_MEMORY:
             continue
         for what, value in copies(name, count).items():
-            row.values.setdefault(what, []).append(value)
+            if value == value:  # nothing was sampled where a run was too short
+                row.values.setdefault(what, []).append(value)
     return table
 
 
