@@ -1,0 +1,132 @@
+"""The command line: what to run, and where its results go."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from time import perf_counter
+
+from benchmarks import driver, growth, loops, machine, shared, sleep, start
+from benchmarks.figures import judged
+from benchmarks.peer import Peer
+from benchmarks.plan import Plan
+from benchmarks.plot import write_svg
+from benchmarks.report import Report
+from benchmarks.timing import Table
+from benchmarks.workloads import WORKERS, WORKLOADS
+
+ROOT = Path(__file__).resolve().parents[1]
+PUBLISHED = ROOT / "docs" / "benchmarks"
+PARTIAL = ROOT / "build" / "benchmarks"
+ROUNDS, QUICK_ROUNDS = 7, 3
+
+ALONE = {
+    "shared": "replicates that read one array of 200 MB, given as a parameter",
+    "sleep": "coroutines of 10 ms, 1,000 at once",
+    "growth": "trivial replicates, ever more of them",
+    "driver": "executors that do no work",
+    "start": "whole processes",
+}
+WHAT = {name: workload.what for name, workload in WORKLOADS.items()} | ALONE
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Time Crystallize beside other ways to run replicates.",
+    )
+    parser.add_argument("--quick", action="store_true", help="less of it, in under two minutes")
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", choices=WHAT, help=f"of {', '.join(WHAT)}"
+    )
+    parser.add_argument(
+        "--contenders", nargs="+", metavar="NAME", help="these alone, as the table names them"
+    )
+    parser.add_argument("--rounds", type=_positive, metavar="N", help="times that each is run")
+    parser.add_argument(
+        "--replicates", type=_positive, metavar="N", help="for every workload, not its own number"
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="where results go; docs/benchmarks for a whole run, build/benchmarks for less",
+    )
+    return parser.parse_args(arguments)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def measure(plan: Plan, names: Sequence[str], began: float) -> dict[str, Table]:
+    """Every workload in turn."""
+    tables: dict[str, Table] = {}
+    in_loops = [WORKLOADS[name] for name in names if name in WORKLOADS]
+    peer = Peer(make=not plan.quick)
+    wanted = {name for workload in in_loops for name in workload.contenders}
+    with loops.started(plan, wanted, peer) as ready:
+        for workload in in_loops:
+            _say(plan, workload.name, began)
+            tables[workload.name] = loops.measure(plan, workload, ready)
+    alone: dict[str, Callable[[], Table]] = {
+        "shared": lambda: shared.measure(plan),
+        "sleep": lambda: sleep.measure(plan, peer),
+        "growth": lambda: growth.measure(plan),
+        "driver": lambda: driver.measure(plan),
+        "start": lambda: start.measure(plan, peer),
+    }
+    for name, run in alone.items():
+        if name in names:
+            _say(plan, name, began)
+            tables[name] = run()
+    return {name: table for name, table in tables.items() if table}
+
+
+def _say(plan: Plan, name: str, began: float) -> None:
+    plan.say(f"{perf_counter() - began:6.0f} s  {name}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run, print, write."""
+    asked = parse(arguments)
+    rounds = asked.rounds or (QUICK_ROUNDS if asked.quick else ROUNDS)
+    plan = Plan(rounds, asked.quick, asked.replicates, asked.contenders)
+    names = asked.only or list(WHAT)
+    partial = asked.quick or asked.only or asked.contenders or asked.replicates
+    folder: Path = asked.output or (PARTIAL if partial else PUBLISHED)
+    began = perf_counter()
+    tables = measure(plan, names, began)
+    if not tables:
+        print("None of these contenders runs any of these workloads.", file=sys.stderr)
+        return 2
+    described = machine.described()
+    settings = {
+        "rounds": rounds,
+        "workers": WORKERS,
+        "run": "quick" if asked.quick else "part" if partial else "whole",
+        "minutes": f"{(perf_counter() - began) / 60:.1f}",
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    what = {name: WHAT[name] for name in tables}
+    if find_spec("matplotlib") is None:
+        plan.leave_out("The plot is left out: matplotlib is not installed.")
+    else:
+        shown = ", ".join(described[key] for key in ("processor", "python", "date"))
+        write_svg(tables, f"{shown}, {described['cores']} cores", folder)
+    if asked.quick:
+        plan.leave_out("This was a quick run: its figures are indications.")
+    report = Report(described, settings, tables, what, judged(tables), plan.left_out)
+    print(report.text())
+    report.write_json(folder)
+    if folder.resolve() == PUBLISHED:
+        report.write_page(PUBLISHED.with_suffix(".md"))
+    print(f"\nwritten to {folder}")
+    return 0

@@ -1,0 +1,309 @@
+"""The figures that are promised, and whether the measurements reach them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.growth import row_name
+from benchmarks.timing import Row, Table
+
+Tables = Mapping[str, Table]
+"""Workload -> contender -> measurements."""
+
+SERIAL, THREAD, PROCESS = "crystallize serial", "crystallize thread", "crystallize process"
+OURS = "crystallize "
+"""How the names of our own rows start; crystallize-ml's do not."""
+LIMIT, BARE = "limit", "bare loop"
+LOKY = "joblib loky"
+
+
+class NotMeasured(Exception):
+    """What a figure needs and nobody measured."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One promise: a measured value and a bound.
+
+    Attributes
+    ----------
+    workload : str
+    what : str
+    bound : float
+    at_most : bool
+        Whether the bound is the most or the least that the value may be.
+    unit : str
+    value : float or None
+        ``None`` where what it needs was not measured.
+    """
+
+    workload: str
+    what: str
+    bound: float
+    at_most: bool
+    unit: str = ""
+    value: float | None = None
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether the value is within the bound; ``None`` where there is none."""
+        if self.value is None or self.value != self.value:
+            return None
+        return self.value <= self.bound if self.at_most else self.value >= self.bound
+
+    @property
+    def target(self) -> str:
+        """The bound in words."""
+        return f"{'at most' if self.at_most else 'at least'} {self.bound:,g}{self._unit}"
+
+    @property
+    def measured(self) -> str:
+        """The value in words."""
+        if self.value is None or self.value != self.value:
+            return "not measured"
+        digits = 0 if abs(self.value) >= 1000 else 3
+        return (
+            f"{self.value:,.{digits}f}{self._unit}"
+            if digits == 0
+            else (f"{self.value:.3g}{self._unit}")
+        )
+
+    @property
+    def verdict(self) -> str:
+        """Whether it is reached, in a word or two."""
+        return {True: "reached", False: "NOT reached", None: "-"}[self.reached]
+
+    @property
+    def _unit(self) -> str:
+        return f" {self.unit}" if self.unit else ""
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "workload": self.workload,
+            "what": self.what,
+            "target": self.target,
+            "value": self.value,
+            "reached": self.reached,
+        }
+
+
+def _row(tables: Tables, workload: str, contender: str) -> Row:
+    try:
+        return tables[workload][contender]
+    except KeyError:
+        raise NotMeasured(f"{workload}: {contender}") from None
+
+
+def _speed(tables: Tables, workload: str, contender: str, other: str) -> float:
+    """How many times faster one is than another, a replicate."""
+    return _row(tables, workload, other).each / _row(tables, workload, contender).each
+
+
+def best(tables: Tables, workload: str, without: tuple[str, ...] = (LIMIT,)) -> str:
+    """The quickest of the others."""
+    others = {
+        name: row.each
+        for name, row in tables.get(workload, {}).items()
+        if name not in without and not name.startswith(OURS)
+    }
+    if not others:
+        raise NotMeasured(workload)
+    return min(others, key=others.__getitem__)
+
+
+def _against_best(workload: str, without: tuple[str, ...] = (LIMIT,)) -> Callable[[Tables], float]:
+    return lambda tables: _speed(tables, workload, PROCESS, best(tables, workload, without))
+
+
+def _against(workload: str, contender: str, other: str) -> Callable[[Tables], float]:
+    return lambda tables: _speed(tables, workload, contender, other)
+
+
+def _slower(workload: str, contender: str, other: str) -> Callable[[Tables], float]:
+    return lambda tables: 1 / _speed(tables, workload, contender, other)
+
+
+def _null_beyond_bare(tables: Tables) -> float:
+    beyond = _row(tables, "null", SERIAL).each - _row(tables, "null", BARE).each
+    return beyond * 1e6
+
+
+def _value(workload: str, contender: str, name: str) -> Callable[[Tables], float]:
+    def value(tables: Tables) -> float:
+        row = _row(tables, workload, contender)
+        if name not in row.values:
+            raise NotMeasured(name)
+        return row.value(name)
+
+    return value
+
+
+def _value_ratio(workload: str, contender: str, other: str, name: str) -> Callable[[Tables], float]:
+    def ratio(tables: Tables) -> float:
+        return _value(workload, contender, name)(tables) / _value(workload, other, name)(tables)
+
+    return ratio
+
+
+def _most_grown(tables: Tables, contender: str) -> int:
+    """The largest number of replicates that was measured."""
+    counts = [
+        row.replicates
+        for name, row in tables.get("growth", {}).items()
+        if name == row_name(contender, row.replicates)
+    ]
+    if not counts:
+        raise NotMeasured("growth")
+    return max(counts)
+
+
+def _growth(contender: str) -> Callable[[Tables], float]:
+    def ratio(tables: Tables) -> float:
+        most = row_name(contender, _most_grown(tables, contender))
+        return _row(tables, "growth", most).each / (
+            _row(tables, "growth", row_name(contender, 10**4)).each
+        )
+
+    return ratio
+
+
+def _grown_bytes(contender: str, name: str) -> Callable[[Tables], float]:
+    def value(tables: Tables) -> float:
+        row = row_name(contender, _most_grown(tables, contender))
+        return _value("growth", row, name)(tables)
+
+    return value
+
+
+def _milliseconds(contender: str, less: str | None = None) -> Callable[[Tables], float]:
+    def value(tables: Tables) -> float:
+        beyond = _row(tables, "start", less).median if less else 0.0
+        return (_row(tables, "start", contender).median - beyond) * 1e3
+
+    return value
+
+
+MOST, LEAST = True, False
+
+FIGURES: tuple[tuple[Figure, Callable[[Tables], float]], ...] = (
+    (
+        Figure("null", "serial, a replicate beyond the bare loop", 0.8, MOST, "us"),
+        _null_beyond_bare,
+    ),
+    (
+        Figure("null", "serial, times as fast as crystallize-ml", 80, LEAST),
+        _against("null", SERIAL, "crystallize-ml serial"),
+    ),
+    (
+        Figure("null", "process, speed of the best that uses workers", 1, LEAST),
+        _against_best("null", (LIMIT, BARE)),
+    ),
+    (
+        Figure("null", "process, speed of the bare loop", 1, LEAST),
+        _against("null", PROCESS, BARE),
+    ),
+    (
+        Figure("null", "thread, cost of a replicate over serial's", 2, MOST),
+        _slower("null", THREAD, SERIAL),
+    ),
+    *(
+        figure
+        for workload in ("tiny", "1 ms", "skew")
+        for figure in (
+            (
+                Figure(workload, "process, speed of the best contender", 0.95, LEAST),
+                _against_best(workload),
+            ),
+            (
+                Figure(workload, "process, speed of the limit", 0.90, LEAST),
+                _against(workload, PROCESS, LIMIT),
+            ),
+        )
+    ),
+    (
+        Figure("rng", "serial, time over making the streams by hand", 1.15, MOST),
+        _slower("rng", SERIAL, BARE),
+    ),
+    (
+        Figure("numpy", "process, speed of joblib", 1, LEAST),
+        _against("numpy", PROCESS, LOKY),
+    ),
+    (
+        Figure("thread", "thread, speed of the limit", 0.9, LEAST),
+        _against("thread", THREAD, LIMIT),
+    ),
+    (
+        Figure("shared", "process, speed of joblib", 1, LEAST),
+        _against("shared", PROCESS, LOKY),
+    ),
+    (
+        Figure("shared", "process, copies of the array held on the machine", 1.1, MOST),
+        _value("shared", PROCESS, "copies held"),
+    ),
+    (
+        Figure("sleep", "async, time over raw asyncio with a window", 1.25, MOST),
+        _slower("sleep", "crystallize async", "asyncio window"),
+    ),
+    (
+        Figure("sleep", "async, peak memory over raw asyncio's", 1.5, MOST),
+        _value_ratio("sleep", "crystallize async", "asyncio window", "peak bytes"),
+    ),
+    *(
+        (
+            Figure(
+                "growth",
+                f"{contender.removeprefix(OURS)}, a replicate of the most over one of 10,000",
+                1.2,
+                MOST,
+            ),
+            _growth(contender),
+        )
+        for contender in (SERIAL, PROCESS)
+    ),
+    *(
+        (
+            Figure("growth", f"{contender.removeprefix(OURS)}, {name}", 10, MOST, "bytes"),
+            _grown_bytes(contender, name),
+        )
+        for contender in (SERIAL, PROCESS)
+        for name in ("bytes kept a number", "bytes at the peak a number")
+    ),
+    (
+        Figure("driver", "blocks a second", 20_000, LEAST),
+        _value("driver", "crystallize blocks", "blocks a second"),
+    ),
+    (
+        Figure("driver", "10,000 workers, of the ideal makespan", 0.95, LEAST),
+        _value("driver", "crystallize simulated", "of the ideal makespan"),
+    ),
+    (
+        Figure("start", "import crystallize, beyond bare Python", 15, MOST, "ms"),
+        _milliseconds("import crystallize", "python"),
+    ),
+    (
+        Figure("start", "crystallize plugins", 120, MOST, "ms"),
+        _milliseconds("crystallize plugins"),
+    ),
+    (
+        Figure("start", "crystallize --help", 120, MOST, "ms"),
+        _milliseconds("crystallize --help"),
+    ),
+)
+
+
+def judged(tables: Tables) -> list[Figure]:
+    """Every figure of the workloads that were run, with its value."""
+    from dataclasses import replace
+
+    found = []
+    for figure, compute in FIGURES:
+        if figure.workload not in tables:
+            continue
+        try:
+            value = compute(tables)
+        except NotMeasured:
+            value = None
+        found.append(replace(figure, value=value))
+    return found
