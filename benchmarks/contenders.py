@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 from benchmarks.limit import BareProcesses
 from benchmarks.side import NOT_INSTALLED, answer_requests
 from benchmarks.timing import Sample, timed
-from benchmarks.workloads import WORKERS, WORKLOADS, Workload
+from benchmarks.workloads import ROOT_SEED, WORKERS, WORKLOADS, Workload
 
 WARM = 20
 """How many trivial replicates go before each measurement."""
@@ -191,7 +191,7 @@ class Crystallize(KeepsWorkers):
     def start(self, stack: ExitStack) -> None:
         from crystallize import Experiment
 
-        self._experiment = partial(Experiment, **self.options)
+        self._experiment = partial(Experiment, seed=ROOT_SEED, **self.options)
 
     def run(self, workload: Workload, count: int) -> int:
         result = self._experiment(workload.named, replicates=count).run()
