@@ -43,16 +43,26 @@ def test_every_cell_is_done_exactly_once(sizes, workers, single, seconds, data):
     assert lost_alone == 2
 
 
-def test_blocks_grow_with_quick_cells_and_shrink_towards_the_end():
+def test_blocks_fit_the_pace_and_shrink_towards_the_end():
     schedule = Schedule([(0, 0, 100_000)], 1, workers=2, single_cell=False)
     sizes = []
     while (task := schedule.next_task()) is not None:
         sizes.append(task.stop - task.start)
         schedule.finished(task, sizes[-1], sizes[-1] * 1e-5)
-    assert sizes[:2] == [1, 512]
+    assert sizes[:2] == [1, 10_000]
     assert max(sizes) == 10_000  # a tenth of a second
     assert sizes[-1] < max(sizes) / 10
     assert len(sizes) < 60
+
+
+def test_what_a_block_leaves_undone_is_cut_anew():
+    schedule = Schedule([(0, 0, 4000)], 1, workers=2, single_cell=False)
+    schedule.finished(schedule.next_task(), 1, 1e-5)
+    task = schedule.next_task()
+    assert task.stop - task.start > 500  # the first cell was quick, these are not
+    schedule.finished(task, 3, 3.0)
+    following = schedule.next_task()
+    assert (following.start, following.stop) == (task.start + 3, task.start + 4)
 
 
 def test_slow_cells_go_one_by_one():

@@ -15,30 +15,26 @@ from crystallize.experiments.cells import Task
 
 TARGET_SECONDS = 0.1
 """How long a block should take."""
-TAIL_SECONDS = 0.005
+TAIL_SECONDS = 0.002
 """How short a block may get towards the end, when workers are kept even."""
 MAX_CELLS = 2**16
 """How many cells a block may have: while it is gathered, each takes some 70 bytes."""
-GROWTH = 512
-"""How many times larger than any before it a block of a condition may be."""
 
 
 class _Pace:
     """What is known of the duration of one condition's cells, recent ones above all."""
 
     def __init__(self) -> None:
-        self.largest = 0
         self._cells = 0.0
         self._seconds = 0.0
 
     def learn(self, cells: int, seconds: float) -> None:
         self._cells = self._cells / 2 + cells
         self._seconds = self._seconds / 2 + seconds
-        self.largest = max(self.largest, cells)
 
     def cells(self, remaining: int, workers: int) -> int:
         """The size of the next block, while `remaining` cells wait for some workers."""
-        if not self.largest:
+        if not self._cells:
             return 1
         each = max(self._seconds / self._cells, 1e-9)
         fitting = min(MAX_CELLS, int(TARGET_SECONDS / each))
@@ -46,7 +42,7 @@ class _Pace:
         share = remaining // (2 * workers)
         if share < floor:  # the last round, for which workers should not be asked twice
             share = max(floor, remaining // workers)
-        return max(1, min(fitting, self.largest * GROWTH, share))
+        return max(1, min(fitting, share))
 
 
 class Schedule:
@@ -106,7 +102,8 @@ class Schedule:
         if cells and seconds is not None:
             self._paces[task.condition].learn(cells, seconds)
         if cells < task.stop - task.start:
-            self._again.append(task._replace(start=task.start + cells))
+            heapq.heappush(self._runs, (task.start + cells, task.condition, task.stop))
+            self.remaining += task.stop - task.start - cells
 
     def try_again(self, condition: int, replicate: int) -> None:
         """Run a cell once more."""

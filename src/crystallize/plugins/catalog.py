@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 import importlib_metadata
@@ -81,7 +84,7 @@ class Catalog:
         """
         blocked = {name.strip() for name in environ.get(BLOCK, "").split(",")} - {""}
         autoload = environ.get(NO_AUTOLOAD, "") in ("", "0")
-        found = list(_found())
+        found = _found_in(_path())
         counts = Counter((info.kind, info.name) for info in found if not _is_in(info, blocked))
 
         def status(info: PluginInfo) -> Status:
@@ -151,7 +154,22 @@ def _is_in(info: PluginInfo, names: Iterable[str]) -> bool:
     return any(name == info.name or _is_qualified(name, info) for name in names)
 
 
-def _found() -> Iterable[PluginInfo]:
+def _path() -> tuple[tuple[str, int], ...]:
+    """The folders that are looked in, and when they changed: installing changes one."""
+    path = []
+    for entry in dict.fromkeys(sys.path):
+        with suppress(OSError):
+            path.append((entry, os.stat(entry or os.curdir).st_mtime_ns))  # noqa: PTH116 - quick
+    return tuple(path)
+
+
+@lru_cache(maxsize=1)
+def _found_in(path: tuple[tuple[str, int], ...]) -> tuple[PluginInfo, ...]:
+    """Reading every distribution's entry points takes longer than a small experiment."""
+    return tuple(_found())
+
+
+def _found() -> Iterator[PluginInfo]:
     seen: set[str] = set()
     for candidate in importlib_metadata.distributions():
         try:

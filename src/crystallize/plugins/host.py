@@ -251,8 +251,11 @@ class _Manager(pluggy.PluginManager):
         return unique
 
 
+_EVERYWHERE = frozenset(dir(object))
+
+
 def _implementations(label: str, plugin: object) -> Iterator[_Implementation]:
-    for name in dir(plugin):
+    for name in sorted({*dir(plugin)} - _EVERYWHERE):
         # Looked up without running properties, which may do anything.
         static = inspect.getattr_static(plugin, name, None)
         options = _mark(static)

@@ -294,9 +294,13 @@ class _Surroundings:
     @classmethod
     def now(cls) -> _Surroundings:
         modules = {}
-        for module in list(sys.modules.values()):
+        for name, module in list(sys.modules.items()):
+            if name in _unchanging:
+                continue
             file = getattr(module, "__file__", None)
-            if isinstance(file, str) and not file.startswith(_INSTALLED):
+            if not isinstance(file, str) or file.startswith(_INSTALLED):
+                _unchanging.add(name)
+            else:
                 with suppress(OSError):
                     modules[file] = os.stat(file).st_mtime_ns  # noqa: PTH116 - hundreds a run
         return cls((os.getpid(), str(Path.cwd()), dict(os.environ)), modules)
@@ -306,11 +310,8 @@ class _Surroundings:
         return self.process == now.process and self.modules.items() <= now.modules.items()
 
 
-_INSTALLED = tuple(
-    {path for name in ("stdlib", "platstdlib", "purelib", "platlib") if (path := get_path(name))}
-)
-
-
+_unchanging: set[str] = set()
+"""Names of installed modules, of which there are many."""
 _INSTALLED = tuple(
     {path for name in ("stdlib", "platstdlib", "purelib", "platlib") if (path := get_path(name))}
 )
@@ -407,11 +408,17 @@ def _loaded(content: memoryview) -> tuple[Callable[[Any], Any] | None, bytes]:
 
 def _result(call: Callable[[Any], Any], content: memoryview) -> bytes:
     try:
-        value = call(pickle.loads(content))
-        payload: bytes = cloudpickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
-        return VALUE + payload
+        return VALUE + _pickled(call(pickle.loads(content)))
     except BaseException as error:
         return ERROR + _pickled_error(error)
+
+
+def _pickled(value: Any) -> bytes:
+    try:
+        return pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
+    except Exception:  # slower, and for lambdas and what is defined in a notebook
+        payload: bytes = cloudpickle.dumps(value)
+        return payload
 
 
 def _pickled_error(error: BaseException) -> bytes:
