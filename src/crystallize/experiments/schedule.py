@@ -39,7 +39,7 @@ class _Pace:
         each = max(self._seconds / self._cells, 1e-9)
         fitting = min(MAX_CELLS, int(TARGET_SECONDS / each))
         floor = int(TAIL_SECONDS / each)
-        share = remaining // (2 * workers)
+        share = 2 * remaining // (3 * workers)
         if share < floor:  # the last round, for which workers should not be asked twice
             share = max(floor, remaining // workers)
         return max(1, min(fitting, share))

@@ -127,10 +127,11 @@ class ProcessPool:
             if not ready:
                 yield None
             for connection in ready:
-                completion = self._receive(busy[connection])  # type: ignore[index]
-                self._hand_out()  # before the driver keeps the outcome: no worker waits for that
-                if completion is not None:
-                    yield completion
+                outcome = self._receive(busy[connection])  # type: ignore[index]
+                # Before the outcome is unpickled and kept: no worker waits for that.
+                self._hand_out()
+                if outcome is not None:
+                    yield outcome if isinstance(outcome, Completion) else _settled(*outcome)
 
     def elapsed(self, task: Any) -> float | None:
         """For how many seconds a task has been running; ``None`` while it waits."""
@@ -170,23 +171,24 @@ class ProcessPool:
             worker.load(self._payload)
         return started
 
-    def _receive(self, worker: _Worker) -> Completion | None:
+    def _receive(self, worker: _Worker) -> Completion | tuple[Any, bytes] | None:
+        """A worker's task with the message that ends it, or with the loss of both."""
         try:
             message = worker.connection.recv_bytes()
         except (EOFError, OSError):  # with the worker one task is lost, and nothing else
             return self._lose(worker)
-        kind, content = message[:1], memoryview(message)[1:]
-        if kind == LOADED:
-            worker.loaded, worker.since = True, time.monotonic()
+        worker.heard = time.monotonic()
+        if message[:1] == LOADED:
+            worker.loaded, worker.since = True, worker.heard
             return None
-        if kind == UNLOADABLE:
+        if message[:1] == UNLOADABLE:
             raise ExecutorError(
                 "A worker process could not load the function; is its module importable there?\n\n"
-                + bytes(content).decode()
+                + message[1:].decode()
             )
         self._failed_starts = 0
         worker.busy = False
-        return _settled(worker.task, kind, content)
+        return worker.task, message
 
     def _lose(self, worker: _Worker) -> Completion | None:
         how = worker.how_it_ended()
@@ -204,13 +206,13 @@ class ProcessPool:
         worker.end()
 
 
-def _settled(task: Any, kind: bytes, content: memoryview) -> Completion:
+def _settled(task: Any, message: bytes) -> Completion:
     try:
-        value = pickle.loads(content)
+        value = pickle.loads(memoryview(message)[1:])
     except BaseException as error:
         # The value's own unpickling failed: this task is lost, the worker and the rest live on.
         return Completion(task, error=error)
-    if kind == VALUE:
+    if message[:1] == VALUE:
         return Completion(task, value)
     if isinstance(value, CrystallizeError):
         raise value
@@ -230,7 +232,7 @@ class _Worker:
         lifeline.close()
         theirs.close()
         self.task: Any = None
-        self.since = 0.0
+        self.since = self.heard = 0.0
         self.busy = self.loaded = self.stopped = False
 
     def load(self, payload: bytes) -> None:
@@ -247,7 +249,9 @@ class _Worker:
         self._send(FORGET)
 
     def is_usable(self) -> bool:
-        return not self.stopped and bool(self.process.is_alive())
+        if self.stopped:
+            return False
+        return time.monotonic() - self.heard < TICK or bool(self.process.is_alive())
 
     def end(self) -> None:
         """Let it end by itself."""
@@ -362,6 +366,10 @@ _held: list[Connection] = []
 
 def _serve(driver: int, lifeline: Connection, connection: Connection) -> None:
     _tie_to(driver, lifeline)
+    if hasattr(os, "SCHED_BATCH"):
+        # Being woken with a task must not stop the driver from waking the others.
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     call: Callable[[Any], Any] | None = None
     with suppress(EOFError, OSError):  # the driver is gone, or wants nothing more
         while call is not None or connection.poll(IDLE_SECONDS):
