@@ -247,7 +247,11 @@ FIGURES: tuple[tuple[Figure, Callable[[Tables], float]], ...] = (
         _slower("sleep", "crystallize async", "asyncio window"),
     ),
     (
-        Figure("sleep", "async, peak memory over raw asyncio's", 1.5, MOST),
+        Figure("sleep", "async, peak memory over raw asyncio's with NumPy", 1.5, MOST),
+        _value_ratio("sleep", "crystallize async", "asyncio window, NumPy", "peak bytes"),
+    ),
+    (
+        Figure("sleep", "async, peak memory over raw asyncio's without NumPy", 1.5, MOST),
         _value_ratio("sleep", "crystallize async", "asyncio window", "peak bytes"),
     ),
     *(

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from contextvars import Context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ from crystallize.experiments.global_random import (
 )
 from crystallize.experiments.interruption import Interruption
 from crystallize.experiments.outcomes import Block, Failure
-from crystallize.experiments.rows import Names, Row, Rows, checked_metrics
+from crystallize.experiments.rows import Names, Rows, checked_metrics
 from crystallize.experiments.seeding import replicate_seed
 from crystallize.plugins.execution.base import is_async
 
@@ -43,6 +43,22 @@ class Task(NamedTuple):
     condition: int
     start: int
     stop: int
+
+
+class Row(NamedTuple):
+    """What a cell that ran on an event loop comes to: its metrics, checked."""
+
+    task: Task
+    names: Names
+    values: Collection[Any]
+
+    @property
+    def condition(self) -> int:
+        return self.task.condition
+
+    @property
+    def start(self) -> int:
+        return self.task.start
 
 
 @dataclass(frozen=True)
@@ -66,6 +82,9 @@ class CellOptions:
     seed_globals: bool = False
     blas_threads: int | None = 1
     timeout: float | None = None
+
+
+_quickly: Any = tuple.__new__  # half of what a named tuple's own constructor takes
 
 
 class TimedOut(Exception):
@@ -154,10 +173,30 @@ class BlockCall:
 
     async def run_cell(self, task: Task) -> Row | Block:
         """Run a block of one cell of a coroutine function on the running loop."""
-        outcome = await self._await_cell(task, task.start)
-        if not isinstance(outcome, Failure):
-            return Row(task.condition, task.start, *outcome)
-        return Block(task.condition, task.start, task.start + 1, [], [outcome], 0.0)
+        condition, replicate, _ = task
+        arguments = self._arguments[condition]
+        outcome: Row | Block
+        try:
+            awaitable: Awaitable[Any] = self._function(
+                **(arguments(replicate) if arguments.constant is None else arguments.constant)
+            )
+            if self._options.timeout is not None:
+                awaitable = _within(self._options.timeout, awaitable)
+            names, values = checked_metrics(await awaitable)
+            outcome = _quickly(Row, (task, names, values))
+        except BaseException as error:
+            cancelled = isinstance(error, (asyncio.CancelledError, GeneratorExit))
+            if isinstance(error, Interruption) or (cancelled and self.leaving):
+                raise
+            outcome = Block(condition, replicate, replicate + 1, [], [_failure(0, error)], 0.0)
+        running = asyncio.current_task()
+        if running is not None and running.cancelling() and not self.leaving:
+            # The cell cancelled the task that others run in after it.
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)
+            while running.uncancel():
+                pass
+        return outcome
 
     def _run(self, task: Task) -> Block:
         began = perf_counter()
@@ -178,6 +217,7 @@ class BlockCall:
         constant, add, clock = arguments.constant, rows.add, perf_counter
         call = partial(function, **constant) if constant else function
         keep = None
+        quick = QUICK_CELLS if options.timeout is None else 1
         looked = clock()
         deadline, due, step = looked + BLOCK_SECONDS, task.start, 1
         for replicate in range(task.start, task.stop):
@@ -203,7 +243,7 @@ class BlockCall:
                 now = clock()
                 if now > deadline:
                     return
-                step = QUICK_CELLS if now - looked < step * QUICK_SECONDS else 1
+                step = quick if now - looked < step * QUICK_SECONDS else 1
                 looked, due = now, replicate + step
 
     def _await_cells(self, task: Task, rows: Rows, failures: list[Failure]) -> None:
@@ -212,11 +252,13 @@ class BlockCall:
             for replicate in range(task.start, task.stop):
                 if self._options.seed_globals:
                     seed_global(replicate_seed(self._root, replicate))
-                outcome = runner.run(self._await_cell(task, replicate))
-                if not isinstance(outcome, Failure):
-                    rows.keep(replicate, *outcome)
+                cell = task._replace(start=replicate, stop=replicate + 1)
+                outcome = runner.run(self.run_cell(cell))
+                if isinstance(outcome, Row):
+                    rows.keep(replicate, outcome.names, outcome.values)
                 else:
-                    failures.append(outcome)
+                    (failure,) = outcome.failures
+                    failures.append(replace(failure, offset=replicate - task.start))
                     if self._options.stop_on_failure:
                         return
                 if perf_counter() > deadline:
@@ -229,29 +271,6 @@ class BlockCall:
         if self._options.timeout is not None and perf_counter() - began > self._options.timeout:
             raise TimedOut(self._options.timeout)
         return result
-
-    async def _await_cell(
-        self, task: Task, replicate: int
-    ) -> tuple[Names, Collection[Any]] | Failure:
-        outcome: tuple[Names, Collection[Any]] | Failure
-        try:
-            awaitable: Awaitable[Any] = self._function(**self._arguments[task.condition](replicate))
-            if self._options.timeout is not None:
-                awaitable = _within(self._options.timeout, awaitable)
-            outcome = checked_metrics(await awaitable)
-        except BaseException as error:
-            cancelled = isinstance(error, (asyncio.CancelledError, GeneratorExit))
-            if isinstance(error, Interruption) or (cancelled and self.leaving):
-                raise
-            outcome = _failure(replicate - task.start, error)
-        running = asyncio.current_task()
-        if running is not None and running.cancelling() and not self.leaving:
-            # The cell cancelled the task that others run in after it.
-            with suppress(asyncio.CancelledError):
-                await asyncio.sleep(0)
-            while running.uncancel():
-                pass
-        return outcome
 
 
 async def _within(timeout: float, awaitable: Awaitable[Any]) -> Any:

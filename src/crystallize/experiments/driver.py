@@ -24,6 +24,7 @@ from crystallize.experiments.cells import (
     BLOCK_SECONDS,
     BlockCall,
     CellOptions,
+    Row,
     Task,
     TimedOut,
 )
@@ -35,7 +36,7 @@ from crystallize.experiments.outcomes import Block, CellError, Failure, Outcomes
 from crystallize.experiments.progress import ProgressBar
 from crystallize.experiments.provenance import GitState, provenance, source_file
 from crystallize.experiments.result import Result
-from crystallize.experiments.rows import Row, Rows
+from crystallize.experiments.rows import Rows
 from crystallize.experiments.running_executor import RunningExecutor
 from crystallize.experiments.schedule import Schedule
 from crystallize.experiments.seeding import replicate_seed
@@ -80,7 +81,7 @@ class Driver:
         self._makes_batches = streaming or host.implements("outcomes_completed")
         self._archive: Archive | None = None
         self._found = 0
-        self._rows: dict[int, Rows] = {}
+        self._rows = [Rows(condition) for condition in range(len(self._names))]
         self._landed: list[_Landed] = []
         self._released = 0.0
         self._in_flight: dict[Any, bool] = {}
@@ -92,6 +93,8 @@ class Driver:
             timeout=experiment.timeout,
         )
         self._traits = Traits.of(host.executor)
+        # Coroutines are timed where they run.
+        self._stops_late_tasks = experiment.timeout is not None and not self._traits.calls_are_async
         if self._traits.local_processes:
             map_large_arrays(experiment.conditions)
         self._call = BlockCall(
@@ -194,25 +197,27 @@ class Driver:
 
     def land(self, completion: Completion | None) -> list[Outcomes]:
         """Keep what a task came to; batches of outcomes that are safe by now."""
-        if self.experiment.timeout is not None:
+        if self._stops_late_tasks:
             self._stop_late_tasks()
         if completion is None:
             return self.release()
         stopped = None
         if isinstance(completion, Completion):
-            stopped = self._in_flight.pop(completion.task, None)
+            task, value, error = completion
+            stopped = self._in_flight.pop(task, None)
         if stopped is None:
             raise self.executor.broken_contract(
                 "it must yield a Completion of a task that next_task() gave and that has not "
                 f"completed yet; it yielded {completion!r:.200}"
             )
-        task, value, error = completion
         if error is not None:
             failed = self._stop(task) if stopped else self._lose(task, error)
             if failed is not None:
                 self._keep(None, [failed])
-        elif type(value) is Row:
-            self._land_row(task, value)
+        elif type(value) is Row and value[0] == task:
+            # Gathered until the next release: a block for each would cost more than it does.
+            self._schedule.finished(task, 1)
+            self._rows[task[0]].keep(task[1], value[1], value[2])
         else:
             self._land_block(task, value)
         if perf_counter() - self._released > RELEASE_SECONDS:
@@ -233,35 +238,21 @@ class Driver:
                 "missing"
             )
 
-    def _land_row(self, task: Task, row: Row) -> None:
-        """Gather a cell with others until the next release: a block for each would cost more."""
-        condition, replicate, names, values = row
-        if (condition, replicate) != task[:2]:
-            raise self._foreign(task)
-        self._schedule.finished(task, 1)
-        rows = self._rows.get(condition)
-        if rows is None:
-            rows = self._rows[condition] = Rows(condition)
-        rows.keep(replicate, names, values)
-
     def _land_block(self, task: Task, block: Any) -> None:
         if (
             not isinstance(block, Block)
             or (block.condition, block.start) != task[:2]
             or not (task.start < block.stop <= task.stop or self.interrupts.requested)
         ):
-            raise self._foreign(task)
+            raise self.executor.broken_contract(
+                f"it completed {task} with something else than call(task) returned"
+            )
         self._schedule.finished(task, len(block), block.seconds)
         self._tables[self._names[block.condition]].add(block)
         errors = [error for failure in block.failures if (error := self._fail(block, failure))]
         self._keep(block, errors)
         if block.touched:
             self._warn_of_global_random(block.touched)
-
-    def _foreign(self, task: Task) -> ExecutorError:
-        return self.executor.broken_contract(
-            f"it completed {task} with something else than call(task) returned"
-        )
 
     def _keep(self, block: Block | None, errors: list[CellError]) -> None:
         if errors:
@@ -274,10 +265,9 @@ class Driver:
 
         A commit that fails is tried again; what landed stays here meanwhile.
         """
-        gathered, self._rows = self._rows, {}
-        for condition, rows in gathered.items():
+        for rows in self._rows:
             for block in rows.sparse_blocks():
-                self._tables[self._names[condition]].add(block)
+                self._tables[self._names[block.condition]].add(block)
                 self._landed.append(_Landed(block, []))
         landed = self._landed
         if landed and self._archive is not None:
@@ -354,8 +344,8 @@ class Driver:
     def _stop_late_tasks(self) -> None:
         """Ask the executor to stop every task whose cell has taken too long."""
         now = perf_counter()
-        if self._traits.calls_are_async or now - self._looked < TICK / 2:
-            return  # coroutines are timed where they run
+        if now - self._looked < TICK / 2:
+            return
         self._looked = now
         timeout = self.experiment.timeout
         assert timeout is not None

@@ -112,13 +112,13 @@ async def _asteps(driver: Driver) -> AsyncIterator[list[Outcomes]]:
         try:
             while True:
                 try:
-                    completion = await anext(completions, _END)
+                    completion = await completions.__anext__()
+                except StopAsyncIteration:
+                    driver.exhausted()
+                    break
                 except BaseException:
                     with executor.failing():
                         raise
-                if completion is _END:
-                    driver.exhausted()
-                    break
                 if (batches := land(completion)) or completion is None:
                     yield batches
                 if driver.over:

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from crystallize.errors import PluginError
-from crystallize.experiments.cells import BlockCall, Task
+from crystallize.experiments.cells import BlockCall, Row, Task
 from crystallize.experiments.outcomes import Block
-from crystallize.experiments.rows import Row
 from crystallize.plugins.execution.base import Completion
 
 

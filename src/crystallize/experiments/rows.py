@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Collection, Iterator, Mapping
 from numbers import Number
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,15 +22,6 @@ Names = tuple[Any, ...]
 Cells = npt.NDArray[np.intp]
 
 _NUMBER: Names = (ONLY_METRIC,)
-
-
-class Row(NamedTuple):
-    """One cell of a block of one: its metrics, checked."""
-
-    condition: int
-    start: int
-    names: Names
-    values: Collection[Any]
 
 
 class _Group:
@@ -138,8 +129,12 @@ class Rows:
         return Block(self._condition, start, start + whole, columns, failures, seconds)
 
     def sparse_blocks(self) -> Iterator[Block]:
-        """The cells that were kept as blocks that span no wide gap, whatever their order."""
+        """Take the cells that were kept, in any order, as blocks that span no wide gap."""
         groups = [group for group in self._groups.values() if len(group)]
+        if not groups:
+            return
+        self._group = _Group(())
+        self._groups = {(): self._group}
         cells = np.sort(np.concatenate([group.cells() for group in groups]))
         gaps = np.flatnonzero(np.diff(cells) > SPARSE_GAP)
         if len(gaps):
@@ -174,6 +169,8 @@ def checked_metrics(result: Any) -> tuple[Names, Collection[Any]]:
     MetricError
         If it is neither a mapping of metrics nor one number, or a value is no data.
     """
+    if type(result) is float:
+        return _NUMBER, (result,)
     names, values = _as_metrics(result)
     for value in values:
         if type(value) not in PLAIN:
@@ -185,8 +182,6 @@ def checked_metrics(result: Any) -> tuple[Names, Collection[Any]]:
 def _as_metrics(result: Any) -> tuple[Names, tuple[Any, ...]]:
     if type(result) is dict:
         return tuple(result), tuple(result.values())
-    if type(result) is float:
-        return _NUMBER, (result,)
     if isinstance(result, Mapping):
         metrics = dict(result)
         return tuple(metrics), tuple(metrics.values())

@@ -84,6 +84,8 @@ class RunningExecutor:
         if not hasattr(started, "__anext__" if is_async else "__next__"):
             kind = "an async generator" if is_async else "a generator"
             raise self.broken_contract(f"execute must be {kind}; it gave {type(started).__name__}")
+        if hasattr(started, "aclose" if is_async else "close"):
+            return started
         return _closable_async(started) if is_async else _closable(started)
 
     @contextmanager
@@ -119,18 +121,10 @@ class RunningExecutor:
 
 def _closable(started: Iterator[Any]) -> Iterator[Any]:
     """An iterator as a generator, which can be closed."""
-    try:
-        yield from started
-    finally:
-        if hasattr(started, "close"):
-            started.close()
+    yield from started
 
 
 async def _closable_async(started: AsyncIterator[Any]) -> AsyncIterator[Any]:
     """An async iterator as a generator, which can be closed."""
-    try:
-        async for item in started:
-            yield item
-    finally:
-        if hasattr(started, "aclose"):
-            await started.aclose()
+    async for item in started:
+        yield item

@@ -99,11 +99,12 @@ class Schedule:
     def finished(self, task: Task, cells: int, seconds: float | None = None) -> None:
         """Learn that the first `cells` of a block are done; the rest is to be run again."""
         self._over(task)
+        condition, start, stop = task
         if cells and seconds is not None:
-            self._paces[task.condition].learn(cells, seconds)
-        if cells < task.stop - task.start:
-            heapq.heappush(self._runs, (task.start + cells, task.condition, task.stop))
-            self.remaining += task.stop - task.start - cells
+            self._paces[condition].learn(cells, seconds)
+        if start + cells < stop:
+            heapq.heappush(self._runs, (start + cells, condition, stop))
+            self.remaining += stop - start - cells
 
     def try_again(self, condition: int, replicate: int) -> None:
         """Run a cell once more."""
@@ -152,13 +153,14 @@ class Schedule:
 
     def _cut(self) -> Task:
         start, condition, stop = self._runs[0]
-        size = 1
+        end = start + 1
         if not self._single_cell:
             size = self._paces[condition].cells(self.remaining, self._workers)
-        end = min(stop, start + size)
+            end = min(stop, start + size)
         if end < stop:
             heapq.heapreplace(self._runs, (end, condition, stop))
         else:
             heapq.heappop(self._runs)
         self.remaining -= end - start
-        return Task(condition, start, end)
+        # Half of what a named tuple's own constructor takes.
+        return tuple.__new__(Task, (condition, start, end))

@@ -64,6 +64,7 @@ class AsyncExecution(Execution):
         running: set[asyncio.Task[None]] = set()
         done: deque[Completion] = deque()
         news = asyncio.Event()
+        most = self.max_concurrency
 
         async def work(task: Any) -> None:
             while task is not None:
@@ -71,9 +72,10 @@ class AsyncExecution(Execution):
                     completion = Completion(task, await call(task))
                 except Exception as error:
                     completion = Completion(task, error=error)
+                if not done:
+                    news.set()
                 done.append(completion)
-                news.set()
-                if len(done) >= self.max_concurrency:
+                if len(done) >= most:
                     # A coroutine that never awaits would keep the loop from everyone else.
                     await asyncio.sleep(0)
                 task = next_task()
