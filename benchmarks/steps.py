@@ -71,7 +71,7 @@ def schedule(single_cell: bool, blocks: int) -> None:
     size = 1 if single_cell else 10
     waiting = Schedule([(0, 0, blocks * size)], 1, 2, single_cell)
     while (task := waiting.next_task()) is not None:
-        waiting.finished(task, task.stop - task.start)
+        waiting.finished(task, task.stop - task.start, 0.1)
 
 
 def landed(block: Block, times: int) -> None:
@@ -153,11 +153,15 @@ def steps(pipe: Connection, store: Store) -> Iterator[Step]:
         yield f"a cell: {what}", CELLS, lambda cell=cell: cell(Task(0, 0, CELLS))  # type: ignore[misc]
     yield "its stream, by hand in a loop", CELLS, by_hand
     yield "a block around its cells", 100, lambda: [call(Task(0, 0, 1)) for _ in range(100)]
-    yield "a block of one cell, pickled and back", 100, lambda: [
-        pickle.loads(pickle.dumps(small)) for _ in range(100)
-    ]
-    yield "a cell of a large block, pickled and back", CELLS, lambda: pickle.loads(
-        pickle.dumps(large)
+    yield (
+        "a block of one cell, pickled and back",
+        100,
+        lambda: [pickle.loads(pickle.dumps(small)) for _ in range(100)],
+    )
+    yield (
+        "a cell of a large block, pickled and back",
+        CELLS,
+        lambda: pickle.loads(pickle.dumps(large)),
     )
     yield "a trip through a pipe and back", 200, lambda: trips(pipe, sent[1], 200)
     yield f"the same with {CELLS:,} numbers", 20, lambda: trips(pipe, sent[0], 20)
@@ -171,16 +175,17 @@ def steps(pipe: Connection, store: Store) -> Iterator[Step]:
     yield "its place in the columns", CELLS, gathered
     yield "making an experiment", 10, lambda: [Experiment(null) for _ in range(10)]
     yield "a run of one replicate, serial", 3, lambda: [Experiment(null).run() for _ in range(3)]
-    yield "the same, in a kept process", 3, lambda: [
-        Experiment(null, **PROCESSES).run() for _ in range(3)
-    ]
+    yield (
+        "the same, in a kept process",
+        3,
+        lambda: [Experiment(null, **PROCESSES).run() for _ in range(3)],
+    )
 
 
 def shown(seconds: float) -> str:
-    for unit, size in (("ns", 1e-9), ("us", 1e-6), ("ms", 1e-3)):
-        if seconds < 1000 * size:
-            break
-    return f"{seconds / size:.3g} {unit}"
+    units = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3}
+    unit = next(unit for unit, size in units.items() if seconds < 1000 * size)
+    return f"{seconds / units[unit]:.3g} {unit}"
 
 
 def main() -> None:

@@ -216,7 +216,7 @@ class Driver:
                 self._keep(None, [failed])
         elif type(value) is Row and value[0] == task:
             # Gathered until the next release: a block for each would cost more than it does.
-            self._schedule.finished(task, 1)
+            self._schedule.over(task)
             self._rows[task[0]].keep(task[1], value[1], value[2])
         else:
             self._land_block(task, value)

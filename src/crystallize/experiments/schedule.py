@@ -96,11 +96,17 @@ class Schedule:
         self._in_flight += 1
         return task
 
-    def finished(self, task: Task, cells: int, seconds: float | None = None) -> None:
+    def over(self, task: Task) -> None:
+        """Learn that a task came to an end, and that nothing of it is left to run."""
+        self._in_flight -= 1
+        if task == self._suspect:
+            self._suspect = None
+
+    def finished(self, task: Task, cells: int, seconds: float) -> None:
         """Learn that the first `cells` of a block are done; the rest is to be run again."""
-        self._over(task)
+        self.over(task)
         condition, start, stop = task
-        if cells and seconds is not None:
+        if cells:
             self._paces[condition].learn(cells, seconds)
         if start + cells < stop:
             heapq.heappush(self._runs, (start + cells, condition, stop))
@@ -119,7 +125,7 @@ class Schedule:
             Whether a single cell was lost while it ran alone: its own doing.
         """
         alone = task == self._suspect
-        self._over(task)
+        self.over(task)
         if not alone:
             self._suspects.append(task)
             return False
@@ -133,7 +139,7 @@ class Schedule:
 
     def split(self, task: Task) -> None:
         """Run a block that was stopped once more, cell by cell."""
-        self._over(task)
+        self.over(task)
         for replicate in range(task.start, task.stop):
             self._again.append(Task(task.condition, replicate, replicate + 1))
 
@@ -145,11 +151,6 @@ class Schedule:
     def done(self) -> bool:
         """Whether every cell was handed out and came back."""
         return not (self._runs or self._again or self._suspects or self._in_flight)
-
-    def _over(self, task: Task) -> None:
-        self._in_flight -= 1
-        if task == self._suspect:
-            self._suspect = None
 
     def _cut(self) -> Task:
         start, condition, stop = self._runs[0]

@@ -65,11 +65,12 @@ class AsyncExecution(Execution):
         done: deque[Completion] = deque()
         news = asyncio.Event()
         most = self.max_concurrency
+        quickly: Any = tuple.__new__  # half of what a named tuple's own constructor takes
 
         async def work(task: Any) -> None:
             while task is not None:
                 try:
-                    completion = Completion(task, await call(task))
+                    completion = quickly(Completion, (task, await call(task), None))
                 except Exception as error:
                     completion = Completion(task, error=error)
                 if not done:
@@ -80,12 +81,17 @@ class AsyncExecution(Execution):
                     await asyncio.sleep(0)
                 task = next_task()
 
+        def ended(worker: asyncio.Task[None]) -> None:
+            running.discard(worker)
+            if not running:  # the end of the last one is news too, with nothing done since
+                news.set()
+
         try:
             while True:
                 while len(running) < self.max_concurrency and (task := next_task()) is not None:
                     worker = asyncio.create_task(work(task))
                     running.add(worker)
-                    worker.add_done_callback(running.discard)
+                    worker.add_done_callback(ended)
                 if not running and not done:
                     return
                 try:

@@ -316,8 +316,10 @@ class _Surroundings:
 
 _unchanging: set[str] = set()
 """Names of installed modules, of which there are many."""
-_INSTALLED = tuple(
-    {path for name in ("stdlib", "platstdlib", "purelib", "platlib") if (path := get_path(name))}
+_INSTALLED = (
+    # What this process has loaded of ours is what a worker is to have, whatever the files say now.
+    str(Path(__file__).parents[2]),
+    *{path for name in ("stdlib", "platstdlib", "purelib", "platlib") if (path := get_path(name))},
 )
 
 
