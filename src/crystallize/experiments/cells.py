@@ -31,10 +31,10 @@ from crystallize.plugins.execution.base import is_async
 
 BLOCK_SECONDS = 0.3
 """When a block ends early, and the driver schedules the rest of it anew."""
-QUICK_SECONDS = 1e-6
-"""How long a cell may take for the clock to be read only every so many cells, ..."""
-QUICK_CELLS = 16
-"""... namely these: as many may come too late if the next are slow all of a sudden."""
+GLANCE_SECONDS = 1e-4
+"""How often the clock is read, ..."""
+GLANCE_CELLS = 64
+"""... but after so many cells: as many may come too late if they are slow all of a sudden."""
 
 
 class Task(NamedTuple):
@@ -199,52 +199,61 @@ class BlockCall:
         return outcome
 
     def _run(self, task: Task) -> Block:
-        began = perf_counter()
         rows, failures = Rows(task.condition), list[Failure]()
+        run = self._await_cells if self._is_async else self._call_cells
+        began = perf_counter()
         # On Ctrl-C what finished of the block is kept; the driver knows of the signal.
         with suppress(Interruption):
-            if self._is_async:
-                self._await_cells(task, rows, failures)
-            else:
-                self._call_cells(task, rows, failures)
+            run(task, rows, failures)
         return rows.block(task.start, failures, perf_counter() - began)
 
     def _call_cells(self, task: Task, rows: Rows, failures: list[Failure]) -> None:
-        # The inner loop of everything: what can be done once for a block is done before it.
+        # The inner loop of everything: what can be done once for a block is done before it, and
+        # what can be done once for a few cells is done after these.
         options, arguments = self._options, self._arguments[task.condition]
         function = self._function if options.timeout is None else self._timed
-        seeding, stopping = options.seed_globals, options.stop_on_failure
-        constant, add, clock = arguments.constant, rows.add, perf_counter
+        seeding, constant, add, clock = (
+            options.seed_globals,
+            arguments.constant,
+            rows.add,
+            perf_counter,
+        )
         call = partial(function, **constant) if constant else function
-        keep = None
-        quick = QUICK_CELLS if options.timeout is None else 1
+        keep = rows.numbers.append
+        most = GLANCE_CELLS if options.timeout is None else 1
+        first, stop, few = task.start, task.stop, 1
+        rows.settle(first)
         looked = clock()
-        deadline, due, step = looked + BLOCK_SECONDS, task.start, 1
-        for replicate in range(task.start, task.stop):
-            if seeding:
-                seed_global(replicate_seed(self._root, replicate))
+        deadline = looked + BLOCK_SECONDS
+        while first < stop:
+            following = first + few
+            if following > stop:
+                following = stop
             try:
-                result = call() if constant is not None else function(**arguments(replicate))
-                if type(result) is float:
-                    if keep is None:
-                        keep = rows.numbers_from(replicate)
-                    keep(result)
-                else:
-                    keep = None
-                    add(replicate, result)
+                for replicate in range(first, following):
+                    if seeding:
+                        seed_global(replicate_seed(self._root, replicate))
+                    result = call() if constant is not None else function(**arguments(replicate))
+                    if type(result) is float:
+                        keep(result)
+                    else:
+                        add(replicate, result)
             except Interruption:
                 raise
             except BaseException as error:
-                keep = None
                 failures.append(_failure(replicate - task.start, error))
-                if stopping:
+                if options.stop_on_failure:
                     return
-            if replicate >= due:
-                now = clock()
-                if now > deadline:
-                    return
-                step = quick if now - looked < step * QUICK_SECONDS else 1
-                looked, due = now, replicate + step
+                following = replicate + 1
+                rows.settle(following)
+            now = clock()
+            if now > deadline:
+                return
+            if now - looked > GLANCE_SECONDS:
+                few = few // 2 or 1
+            elif few < most and now - looked < GLANCE_SECONDS / 2:
+                few *= 2
+            first, looked = following, now
 
     def _await_cells(self, task: Task, rows: Rows, failures: list[Failure]) -> None:
         deadline = perf_counter() + BLOCK_SECONDS

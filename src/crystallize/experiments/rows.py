@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from numbers import Number
 from typing import Any
 
@@ -50,23 +49,6 @@ class _Group:
             yield BlockColumn(name, position, offsets, packed(self.values[position::width]))
 
 
-class _Numbers:
-    """Consecutive cells that returned one float each: the quickest to keep."""
-
-    def __init__(self, first: int) -> None:
-        self._first = first
-        self.values = array("d")
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def cells(self) -> Cells:
-        return np.arange(self._first, self._first + len(self), dtype=np.intp)
-
-    def columns(self, offsets: Cells | None) -> Iterator[BlockColumn]:
-        yield BlockColumn(ONLY_METRIC, 0, offsets, np.array(self.values))
-
-
 class Rows:
     """Gathers cells of one condition.
 
@@ -74,18 +56,29 @@ class Rows:
     ----------
     condition : int
         The index of the condition.
+
+    Attributes
+    ----------
+    numbers : list of float
+        Where a cell that returned a float may put it instead of calling :meth:`add`.  The cells
+        of what is in here follow each other, from the one on that :meth:`settle` was told.
     """
 
     def __init__(self, condition: int) -> None:
         self._condition = condition
         self._group = _Group(())
         self._groups: dict[Names, _Group] = {(): self._group}
-        self._numbers: list[_Numbers] = []
+        self._first = 0
+        self.numbers: list[float] = []
 
-    def numbers_from(self, replicate: int) -> Callable[[float], None]:
-        """What keeps the number of this cell, and those of the cells right after it."""
-        self._numbers.append(_Numbers(replicate))
-        return self._numbers[-1].values.append
+    def settle(self, following: int) -> None:
+        """Keep what is in :attr:`numbers`; what comes into it next is of cell `following`."""
+        if self.numbers:
+            group = self._group_of(_NUMBER)
+            group.replicates.extend(range(self._first, self._first + len(self.numbers)))
+            group.values.extend(self.numbers)
+            self.numbers.clear()
+        self._first = following
 
     def add(self, replicate: int, result: Any) -> None:
         """Keep what the function returned; it may change its own objects afterwards.
@@ -95,6 +88,9 @@ class Rows:
         MetricError
             If `result` is neither a mapping of metrics nor one number.
         """
+        if self.numbers:
+            self.settle(replicate)
+        self._first = replicate + 1
         group = self._group
         if type(result) is dict and tuple(result) == group.names:
             values = result.values()
@@ -109,23 +105,26 @@ class Rows:
 
     def keep(self, replicate: int, names: Names, values: Collection[Any]) -> None:
         """Keep metrics that were checked."""
-        group = self._group
-        if names != group.names:
-            if names not in self._groups:
-                self._groups[names] = _Group(names)
-            group = self._group = self._groups[names]
+        group = self._group_of(names)
         group.replicates.append(replicate)
         group.values.extend(values)
 
     def block(self, start: int, failures: list[Failure], seconds: float) -> Block:
         """The cells as a block from `start` on, in which only failed ones are missing."""
-        parts = self._parts()
-        whole = len(failures) + sum(map(len, parts))
-        columns = [
-            column
-            for part in parts
-            for column in part.columns(None if len(part) == whole else part.cells() - start)
-        ]
+        groups = [group for group in self._groups.values() if len(group)]
+        if self.numbers and not groups and not failures:
+            # By far the most there is in one block, and nothing has to say which cells they are.
+            values = np.fromiter(self.numbers, np.float64, len(self.numbers))
+            whole, columns = len(values), [BlockColumn(ONLY_METRIC, 0, None, values)]
+        else:
+            self.settle(start)
+            groups = [group for group in self._groups.values() if len(group)]
+            whole = len(failures) + sum(map(len, groups))
+            columns = [
+                column
+                for group in groups
+                for column in group.columns(None if len(group) == whole else group.cells() - start)
+            ]
         return Block(self._condition, start, start + whole, columns, failures, seconds)
 
     def sparse_blocks(self) -> Iterator[Block]:
@@ -146,9 +145,12 @@ class Rows:
             self._condition, start, int(cells[-1]) + 1, columns, [], 0.0, cells=cells - start
         )
 
-    def _parts(self) -> list[_Group | _Numbers]:
-        parts: list[_Group | _Numbers] = [*self._groups.values(), *self._numbers]
-        return [part for part in parts if len(part)]
+    def _group_of(self, names: Names) -> _Group:
+        if names != self._group.names:
+            if names not in self._groups:
+                self._groups[names] = _Group(names)
+            self._group = self._groups[names]
+        return self._group
 
     def _split(self, groups: list[_Group], last: Cells) -> Iterator[Block]:
         parts = [Rows(self._condition) for _ in range(len(last) + 1)]

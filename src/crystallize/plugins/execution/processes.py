@@ -19,7 +19,6 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -31,28 +30,29 @@ from sysconfig import get_path
 from types import TracebackType
 from typing import Any
 
-if sys.platform == "linux":
-    import fcntl
-
 import cloudpickle
 from loky.backend import get_context
 from loky.backend.utils import kill_process_tree
 
 from crystallize.errors import CrystallizeError, ExecutorError, FunctionError
 from crystallize.plugins.execution.base import TICK, Completion
+from crystallize.plugins.execution.messages import (
+    FORGET,
+    LOAD,
+    LOADED,
+    RUN,
+    UNLOADABLE,
+    VALUE,
+    Message,
+    receive,
+    send,
+)
+from crystallize.plugins.execution.worker_process import serve
 
-WATCH_SECONDS = 1.0
-"""How often a worker looks whether its driver is still there."""
 MAX_FAILED_STARTS = 3
 """How many workers in a row may end while they load the function."""
-IDLE_SECONDS = 60.0
-"""How long a worker waits for another run before it ends."""
 END_SECONDS = 1.0
 """How long a worker whose pipe has ended may take to end itself."""
-
-# What a message is, by its first byte; the rest of it is pickled.
-LOAD, RUN, FORGET = b"l", b"r", b"f"
-LOADED, UNLOADABLE, VALUE, ERROR = b"L", b"U", b"v", b"e"
 
 
 class WorkerLost(Exception):
@@ -171,20 +171,20 @@ class ProcessPool:
             worker.load(self._payload)
         return started
 
-    def _receive(self, worker: _Worker) -> Completion | tuple[Any, bytes] | None:
+    def _receive(self, worker: _Worker) -> Completion | tuple[Any, Message] | None:
         """A worker's task with the message that ends it, or with the loss of both."""
         try:
-            message = worker.connection.recv_bytes()
+            message = receive(worker.connection)
         except (EOFError, OSError):  # with the worker one task is lost, and nothing else
             return self._lose(worker)
         worker.heard = time.monotonic()
-        if message[:1] == LOADED:
+        if message.kind == LOADED:
             worker.loaded, worker.since = True, worker.heard
             return None
-        if message[:1] == UNLOADABLE:
+        if message.kind == UNLOADABLE:
             raise ExecutorError(
                 "A worker process could not load the function; is its module importable there?\n\n"
-                + message[1:].decode()
+                + str(message.content, "utf-8")
             )
         self._failed_starts = 0
         worker.busy = False
@@ -206,13 +206,13 @@ class ProcessPool:
         worker.end()
 
 
-def _settled(task: Any, message: bytes) -> Completion:
+def _settled(task: Any, message: Message) -> Completion:
     try:
-        value = pickle.loads(memoryview(message)[1:])
+        value = message.value()
     except BaseException as error:
         # The value's own unpickling failed: this task is lost, the worker and the rest live on.
         return Completion(task, error=error)
-    if message[:1] == VALUE:
+    if message.kind == VALUE:
         return Completion(task, value)
     if isinstance(value, CrystallizeError):
         raise value
@@ -227,7 +227,7 @@ class _Worker:
         lifeline, self._driver_end = Pipe(duplex=False)
         self.connection, theirs = Pipe()
         arguments = (os.getpid(), lifeline, theirs)
-        self.process = get_context("loky").Process(target=_serve, args=arguments)
+        self.process = get_context("loky").Process(target=serve, args=arguments)
         self.process.start()
         lifeline.close()
         theirs.close()
@@ -280,7 +280,7 @@ class _Worker:
 
     def _send(self, kind: bytes, content: bytes = b"") -> None:
         with suppress(OSError):  # it died: the other end of its pipe says so
-            self.connection.send_bytes(kind + content)
+            send(self.connection, kind, content)
 
 
 @dataclass(frozen=True)
@@ -359,85 +359,3 @@ class _KeptWorkers:
 
 
 _kept = _KeptWorkers()
-
-
-# What follows runs in the worker process.
-
-_held: list[Connection] = []
-
-
-def _serve(driver: int, lifeline: Connection, connection: Connection) -> None:
-    _tie_to(driver, lifeline)
-    if hasattr(os, "SCHED_BATCH"):
-        # Being woken with a task must not stop the driver from waking the others.
-        with suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-    call: Callable[[Any], Any] | None = None
-    with suppress(EOFError, OSError):  # the driver is gone, or wants nothing more
-        while call is not None or connection.poll(IDLE_SECONDS):
-            message = connection.recv_bytes()
-            kind, content = message[:1], memoryview(message)[1:]
-            if kind == LOAD:
-                call = None  # and its memory free before the next one comes
-                call, reply = _loaded(content)
-            elif kind == FORGET:
-                call = None
-                continue
-            elif call is not None:
-                reply = _result(call, content)
-            connection.send_bytes(reply)
-
-
-def _tie_to(driver: int, lifeline: Connection) -> None:
-    """End with the driver, however it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to answer
-    if sys.platform != "win32":
-        threading.Thread(target=_die_with, args=(driver,), daemon=True).start()
-    if sys.platform == "linux":
-        # When the driver is gone so is the other end of the pipe, and the kernel's signal, which
-        # nobody handles, ends this process: also while a cell holds the GIL.
-        signal.signal(signal.SIGIO, signal.SIG_DFL)
-        fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
-        flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
-        fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | os.O_ASYNC)
-        _held.append(lifeline)
-
-
-def _die_with(driver: int) -> None:
-    while os.getppid() == driver:
-        time.sleep(WATCH_SECONDS)
-    os._exit(1)
-
-
-def _loaded(content: memoryview) -> tuple[Callable[[Any], Any] | None, bytes]:
-    try:
-        return pickle.loads(content), LOADED
-    except BaseException:
-        return None, UNLOADABLE + traceback.format_exc().encode()
-
-
-def _result(call: Callable[[Any], Any], content: memoryview) -> bytes:
-    try:
-        return VALUE + _pickled(call(pickle.loads(content)))
-    except BaseException as error:
-        return ERROR + _pickled_error(error)
-
-
-def _pickled(value: Any) -> bytes:
-    try:
-        return pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
-    except Exception:  # slower, and for lambdas and what is defined in a notebook
-        payload: bytes = cloudpickle.dumps(value)
-        return payload
-
-
-def _pickled_error(error: BaseException) -> bytes:
-    text = "".join(traceback.format_exception(error))
-    try:
-        error.add_note(f"In a worker process:\n{text}")
-        payload: bytes = cloudpickle.dumps(error)
-        pickle.loads(payload)
-    except BaseException:
-        # It does not survive the trip: send what it said instead.
-        return pickle.dumps(CrystallizeError(f"{type(error).__name__} in a worker:\n{text}"))
-    return payload
