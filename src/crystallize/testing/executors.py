@@ -20,10 +20,15 @@ import pytest
 
 from crystallize.errors import CellFailedError
 from crystallize.experiments.experiment import Experiment
+from crystallize.experiments.outcomes import Outcomes
 from crystallize.experiments.result import Result
+from crystallize.hookspecs import hookimpl
 
 CONDITIONS = {"control": {"shift": 0.0}, "treated": {"shift": 2.5}}
-FAILING = 3
+FAILING = 17
+"""Late enough that an executor was told of others before it is handed this one."""
+LATE_SECONDS = 0.05
+"""How long a cell waits before it fails: engines report what ends at once in any order."""
 
 
 class Awkward(Exception):
@@ -92,15 +97,19 @@ async def measured_async(
 
 
 def awkward(replicate: int) -> float:
-    """Raise an exception that does not travel, at one replicate."""
+    """Raise an exception that does not travel, at one replicate, when others have finished."""
     if replicate == FAILING:
+        time.sleep(LATE_SECONDS)
         raise Awkward(1, 2)
     return float(replicate)
 
 
 async def awkward_async(replicate: int) -> float:
     """The same as a coroutine function."""
-    return awkward(replicate)
+    if replicate == FAILING:
+        await asyncio.sleep(LATE_SECONDS)
+        raise Awkward(1, 2)
+    return float(replicate)
 
 
 def leaving(replicate: int) -> float:
@@ -124,6 +133,17 @@ async def square_async(index: int) -> int:
     """The same as a coroutine function."""
     await asyncio.sleep(0)
     return index * index
+
+
+class Reported:
+    """An observer that notes which replicates it was told to have finished."""
+
+    def __init__(self) -> None:
+        self.finished: list[int] = []
+
+    @hookimpl
+    def outcomes_completed(self, experiment: Experiment, outcomes: Outcomes) -> None:
+        self.finished += [outcome.replicate for outcome in outcomes if outcome.error is None]
 
 
 class ExecutorSuite:
@@ -187,12 +207,15 @@ class ExecutorSuite:
         assert [(e.replicate, e.attempts) for e in result.errors] == [(FAILING, 3)]
 
     def test_raising_ends_the_run_and_keeps_what_finished(self) -> None:
+        reported = Reported()
         with pytest.raises(CellFailedError) as caught:
-            self.experiment(self.awkward, on_error="raise").run()
+            self.experiment(self.awkward, on_error="raise", plugins=[reported]).run()
         assert caught.value.error.replicate == FAILING
         values = caught.value.result.metrics["baseline"]["value"]
         done = np.flatnonzero(np.isfinite(values))
+        assert len(done)
         assert (values[done] == done).all()
+        assert sorted(reported.finished) == done.tolist()
 
     def test_a_stream_gives_every_outcome_once(self) -> None:
         outcomes = list(self.experiment(self.measured, conditions=CONDITIONS).stream())
