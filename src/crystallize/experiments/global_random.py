@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import platform
 import random
+import struct
 import threading
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,7 +17,33 @@ NUMPY = "numpy.random"
 
 
 MERSENNE_BYTES = 625 * 4
-"""What the state of NumPy's Mersenne twister takes: 624 words and a position."""
+"""What the state of a Mersenne twister takes: 624 words and a position."""
+
+
+def _stdlib_state() -> object:
+    return random.getstate()
+
+
+def _stdlib_memory() -> object:
+    """The same in a tenth of the time."""
+    words = ctypes.string_at(id(_generator) + _HEADER, MERSENNE_BYTES)
+    return words, _generator.gauss_next
+
+
+_generator: Any = getattr(random, "_inst", None)
+_HEADER = object.__basicsize__
+"""What an object has in front of its own data."""
+
+
+@cache
+def _memory_is_the_state() -> bool:
+    """Whether this interpreter has the generator's state where CPython has it."""
+    if _generator is None or platform.python_implementation() != "CPython":
+        return False
+    twister = random.Random(2001)
+    *words, position = twister.getstate()[1]
+    there = ctypes.string_at(id(twister) + _HEADER, MERSENNE_BYTES)
+    return there == struct.pack("=i624I", position, *words)
 
 
 def _numpy_state() -> object:
@@ -23,7 +52,7 @@ def _numpy_state() -> object:
     return *words, legacy["has_gauss"], legacy["gauss"]
 
 
-def _mersenne_memory() -> object:
+def _numpy_memory() -> object:
     """The same, but for a kept normal number, in a thirtieth of the time."""
     generator: Any = np.random.get_bit_generator()  # type: ignore[attr-defined]
     if type(generator) is not np.random.MT19937:
@@ -45,7 +74,8 @@ class GlobalRandomWatch:
         # The legacy generator makes normal numbers in pairs and keeps the second. Where it keeps
         # none now, it cannot come to keep one before its state has changed.
         keeps = np.random.get_state(legacy=False)["has_gauss"]
-        self._numpy_state = _numpy_state if keeps else _mersenne_memory
+        self._numpy_state = _numpy_state if keeps else _numpy_memory
+        self._stdlib_state = _stdlib_memory if _memory_is_the_state() else _stdlib_state
         self._idle = self._state()
         self._not_ours: set[str] = set()
 
@@ -67,7 +97,7 @@ class GlobalRandomWatch:
             return tuple(n for n in _differing(before, now) if n not in self._not_ours)
 
     def _state(self) -> dict[str, object]:
-        return {STDLIB: random.getstate(), NUMPY: self._numpy_state()}
+        return {STDLIB: self._stdlib_state(), NUMPY: self._numpy_state()}
 
 
 def _differing(before: dict[str, object], after: dict[str, object]) -> list[str]:

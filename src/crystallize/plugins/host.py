@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, cast
 
 import pluggy
@@ -349,8 +350,13 @@ def _check_form(label: str, found: _Implementation) -> None:
         )
 
 
+@cache
+def _specified(hook: str) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(getattr(hookspecs, hook)).parameters
+
+
 def _check_arguments(label: str, found: _Implementation) -> None:
-    specified = inspect.signature(getattr(hookspecs, found.hook)).parameters
+    specified = _specified(found.hook)
     shown = f"{found.hook}({', '.join(specified)})"
     for parameter in inspect.signature(found.method).parameters.values():
         where = f"Plugin {label}, hook {shown}: the argument {parameter.name!r}"
