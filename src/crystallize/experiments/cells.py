@@ -31,7 +31,7 @@ from crystallize.plugins.execution.base import is_async
 
 BLOCK_SECONDS = 0.3
 """When a block ends early, and the driver schedules the rest of it anew."""
-GLANCE_SECONDS = 1e-4
+GLANCE_SECONDS = 1e-3
 """How often the clock is read, ..."""
 GLANCE_CELLS = 64
 """... but after so many cells: as many may come too late if they are slow all of a sudden."""

@@ -32,12 +32,10 @@ class _Pace:
         self._cells = self._cells / 2 + cells
         self._seconds = self._seconds / 2 + seconds
 
-    @property
-    def unknown(self) -> bool:
-        return not self._cells
-
     def cells(self, remaining: int, workers: int) -> int:
         """The size of the next block, while `remaining` cells wait for some workers."""
+        if not self._cells:
+            return 1
         each = max(self._seconds / self._cells, 1e-9)
         fitting = min(MAX_CELLS, int(TARGET_SECONDS / each))
         floor = int(TAIL_SECONDS / each)
@@ -81,8 +79,6 @@ class Schedule:
         self._suspects: deque[Task] = deque()
         self._suspect: Task | None = None
         self._in_flight = 0
-        # More than one block a worker would be small ones, while nobody knows how small is right.
-        self._probes: set[Task] = set()
 
     def next_task(self) -> Task | None:
         """The next block, or ``None`` where there is nothing to hand out now."""
@@ -93,8 +89,8 @@ class Schedule:
             task = self._suspect = self._suspects.popleft()
         elif self._again:
             task = self._again.popleft()
-        elif self._runs and (cut := self._cut()):
-            task = cut
+        elif self._runs:
+            task = self._cut()
         else:
             return None
         self._in_flight += 1
@@ -103,7 +99,6 @@ class Schedule:
     def over(self, task: Task) -> None:
         """Learn that a task came to an end, and that nothing of it is left to run."""
         self._in_flight -= 1
-        self._probes.discard(task)
         if task == self._suspect:
             self._suspect = None
 
@@ -157,25 +152,16 @@ class Schedule:
         """Whether every cell was handed out and came back."""
         return not (self._runs or self._again or self._suspects or self._in_flight)
 
-    def _cut(self) -> Task | None:
+    def _cut(self) -> Task:
         start, condition, stop = self._runs[0]
         end = start + 1
-        probes = False
         if not self._single_cell:
-            pace = self._paces[condition]
-            if not pace.unknown:
-                end = min(stop, start + pace.cells(self.remaining, self._workers))
-            elif len(self._probes) < self._workers:
-                probes = True
-            else:
-                return None
+            size = self._paces[condition].cells(self.remaining, self._workers)
+            end = min(stop, start + size)
         if end < stop:
             heapq.heapreplace(self._runs, (end, condition, stop))
         else:
             heapq.heappop(self._runs)
         self.remaining -= end - start
         # Half of what a named tuple's own constructor takes.
-        task: Task = tuple.__new__(Task, (condition, start, end))
-        if probes:
-            self._probes.add(task)
-        return task
+        return tuple.__new__(Task, (condition, start, end))

@@ -157,7 +157,8 @@ class ProcessPool:
         for worker in [worker for worker in free if not worker.is_usable()]:
             free.remove(worker)
             self._discard(worker)
-        if missing := min(self._size - len(self._workers), len(self._waiting) - len(free)):
+        missing = min(self._size - len(self._workers), len(self._waiting) - len(free))
+        if missing > 0:
             free += self._started(missing)
         while free and self._waiting:
             free.pop().run(self._waiting.popleft())
