@@ -61,11 +61,11 @@ class Report:
     def text(self) -> str:
         """For the terminal."""
         parts = [
-            f"{workload}: {self.what[workload]}\n{_aligned(_lines(workload, self.tables))}"
+            f"{workload}: {self.what[workload]}\n{aligned(_lines(workload, self.tables))}"
             for workload in self.tables
         ]
         if self.figures:
-            parts.append("figures\n" + _aligned(_figure_lines(self.figures)))
+            parts.append("figures\n" + aligned(_figure_lines(self.figures)))
         if self.left_out:
             parts.append("notes\n" + "\n".join(f"  {why}" for why in self.left_out))
         return "\n\n".join(parts)
@@ -79,31 +79,33 @@ class Report:
             f"Settings: {settings}.",
             *self.left_out,
             "### Figures",
-            _markdown(_figure_lines(self.figures)),
+            markdown(_figure_lines(self.figures)),
             "### Times",
             "![Time a replicate of every contender](benchmarks/results.svg)",
         ]
         for workload in self.tables:
             parts.append(f"**{workload}**: {self.what[workload]}.")
-            parts.append(_markdown(_lines(workload, self.tables)))
+            parts.append(markdown(_lines(workload, self.tables)))
         return "\n\n".join(parts)
 
     def write_page(self, page: Path) -> None:
-        """Replace what stands between the markers of a page.
+        """Replace what stands between the markers of a page; see :func:`write_between`."""
+        write_between(page, BEGIN, END, self.page())
 
-        Raises
-        ------
-        ValueError
-            If it has none.
-        """
-        text = page.read_text(encoding="utf-8")
-        before, begin, rest = text.partition(BEGIN)
-        _, end, after = rest.partition(END)
-        if not begin or not end:
-            raise ValueError(f"{page.name} has no place for measurements: {BEGIN} ... {END}")
-        page.write_text(
-            f"{before}{BEGIN}\n\n{self.page()}\n\n{END}{after}", encoding="utf-8", newline="\n"
-        )
+
+def write_between(page: Path, begin: str, end: str, text: str) -> None:
+    """Replace what stands between two markers of a page.
+
+    Raises
+    ------
+    ValueError
+        If it has none.
+    """
+    before, found_begin, rest = page.read_text(encoding="utf-8").partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not found_begin or not found_end:
+        raise ValueError(f"{page.name} has no place for measurements: {begin} ... {end}")
+    page.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8", newline="\n")
 
 
 def duration(seconds: float) -> str:
@@ -161,7 +163,7 @@ def _figure_lines(figures: Sequence[Figure]) -> list[list[str]]:
     ]
 
 
-def _aligned(lines: Sequence[Sequence[str]]) -> str:
+def aligned(lines: Sequence[Sequence[str]]) -> str:
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join(
         "  "
@@ -170,7 +172,7 @@ def _aligned(lines: Sequence[Sequence[str]]) -> str:
     )
 
 
-def _markdown(lines: Sequence[Sequence[str]]) -> str:
+def markdown(lines: Sequence[Sequence[str]]) -> str:
     header, *rest = lines
     rows = [header, ["---"] * len(header), *rest]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)

@@ -1,17 +1,18 @@
 """What each step in the life of a replicate costs: ``python -m benchmarks.steps``.
 
-``docs/speed.md`` tells what the steps are.
+``docs/speed.md`` tells what the steps are; with ``--write`` the table in it is replaced.
 """
 
 from __future__ import annotations
 
 import asyncio
-import pickle
+import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from pathlib import Path
 from statistics import median
 from time import perf_counter
 from types import SimpleNamespace
@@ -19,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.report import aligned, duration, markdown, write_between
 from benchmarks.workloads import ROOT_SEED, WORKERS, draw, null
 from crystallize import Experiment
 from crystallize.experiments.archive import record
@@ -27,8 +29,14 @@ from crystallize.experiments.outcomes import Block, Table
 from crystallize.experiments.rows import Rows
 from crystallize.experiments.schedule import MAX_CELLS, Schedule
 from crystallize.plugins.execution import AsyncExecution
+from crystallize.plugins.execution.messages import RUN, VALUE, pickled, receive, send, widen
 from crystallize.store import Store
 
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "speed.md"
+BEGIN, END = (
+    "<!-- steps: written by python -m benchmarks.steps --write -->",
+    "<!-- end of steps -->",
+)
 ROUNDS = 9
 CELLS = 20_000
 PROCESSES = {
@@ -105,27 +113,31 @@ async def completions() -> None:
         pass
 
 
-def echo(pipe: Connection) -> None:
-    while message := pipe.recv_bytes():
-        pipe.send_bytes(message)
+def worker(pipe: Connection) -> None:
+    """Answer every task with a block of so many cells, which was made before."""
+    call = call_of(null)
+    blocks = {cells: call(Task(0, 0, cells)) for cells in (1, CELLS)}
+    while task := receive(pipe).value():
+        send(pipe, VALUE, *pickled(blocks[task.stop - task.start]))
 
 
 @contextmanager
-def echoing() -> Iterator[Connection]:
-    """Another process that sends back what it is sent."""
+def working() -> Iterator[Connection]:
+    """A worker process that has nothing to compute."""
     context = get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=echo, args=(theirs,))
+    process = context.Process(target=worker, args=(theirs,))
+    widen(theirs)
     process.start()
     yield ours
-    ours.send_bytes(b"")
+    send(ours, RUN, *pickled(None))
     process.join()
 
 
-def trips(pipe: Connection, message: bytes, times: int) -> None:
+def trips(pipe: Connection, cells: int, times: int) -> None:
     for _ in range(times):
-        pipe.send_bytes(message)
-        pipe.recv_bytes()
+        send(pipe, RUN, *pickled(Task(0, 0, cells)))
+        receive(pipe).value()
 
 
 def commits(store: Store, block: Block, times: int) -> None:
@@ -141,7 +153,6 @@ def steps(pipe: Connection, store: Store) -> Iterator[Step]:
     """Every step, in the order of a replicate's life."""
     call = call_of(null)
     large, small = call(Task(0, 0, CELLS)), call(Task(0, 0, 1))
-    sent = pickle.dumps(large), pickle.dumps(small)
     yield "a bare call", CELLS, bare
     yield "a cell: a number returned", CELLS, lambda: call(Task(0, 0, CELLS))
     for what, cell in (
@@ -153,18 +164,8 @@ def steps(pipe: Connection, store: Store) -> Iterator[Step]:
         yield f"a cell: {what}", CELLS, lambda cell=cell: cell(Task(0, 0, CELLS))  # type: ignore[misc]
     yield "its stream, by hand in a loop", CELLS, by_hand
     yield "a block around its cells", 100, lambda: [call(Task(0, 0, 1)) for _ in range(100)]
-    yield (
-        "a block of one cell, pickled and back",
-        100,
-        lambda: [pickle.loads(pickle.dumps(small)) for _ in range(100)],
-    )
-    yield (
-        "a cell of a large block, pickled and back",
-        CELLS,
-        lambda: pickle.loads(pickle.dumps(large)),
-    )
-    yield "a trip through a pipe and back", 200, lambda: trips(pipe, sent[1], 200)
-    yield f"the same with {CELLS:,} numbers", 20, lambda: trips(pipe, sent[0], 20)
+    yield "a task to a process, its block of one cell back", 200, lambda: trips(pipe, 1, 200)
+    yield f"the same with {CELLS:,} numbers", 20, lambda: trips(pipe, CELLS, 20)
     yield "the schedule, a block", 2000, lambda: schedule(True, 2000)
     yield "a block put into columns", 2000, lambda: landed(small, 2000)
     yield "a block of one cell, committed", 20, lambda: commits(store, small, 20)
@@ -182,18 +183,12 @@ def steps(pipe: Connection, store: Store) -> Iterator[Step]:
     )
 
 
-def shown(seconds: float) -> str:
-    units = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3}
-    unit = next(unit for unit, size in units.items() if seconds < 1000 * size)
-    return f"{seconds / units[unit]:.3g} {unit}"
-
-
-def main() -> None:
+def main(arguments: Sequence[str]) -> None:
     """Measure in turn, print medians."""
     with (
         tempfile.TemporaryDirectory() as folder,
         Store(f"{folder}/steps.db", create=True) as store,
-        echoing() as pipe,
+        working() as pipe,
     ):
         found = list(steps(pipe, store))
         seconds: dict[str, list[float]] = {what: [] for what, _, _ in found}
@@ -202,9 +197,11 @@ def main() -> None:
                 began = perf_counter()
                 run()
                 seconds[what].append((perf_counter() - began) / times)
-    for what, each in seconds.items():
-        print(f"{what:45} {shown(median(each[1:]))}")
+    lines = [["step", "costs"], *([what, duration(median(s[1:]))] for what, s in seconds.items())]
+    print(aligned(lines))
+    if "--write" in arguments:
+        write_between(PAGE, BEGIN, END, markdown(lines))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

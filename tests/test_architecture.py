@@ -28,7 +28,16 @@ HEAVY = {
     "cloudpickle",
     "threadpoolctl",
 }
-STRATEGIES = ("serial", "parallel", "asynchronous", "processes", "threads", "futures")
+STRATEGIES = (
+    "serial",
+    "parallel",
+    "asynchronous",
+    "futures",
+    "threads",
+    "processes",
+    "worker_process",
+    "messages",
+)
 
 
 def loaded_by(program):

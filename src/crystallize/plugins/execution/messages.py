@@ -127,7 +127,7 @@ def _read(connection: Connection, buffer: bytearray) -> None:
         return
     view = memoryview(buffer)
     while view:
-        count = os.readv(connection.fileno(), [view])
+        count = os.readv(connection.fileno(), [view[:BUFFER_BYTES]])  # macOS refuses 2 GB at once
         if not count:
             raise EOFError
         view = view[count:]
