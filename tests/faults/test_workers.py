@@ -1,5 +1,6 @@
 """Whatever happens to one cell or its worker, all the others arrive."""
 
+import os
 import sys
 import time
 from collections import Counter
@@ -269,3 +270,29 @@ def test_the_engine_of_a_stranger_is_opened_again_when_it_breaks(tmp_path):
     result = Experiment(once, replicates=REPLICATES, execution=StandardPool()).run()
     assert result.errors == []
     assert result.metrics["baseline"]["value"].tolist() == list(range(REPLICATES))
+
+
+def test_a_worker_that_dies_while_its_block_travels_costs_that_block_alone():
+    def trial(replicate):
+        if not replicate:
+            return {"pid": float(os.getpid()), "sum": 0.0}
+        return {"pid": float(os.getpid()), "sum": 1.0, "large": np.full(4_000_000, replicate)}
+
+    stream = Experiment(
+        trial,
+        replicates=3,
+        execution="parallel",
+        execution_options={"executor_type": "process", "max_workers": 1},
+    ).stream()
+    first = next(stream)  # nobody reads while we have it, so the next block fills the pipe
+    worker = psutil.Process(int(first.metrics["pid"]))
+    started = time.monotonic()
+    while worker.cpu_percent(0.2) > 1 and time.monotonic() - started < 20:
+        pass
+    worker.kill()
+    rest = list(stream)
+    # What was lost runs again when nothing else does.
+    assert [(outcome.replicate, outcome.error) for outcome in rest] == [(2, None), (1, None)]
+    assert {outcome.metrics["pid"] for outcome in rest} != {worker.pid}
+    for outcome in rest:
+        assert (outcome.metrics["large"] == outcome.replicate).all()
