@@ -48,7 +48,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--rounds", type=_positive, metavar="N", help="times that each is run")
     parser.add_argument(
-        "--replicates", type=_positive, metavar="N", help="for every workload, not its own number"
+        "--replicates", type=_positive, metavar="N", help="so many of every workload at the most"
     )
     parser.add_argument(
         "--output",

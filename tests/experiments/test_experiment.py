@@ -313,6 +313,20 @@ def test_blas_threads_are_held_in_workers_and_recorded():
 
 
 @pytest.mark.parametrize("options", [{}, {"execution": "parallel"}, PROCESS])
+def test_blas_threads_are_held_for_observers_too(options):
+    from threadpoolctl import threadpool_info
+
+    class Observer:
+        @hookimpl
+        def outcomes_completed(self, experiment, outcomes):
+            self.threads = {info["num_threads"] for info in threadpool_info()}
+
+    observer = Observer()
+    Experiment(lambda: 1.0, plugins=[observer], **options).run()
+    assert observer.threads == {1}
+
+
+@pytest.mark.parametrize("options", [{}, {"execution": "parallel"}, PROCESS])
 @pytest.mark.parametrize("generator", ["random", "numpy.random"])
 def test_drawing_from_a_global_generator_warns_once(options, generator):
     def stdlib(replicate):

@@ -1,31 +1,35 @@
 """Large arrays among the parameters: one copy for all worker processes, the same bits."""
 
-import os
 import pickle
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 
 from crystallize import Experiment
-from crystallize.experiments.mapped import LARGE_BYTES, SHARED_MEMORY
+from crystallize.experiments import mapped
+from crystallize.experiments.mapped import LARGE_BYTES
 from crystallize.testing import same_result
 
 PROCESS = {
     "execution": "parallel",
     "execution_options": {"executor_type": "process", "max_workers": 2},
 }
-FOLDER = SHARED_MEMORY if SHARED_MEMORY.is_dir() else Path(os.environ.get("TMPDIR", "/tmp"))
 
 
-def files():
-    return set(FOLDER.glob("crystallize-*"))
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """What is in the folder for mapped arrays, which nobody else uses meanwhile."""
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    monkeypatch.setattr(mapped, "SHARED_MEMORY", folder)
+    return lambda: set(folder.iterdir())
 
 
 def rng():
@@ -87,7 +91,7 @@ def test_there_is_one_copy_for_driver_and_workers():
     assert size * 0.9 < held(size) - without < size * 1.2
 
 
-def test_the_file_goes_with_the_experiment():
+def test_the_file_goes_with_the_experiment(files):
     before = files()
     experiment = Experiment(
         lambda data: float(data[0]), {"c": {"data": np.ones(LARGE_BYTES)}}, **PROCESS
@@ -99,7 +103,7 @@ def test_the_file_goes_with_the_experiment():
     assert files() == before
 
 
-def test_a_mapped_file_of_the_users_is_not_copied(tmp_path):
+def test_a_mapped_file_of_the_users_is_not_copied(tmp_path, files):
     np.save(tmp_path / "data.npy", rng().random(LARGE_BYTES // 8))
     data = np.load(tmp_path / "data.npy", mmap_mode="r")
     before = files()
@@ -118,6 +122,40 @@ def test_a_mapped_file_of_the_users_is_not_copied(tmp_path):
     assert (tmp_path / "data.npy").exists()
 
 
+@pytest.mark.parametrize("what", ["without a name", "deleted", "replaced"])
+def test_a_mapped_file_that_is_no_longer_there_is_copied(tmp_path, what):
+    path, other = tmp_path / "data.npy", tmp_path / "other.npy"
+    np.save(path, np.ones(LARGE_BYTES // 8))
+    np.save(other, np.full(LARGE_BYTES // 8, 7.0))
+    data = np.load(path, mmap_mode="r")
+    if what == "without a name":
+        with tempfile.TemporaryFile() as file:
+            data = np.memmap(file, dtype=float, mode="w+", shape=LARGE_BYTES // 8)
+            data[:] = 1.0
+    elif what == "deleted":
+        path.unlink()
+    else:
+        other.replace(path)
+    result = Experiment(lambda data: data.sum(), {"c": {"data": data}}, **PROCESS).run()
+    assert result.metrics["c"]["value"].tolist() == [LARGE_BYTES / 8]
+
+
+@pytest.mark.parametrize("first", [{}, PROCESS], ids=["serial", "process"])
+def test_a_store_goes_on_under_another_strategy(tmp_path, first):
+    second = {} if first else PROCESS
+    conditions = {"c": {"data": [np.arange(LARGE_BYTES / 8)], "more": np.ones(LARGE_BYTES)}}
+
+    def trial(data, more, replicate):
+        return data[0].sum() + more.sum() + replicate
+
+    for replicates, options in ((2, first), (5, second)):
+        parameters = {name: dict(values) for name, values in conditions.items()}
+        options = {"replicates": replicates, "seed": 1, "store": tmp_path / "s.db", **options}
+        result = Experiment(trial, parameters, **options).run()
+    assert result.provenance["store"]["found"] == 2
+    assert np.isfinite(result.metrics["c"]["value"]).sum() == 5
+
+
 def test_what_is_cut_from_a_mapped_array_is_pickled_as_it_is():
     experiment = Experiment(
         lambda data: 1.0, {"c": {"data": rng().random(LARGE_BYTES // 8)}}, **PROCESS
@@ -131,8 +169,12 @@ def test_what_is_cut_from_a_mapped_array_is_pickled_as_it_is():
 
 
 KILLED = """
-import numpy as np, time
+import numpy as np, sys, time
+from pathlib import Path
 from crystallize import Experiment
+from crystallize.experiments import mapped
+
+mapped.SHARED_MEMORY = Path(sys.argv[1])
 
 def trial(data):
     print(len(data), flush=True)
@@ -146,10 +188,12 @@ Experiment(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-def test_the_file_goes_with_a_driver_that_is_killed():
+def test_the_file_goes_with_a_driver_that_is_killed(files):
     before = files()
     driver = subprocess.Popen(
-        [sys.executable, "-c", KILLED], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        [sys.executable, "-c", KILLED, mapped.SHARED_MEMORY],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     )
     assert driver.stdout.readline()
     assert files() - before
@@ -162,10 +206,14 @@ def test_the_file_goes_with_a_driver_that_is_killed():
 
 
 NO_ROOM = """
-import resource
+import resource, sys
+from pathlib import Path
 import numpy as np
 from crystallize import Experiment
 from crystallize.errors import ExecutorError
+from crystallize.experiments import mapped
+
+mapped.SHARED_MEMORY = Path(sys.argv[1])
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (2**19, 2**19))
 experiment = Experiment(
@@ -180,10 +228,13 @@ except ExecutorError as error:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no file's size")
-def test_no_room_is_an_error_before_the_first_replicate():
+def test_no_room_is_an_error_before_the_first_replicate(files):
     before = files()
     done = subprocess.run(
-        [sys.executable, "-c", NO_ROOM], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", NO_ROOM, mapped.SHARED_MEMORY],
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert "There is no room in" in done.stdout, done.stderr
     assert "8,388,608 bytes" in done.stdout

@@ -201,6 +201,28 @@ def test_metric_names_of_a_subclass_of_str_are_plain_names(options):
     assert [type(name) for name in result.metrics["baseline"]] == [str]
 
 
+@pytest.mark.parametrize("strategy", ["serial", "coroutine", "thread", "process", "async"])
+def test_a_metric_without_a_proper_name_is_one_failed_cell(strategy):
+    def trial(replicate):
+        return {replicate if replicate == 3 else "a": 2.0}
+
+    async def atrial(replicate):
+        return trial(replicate)
+
+    options = {
+        "serial": {},
+        "coroutine": {},
+        "thread": {"execution": "parallel"},
+        "process": PROCESS,
+        "async": {"execution": "async"},
+    }[strategy]
+    function = atrial if strategy in ("async", "coroutine") else trial
+    result = Experiment(function, replicates=6, **options).run()
+    assert [(e.replicate, e.type, e.attempts) for e in result.errors] == [(3, "MetricError", 1)]
+    assert "name must be a string, got 3" in result.errors[0].message
+    assert np.isfinite(result.metrics["baseline"]["a"]).sum() == 5
+
+
 class Colour(enum.StrEnum):
     RED = "red"
 

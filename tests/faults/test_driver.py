@@ -187,6 +187,45 @@ def test_a_signal_leaves_in_time_with_what_finished(tmp_path, strategy, signum, 
     assert alive == []
 
 
+INTERRUPTED = """
+import os, random, signal, threading, time
+import numpy as np
+from crystallize import Experiment
+from crystallize.errors import Interrupted
+
+def trial(replicate):
+    return float(replicate) if replicate % 2 else {"value": float(replicate)}
+
+def interrupt():
+    time.sleep(delays.uniform(0.01, 0.04))
+    os.kill(os.getpid(), signal.SIGINT)
+
+delays, until, interruptions = random.Random(1), time.monotonic() + 6, 0
+while time.monotonic() < until:
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    try:
+        Experiment(trial, replicates=400_000, seed=1).run()
+    except Interrupted as interrupted:
+        values = interrupted.result.metrics["baseline"].get("value", np.array([]))
+        done = np.flatnonzero(np.isfinite(values))
+        assert (values[done] == done).all(), values[done]
+        interruptions += 1
+    except KeyboardInterrupt:  # between two runs
+        pass
+    thread.join()
+print(interruptions)
+"""
+
+
+def test_wherever_ctrl_c_strikes_every_value_is_in_its_place(tmp_path):
+    (tmp_path / "interrupted.py").write_text(INTERRUPTED)
+    command = [sys.executable, tmp_path / "interrupted.py"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 10
+
+
 def test_a_second_ctrl_c_leaves_at_once(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(

@@ -1,6 +1,8 @@
 """Whatever happens to one cell or its worker, all the others arrive."""
 
 import os
+import signal
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -296,3 +298,74 @@ def test_a_worker_that_dies_while_its_block_travels_costs_that_block_alone():
     assert {outcome.metrics["pid"] for outcome in rest} != {worker.pid}
     for outcome in rest:
         assert (outcome.metrics["large"] == outcome.replicate).all()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a process that a worker leaves behind")
+def test_what_a_dead_worker_leaves_behind_holds_nobody_up(tmp_path):
+    def trial(replicate, child):
+        if replicate == 1:
+            if (pid := os.fork()) == 0:
+                time.sleep(60)  # with the worker's end of the pipe
+                os._exit(0)
+            Path(child).write_text(str(pid))
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(0.1)
+        return float(replicate)
+
+    conditions = {"only": {"child": str(tmp_path / "child")}}
+    name, options = PROCESS
+    experiment = Experiment(
+        trial, conditions, replicates=6, execution=name, execution_options=options
+    )
+    result = experiment.run()
+    assert [(error.replicate, error.type) for error in result.errors] == [(1, "WorkerLost")]
+    left = psutil.Process(int((tmp_path / "child").read_text()))
+    assert left.is_running()
+    left.kill()
+
+
+def test_a_slow_reader_makes_no_cell_late():
+    def trial(replicate):
+        return {"large": np.full(2**20, replicate)}
+
+    name, options = PROCESS
+    experiment = Experiment(
+        trial, replicates=6, timeout=0.5, execution=name, execution_options=options
+    )
+    outcomes = []
+    for outcome in experiment.stream():
+        outcomes.append(outcome)
+        if len(outcomes) < 3:
+            time.sleep(1)  # meanwhile blocks that are done wait in the pipes
+    assert [outcome.error for outcome in outcomes] == [None] * 6
+
+
+PROGRAM = """
+import threading, time
+from crystallize import Experiment
+
+def trial(replicate):
+    time.sleep(0.05)
+    return float(replicate)
+
+experiment = Experiment(
+    trial, replicates=200, execution="parallel",
+    execution_options={"executor_type": "process", "max_workers": 2},
+)
+"""
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "stream = experiment.stream(); next(stream)",
+        "for outcome in experiment.stream(): raise RuntimeError('on purpose')",
+        "threading.Thread(target=experiment.run, daemon=True).start(); time.sleep(1)",
+    ],
+    ids=["stream", "raise", "thread"],
+)
+def test_a_program_ends_although_it_leaves_a_run_in_its_middle(tmp_path, end):
+    (tmp_path / "program.py").write_text(PROGRAM + end)
+    command = [sys.executable, tmp_path / "program.py"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert ("on purpose" in done.stderr) == (done.returncode == 1)

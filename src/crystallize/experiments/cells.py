@@ -27,7 +27,7 @@ from crystallize.experiments.interruption import Interruption
 from crystallize.experiments.outcomes import Block, Failure
 from crystallize.experiments.rows import Names, Rows, checked_metrics
 from crystallize.experiments.seeding import replicate_seed
-from crystallize.plugins.execution.base import is_async
+from crystallize.plugins.execution.base import is_async, named_tuple
 
 BLOCK_SECONDS = 0.3
 """When a block ends early, and the driver schedules the rest of it anew."""
@@ -82,9 +82,6 @@ class CellOptions:
     seed_globals: bool = False
     blas_threads: int | None = 1
     timeout: float | None = None
-
-
-_quickly: Any = tuple.__new__  # half of what a named tuple's own constructor takes
 
 
 class TimedOut(Exception):
@@ -183,7 +180,7 @@ class BlockCall:
             if self._options.timeout is not None:
                 awaitable = _within(self._options.timeout, awaitable)
             names, values = checked_metrics(await awaitable)
-            outcome = _quickly(Row, (task, names, values))
+            outcome = named_tuple(Row, (task, names, values))
         except BaseException as error:
             cancelled = isinstance(error, (asyncio.CancelledError, GeneratorExit))
             if isinstance(error, Interruption) or (cancelled and self.leaving):

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.random import SeedSequence, default_rng
+from numpy.random import default_rng
 
 from crystallize.experiments.seeding import seed_of, seed_sequence
 
@@ -73,7 +73,7 @@ class Arguments:
         for key in self._mutable:
             arguments[key] = _fresh(arguments[key])
         if self._random:
-            sequence = SeedSequence(self._root, spawn_key=(replicate,))
+            sequence = seed_sequence(self._root, replicate)
             if self._rng:
                 arguments["rng"] = default_rng(sequence)
             if self._seed:

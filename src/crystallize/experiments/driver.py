@@ -143,8 +143,8 @@ class Driver:
         self._bar = ProgressBar(experiment.name, cells, done=self._found, shown=shown)
         opened.callback(self._bar.close)
         self._hooks.observe("before_run")
-        if not self._traits.local_processes:
-            self._call.blas.hold()
+        if self._makes_batches or not self._traits.local_processes:
+            self._call.blas.hold()  # for the cells, and for who looks at them as they land
         opened.callback(self._call.blas.release)
         if self._traits.calls_are_async:
             # Coroutines interleave: with them the whole run is what a block is elsewhere.
@@ -239,10 +239,11 @@ class Driver:
             )
 
     def _land_block(self, task: Task, block: Any) -> None:
+        least = task.start if self.interrupts.requested else task.start + 1
         if (
             not isinstance(block, Block)
             or (block.condition, block.start) != task[:2]
-            or not (task.start < block.stop <= task.stop or self.interrupts.requested)
+            or not least <= block.stop <= task.stop
         ):
             raise self.executor.broken_contract(
                 f"it completed {task} with something else than call(task) returned"

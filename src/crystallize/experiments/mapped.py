@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from crystallize.experiments.columns import ARRAY_KINDS
 
 LARGE_BYTES = 2**20
 """From which size on an array is mapped."""
+PART_BYTES = 2**24
+"""How much of two files is compared at once."""
 SHARED_MEMORY = Path("/dev/shm")
 """Files that are memory, where the system has them."""
 
@@ -29,7 +31,7 @@ class MappedArray(np.memmap[Any, Any]):
 
     @classmethod
     def of(cls, array: npt.NDArray[Any]) -> MappedArray:
-        """Map an array: where it is, if that is a file, or else in a new one.
+        """Map an array: where it is, if that is a file which still says the same, or in a new one.
 
         The new file is deleted with what this gives.
 
@@ -38,8 +40,8 @@ class MappedArray(np.memmap[Any, Any]):
         ExecutorError
             If there is no room for it.
         """
-        if isinstance(array, np.memmap) and array.mode != "c" and isinstance(array.base, mmap.mmap):
-            return cls._at(array.filename, array.offset, array.dtype, array.shape, _order(array))
+        if (there := cls._again(array)) is not None:
+            return there
         from loky.backend import resource_tracker
 
         handle, name = tempfile.mkstemp(prefix="crystallize-", dir=_folder(array.nbytes))
@@ -59,10 +61,30 @@ class MappedArray(np.memmap[Any, Any]):
         return made
 
     @classmethod
+    def _again(cls, array: npt.NDArray[Any]) -> MappedArray | None:
+        """Map the file of an array once more, unless another is in its place by now."""
+        if not (
+            isinstance(array, np.memmap)
+            and isinstance(array.base, mmap.mmap)
+            and isinstance(array.filename, (str, os.PathLike))
+            and array.mode != "c"
+        ):
+            return None
+        with suppress(OSError, ValueError):
+            found = cls._at(array.filename, array.offset, array.dtype, array.shape, _order(array))
+            if all(map(np.array_equal, _parts(found), _parts(array))):
+                return found
+        return None
+
+    @classmethod
     def _at(
         cls, name: Any, offset: int, dtype: Any, shape: tuple[int, ...], order: Any
     ) -> MappedArray:
         return cls(name, dtype=dtype, mode="r", offset=offset, shape=shape, order=order)
+
+    def __repr__(self) -> str:
+        # Parameters that are no arrays themselves but hold some are told apart by it.
+        return repr(self.view(np.ndarray))
 
     def __reduce__(self) -> Any:
         if not isinstance(self.base, mmap.mmap):  # a part of one, or a copy
@@ -112,6 +134,12 @@ def _order(array: npt.NDArray[Any]) -> str:
     return "F" if array.flags.f_contiguous else ""
 
 
+def _parts(array: npt.NDArray[Any]) -> Iterator[npt.NDArray[np.uint8]]:
+    """The bytes of an array that is in one piece, some at a time."""
+    data = array.ravel(order="K").view(np.ndarray).view(np.uint8)
+    return (data[start : start + PART_BYTES] for start in range(0, len(data), PART_BYTES))
+
+
 def _folder(size: int) -> Path:
     if SHARED_MEMORY.is_dir() and os.access(SHARED_MEMORY, os.W_OK):
         with suppress(OSError):
@@ -125,6 +153,6 @@ def _delete(name: str, maker: int) -> None:
         return
     from loky.backend import resource_tracker
 
-    with suppress(OSError):
+    with suppress(OSError):  # still mapped, on Windows: the tracker deletes it at the end
         Path(name).unlink(missing_ok=True)
-    resource_tracker.unregister(name, "file")
+        resource_tracker.unregister(name, "file")

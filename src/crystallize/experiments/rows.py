@@ -27,11 +27,7 @@ class _Group:
     """Cells that share metric names: their values one after another in one flat list."""
 
     def __init__(self, names: Names) -> None:
-        for name in names:
-            if not isinstance(name, str):
-                raise MetricError(f"a metric's name must be a string, got {name!r}.")
-        # A string of a subclass is equal to the plain one, and may come first or later.
-        self.names: Names = tuple("".join((name,)) for name in names)
+        self.names = names
         self.replicates: list[int] = []
         self.values: list[Any] = []
 
@@ -75,8 +71,13 @@ class Rows:
         """Keep what is in :attr:`numbers`; what comes into it next is of cell `following`."""
         if self.numbers:
             group = self._group_of(_NUMBER)
-            group.replicates.extend(range(self._first, self._first + len(self.numbers)))
-            group.values.extend(self.numbers)
+            kept = len(group)
+            # An interruption may come between any two of these lines, and be followed by another
+            # call: then the numbers may be kept already, or their replicates without them.
+            if not kept or group.replicates[kept - 1] < self._first:
+                del group.replicates[kept:]
+                group.replicates.extend(range(self._first, self._first + len(self.numbers)))
+                group.values.extend(self.numbers)
             self.numbers.clear()
         self._first = following
 
@@ -169,16 +170,27 @@ def checked_metrics(result: Any) -> tuple[Names, Collection[Any]]:
     Raises
     ------
     MetricError
-        If it is neither a mapping of metrics nor one number, or a value is no data.
+        If it is neither a mapping of metrics nor one number, a name is no string, or a
+        value is no data.
     """
     if type(result) is float:
         return _NUMBER, (result,)
     names, values = _as_metrics(result)
+    for name in names:
+        if type(name) is not str:
+            names = tuple(map(_plain_name, names))
+            break
     for value in values:
         if type(value) not in PLAIN:
             pairs = zip(names, values, strict=True)
             return names, [checked_value(name, value) for name, value in pairs]
     return names, values
+
+
+def _plain_name(name: object) -> str:
+    if not isinstance(name, str):
+        raise MetricError(f"a metric's name must be a string, got {name!r}.")
+    return "".join((name,))  # a string of a subclass is equal to the plain one
 
 
 def _as_metrics(result: Any) -> tuple[Names, tuple[Any, ...]]:

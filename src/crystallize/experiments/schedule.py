@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from crystallize.experiments.cells import Task
+from crystallize.plugins.execution.base import named_tuple
 
 TARGET_SECONDS = 0.1
 """How long a block should take."""
@@ -163,5 +164,5 @@ class Schedule:
         else:
             heapq.heappop(self._runs)
         self.remaining -= end - start
-        # Half of what a named tuple's own constructor takes.
-        return tuple.__new__(Task, (condition, start, end))
+        task: Task = named_tuple(Task, (condition, start, end))
+        return task

@@ -17,6 +17,7 @@ from crystallize.plugins.execution.base import (
     HasReplicates,
     LoopResults,
     check_function,
+    named_tuple,
     positive_int,
 )
 from crystallize.plugins.execution.event_loop import without_running_loop
@@ -65,12 +66,11 @@ class AsyncExecution(Execution):
         done: deque[Completion] = deque()
         news = asyncio.Event()
         most = self.max_concurrency
-        quickly: Any = tuple.__new__  # half of what a named tuple's own constructor takes
 
         async def work(task: Any) -> None:
             while task is not None:
                 try:
-                    completion = quickly(Completion, (task, await call(task), None))
+                    completion = named_tuple(Completion, (task, await call(task), None))
                 except Exception as error:
                     completion = Completion(task, error=error)
                 if not done:

@@ -24,6 +24,9 @@ SYNC: frozenset[FunctionKind] = frozenset({"sync"})
 ASYNC: frozenset[FunctionKind] = frozenset({"async"})
 SYNC_AND_ASYNC = SYNC | ASYNC
 
+named_tuple: Any = tuple.__new__
+"""Makes a named tuple in half the time of its own constructor: ``named_tuple(Row, (1, 2))``."""
+
 TICK = 0.1
 """Seconds without a completion after which an executor yields ``None``."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -12,6 +13,9 @@ from crystallize.hookspecs import hookimpl
 from crystallize.plugins.execution.base import Completion, positive_int
 from crystallize.plugins.execution.futures import FutureLike, FuturesExecution
 from crystallize.plugins.execution.threads import ThreadPool
+
+MOST_PROCESSES = 60 if sys.platform == "win32" else sys.maxsize
+"""Windows waits for 63 pipes at once, and not for more."""
 
 VALID_EXECUTOR_TYPES = frozenset({"thread", "process"})
 """What ``executor_type`` may be."""
@@ -59,6 +63,10 @@ class ParallelExecution(FuturesExecution):
                 "executor_type", executor_type, f"'thread' or 'process'{hint and ' -' + hint}"
             )
         self.max_workers = None if max_workers is None else positive_int("max_workers", max_workers)
+        if executor_type == "process" and self.max_workers and self.max_workers > MOST_PROCESSES:
+            raise InvalidValueError(
+                "max_workers", max_workers, f"at most {MOST_PROCESSES} processes"
+            )
         self.executor_type = executor_type
         self.shares_process = executor_type == "thread"
         self.local_processes = executor_type == "process"
@@ -69,7 +77,8 @@ class ParallelExecution(FuturesExecution):
             return self.max_workers
         from loky import cpu_count
 
-        return int(cpu_count())
+        most = MOST_PROCESSES if self.executor_type == "process" else sys.maxsize
+        return min(int(cpu_count()), most)
 
     @property
     def can_stop(self) -> bool:

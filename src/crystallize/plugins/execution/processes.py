@@ -29,6 +29,7 @@ from pathlib import Path
 from sysconfig import get_path
 from types import TracebackType
 from typing import Any
+from weakref import WeakSet
 
 import cloudpickle
 from loky.backend import get_context
@@ -36,6 +37,7 @@ from loky.backend.utils import kill_process_tree
 
 from crystallize.errors import CrystallizeError, ExecutorError, FunctionError
 from crystallize.plugins.execution.base import TICK, Completion
+from crystallize.plugins.execution.futures import IN_FLIGHT_PER_WORKER
 from crystallize.plugins.execution.messages import (
     FORGET,
     LOAD,
@@ -102,7 +104,7 @@ class ProcessPool:
         for worker in [worker for worker in self._workers if worker.busy]:
             worker.kill()
             self._discard(worker)
-        _kept.put(self._surroundings, self._workers)
+        _reserve.put(self._surroundings, self._workers)
 
     def completions(self, next_task: Callable[[], Any | None]) -> Iterator[Completion | None]:
         """Run tasks until there are none; ``None`` where nothing completes for a tick.
@@ -118,26 +120,25 @@ class ProcessPool:
             busy = {worker.connection: worker for worker in self._workers if worker.busy}
             if not busy:
                 return
-            ready = wait(list(busy), TICK) or [
-                # A process that the dead worker left behind holds the pipe open.
-                worker.connection
-                for worker in busy.values()
-                if not worker.process.is_alive()
-            ]
-            if not ready:
+            ready = [busy[connection] for connection in wait(list(busy), TICK)]  # type: ignore[index]
+            # Where a process that it left behind holds its pipe open, only this tells of a death.
+            dead = [] if ready else [w for w in busy.values() if not w.process.is_alive()]
+            if not ready and not dead:
                 yield None
-            for connection in ready:
-                outcome = self._receive(busy[connection])  # type: ignore[index]
+            for worker in ready or dead:
+                answers = worker in ready or worker.connection.poll()
+                outcome = self._receive(worker) if answers else self._lose(worker)
                 # Before the outcome is unpickled and kept: no worker waits for that.
                 self._hand_out()
                 if outcome is not None:
                     yield outcome if isinstance(outcome, Completion) else _settled(*outcome)
 
     def elapsed(self, task: Any) -> float | None:
-        """For how many seconds a task has been running; ``None`` while it waits."""
+        """For how many seconds a task has been running; ``None`` while it waits, or has ended."""
         for worker in self._workers:
             if worker.busy and worker.task == task and worker.loaded:
-                return time.monotonic() - worker.since
+                # While nobody asks for completions an answer may have been there for long.
+                return None if worker.connection.poll() else time.monotonic() - worker.since
         return None
 
     def stop(self, task: Any) -> None:
@@ -148,7 +149,7 @@ class ProcessPool:
 
     def _take(self, next_task: Callable[[], Any | None]) -> None:
         """Have one task ready for each that runs."""
-        room = 2 * self._size - sum(worker.busy for worker in self._workers)
+        room = IN_FLIGHT_PER_WORKER * self._size - sum(worker.busy for worker in self._workers)
         while len(self._waiting) < room and (task := next_task()) is not None:
             self._waiting.append(task)
 
@@ -165,8 +166,7 @@ class ProcessPool:
 
     def _started(self, count: int) -> list[_Worker]:
         """All are started before one is sent the callable, which may take until it listens."""
-        started = _kept.take(self._surroundings, count)
-        started += [_Worker() for _ in range(count - len(started))]
+        started = _reserve.take(self._surroundings, count)
         self._workers += started
         for worker in started:
             worker.load(self._payload)
@@ -227,7 +227,8 @@ class _Worker:
         # Whom the end of a pipe is signalled to belongs to the pipe, so each has its own.
         lifeline, self._driver_end = Pipe(duplex=False)
         self.connection, theirs = Pipe()
-        arguments = (os.getpid(), lifeline, theirs)
+        self.driver = os.getpid()
+        arguments = (self.driver, lifeline, theirs)
         self.process = get_context("loky").Process(target=serve, args=arguments)
         self.process.start()
         lifeline.close()
@@ -265,7 +266,8 @@ class _Worker:
         try:
             kill_process_tree(self.process)
         except Exception:  # neither psutil nor pgrep is here: what the cell started lives on
-            os.kill(self.process.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+            with suppress(ProcessLookupError):
+                os.kill(self.process.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
 
     def how_it_ended(self) -> str:
         self.process.join(END_SECONDS)
@@ -328,35 +330,59 @@ _ending: deque[Connection] = deque(maxlen=64)
 """What keeps workers that were told to end from being ended before they have done so."""
 
 
-class _KeptWorkers:
-    """Idle workers between the runs of this process."""
+class _Reserve:
+    """All workers of this process: those that run, and idle ones between two runs."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._workers: list[tuple[_Surroundings, _Worker]] = []
+        self._idle: list[tuple[_Surroundings, _Worker]] = []
+        self._all: WeakSet[_Worker] = WeakSet()
+        self._ended = False
         # Registered after multiprocessing's, so called before that waits for every process.
         atexit.register(self._end)
 
     def take(self, now: _Surroundings, count: int) -> list[_Worker]:
-        """At most `count` workers; those that would start otherwise today are ended."""
+        """Idle workers, and new ones; those that would start otherwise today are ended.
+
+        Raises
+        ------
+        ExecutorError
+            When the program is about to end.
+        """
         with self._lock:
-            kept, self._workers = self._workers, []
-            good = [w for then, w in kept if then.still_hold(now) and w.is_usable()]
-            self._workers = [(now, worker) for worker in good[count:]]
-        for _, worker in kept:
+            if self._ended:
+                raise ExecutorError("The program ends, so no more worker processes are started.")
+            idle, self._idle = self._idle, []
+            good = [w for then, w in idle if then.still_hold(now) and w.is_usable()]
+            self._idle = [(now, worker) for worker in good[count:]]
+        for _, worker in idle:
             if worker not in good:
                 worker.end()
-        return good[:count]
+        taken = good[:count]
+        taken += [_Worker() for _ in range(count - len(taken))]
+        self._all.update(taken)
+        return taken
 
     def put(self, now: _Surroundings, workers: list[_Worker]) -> None:
+        """Keep workers that are idle now."""
         for worker in workers:
             worker.forget()
         with self._lock:
-            self._workers += [(now, worker) for worker in workers]
+            self._idle += [(now, worker) for worker in workers]
+            if self._ended:
+                self._end_all()
 
     def _end(self) -> None:
-        for _, worker in self._workers:
+        with self._lock:
+            self._ended = True
+            self._end_all()
+
+    def _end_all(self) -> None:
+        for worker in list(self._all):
+            # Nobody reads any more what a run that was left in its middle comes to.
+            if worker.busy and worker.driver == os.getpid():
+                worker.kill()
             worker.end()
 
 
-_kept = _KeptWorkers()
+_reserve = _Reserve()
