@@ -30,6 +30,20 @@ ALONE = {
     "driver": "executors that do no work",
     "start": "whole processes",
 }
+CONTENDERS = tuple(
+    dict.fromkeys(
+        name
+        for names in (
+            *(workload.contenders for workload in WORKLOADS.values()),
+            shared.CONTENDERS,
+            (*sleep.CONTENDERS, sleep.PEER),
+            growth.CONTENDERS,
+            driver.CONTENDERS,
+            (*start.commands(), *start.PEER),
+        )
+        for name in names
+    )
+)
 WHAT = {name: workload.what for name, workload in WORKLOADS.items()} | ALONE
 
 
@@ -44,7 +58,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--only", nargs="+", metavar="NAME", choices=WHAT, help=f"of {', '.join(WHAT)}"
     )
     parser.add_argument(
-        "--contenders", nargs="+", metavar="NAME", help="these alone, as the table names them"
+        "--contenders",
+        nargs="+",
+        metavar="NAME",
+        choices=CONTENDERS,
+        help=f"these alone, of {', '.join(map(repr, CONTENDERS))}",
     )
     parser.add_argument("--rounds", type=_positive, metavar="N", help="times that each is run")
     parser.add_argument(
@@ -60,10 +78,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
+    return int(text)
 
 
 def measure(plan: Plan, names: Sequence[str], began: float) -> dict[str, Table]:
@@ -100,8 +117,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rounds = asked.rounds or (QUICK_ROUNDS if asked.quick else ROUNDS)
     plan = Plan(rounds, asked.quick, asked.replicates, asked.contenders)
     names = asked.only or list(WHAT)
-    partial = asked.quick or asked.only or asked.contenders or asked.replicates
+    fewer = asked.quick or asked.replicates
+    partial = fewer or asked.only or asked.contenders or asked.rounds
     folder: Path = asked.output or (PARTIAL if partial else PUBLISHED)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        print(f"Nothing can be written to {folder}: {error.strerror}.", file=sys.stderr)
+        return 2
     began = perf_counter()
     tables = measure(plan, names, began)
     if not tables:
@@ -114,16 +137,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "run": "quick" if asked.quick else "part" if partial else "whole",
         "minutes": f"{(perf_counter() - began) / 60:.1f}",
     }
-    folder.mkdir(parents=True, exist_ok=True)
     what = {name: WHAT[name] for name in tables}
     if find_spec("matplotlib") is None:
         plan.leave_out("The plot is left out: matplotlib is not installed.")
     else:
         shown = ", ".join(described[key] for key in ("processor", "python", "date"))
         write_svg(tables, f"{shown}, {described['cores']} cores", folder)
-    if asked.quick:
-        plan.leave_out("This was a quick run: its figures are indications.")
-    report = Report(described, settings, tables, what, judged(tables), plan.left_out)
+    if fewer:
+        plan.leave_out("With fewer replicates the figures are indications, and judge nothing.")
+    figures = judged(tables, whole=not fewer)
+    report = Report(described, settings, tables, what, figures, plan.left_out)
     print(report.text())
     report.write_json(folder)
     if folder.resolve() == PUBLISHED:

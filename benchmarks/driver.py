@@ -28,6 +28,7 @@ SIMULATED_WORKERS = 10_000
 CELLS, QUICK_CELLS = 200_000, 50_000
 CELL_SECONDS = 1.0
 MOST_ROUNDS, QUICK_ROUNDS = 3, 1
+CONTENDERS = ("crystallize blocks", "crystallize simulated")
 
 
 class NothingToDo(Execution):
@@ -146,15 +147,16 @@ def measure(plan: Plan) -> Table:
         found = measured("driver", *arguments)
         return Sample(found.pop("seconds"), found)
 
+    blocks_name, simulated_name = CONTENDERS
     table = {
-        "crystallize blocks": Row(count, note="an executor that does nothing"),
-        "crystallize simulated": Row(
+        blocks_name: Row(count, note="an executor that does nothing"),
+        simulated_name: Row(
             cells, note=f"{SIMULATED_WORKERS:,} workers, cells of 1 s, virtual seconds"
         ),
     }
     runs = {
-        "crystallize blocks": partial(one, "blocks", count),
-        "crystallize simulated": partial(one, "simulated", cells, SIMULATED_WORKERS),
+        blocks_name: partial(one, "blocks", count),
+        simulated_name: partial(one, "simulated", cells, SIMULATED_WORKERS),
     }
     table = {name: row for name, row in table.items() if plan.wants(name)}
     runs = {name: run for name, run in runs.items() if name in table}

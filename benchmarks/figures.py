@@ -37,6 +37,8 @@ class Figure:
     unit : str
     value : float or None
         ``None`` where what it needs was not measured.
+    judged : bool
+        Whether the value says if the promise is kept: one of fewer replicates does not.
     """
 
     workload: str
@@ -45,11 +47,12 @@ class Figure:
     at_most: bool
     unit: str = ""
     value: float | None = None
+    judged: bool = True
 
     @property
     def reached(self) -> bool | None:
-        """Whether the value is within the bound; ``None`` where there is none."""
-        if self.value is None or self.value != self.value:
+        """Whether the value is within the bound; ``None`` where there is none that counts."""
+        if not self.judged or self.value is None or self.value != self.value:
             return None
         return self.value <= self.bound if self.at_most else self.value >= self.bound
 
@@ -297,8 +300,15 @@ FIGURES: tuple[tuple[Figure, Callable[[Tables], float]], ...] = (
 )
 
 
-def judged(tables: Tables) -> list[Figure]:
-    """Every figure of the workloads that were run, with its value."""
+def judged(tables: Tables, whole: bool = True) -> list[Figure]:
+    """Every figure of the workloads that were run, with its value.
+
+    Parameters
+    ----------
+    tables : mapping
+    whole : bool
+        Whether the workloads were run with all of their replicates.
+    """
     from dataclasses import replace
 
     found = []
@@ -309,5 +319,5 @@ def judged(tables: Tables) -> list[Figure]:
             value = compute(tables)
         except NotMeasured:
             value = None
-        found.append(replace(figure, value=value))
+        found.append(replace(figure, value=value, judged=whole))
     return found

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -183,8 +183,13 @@ def steps(pipe: Connection, store: Store) -> Iterator[Step]:
     )
 
 
-def main(arguments: Sequence[str]) -> None:
+def main() -> None:
     """Measure in turn, print medians."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.steps", description="Time each step of a replicate."
+    )
+    parser.add_argument("--write", action="store_true", help="replace the table in docs/speed.md")
+    asked = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
         Store(f"{folder}/steps.db", create=True) as store,
@@ -199,9 +204,9 @@ def main(arguments: Sequence[str]) -> None:
                 seconds[what].append((perf_counter() - began) / times)
     lines = [["step", "costs"], *([what, duration(median(s[1:]))] for what, s in seconds.items())]
     print(aligned(lines))
-    if "--write" in arguments:
+    if asked.write:
         write_between(PAGE, BEGIN, END, markdown(lines))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

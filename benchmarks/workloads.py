@@ -210,7 +210,7 @@ WORKLOADS = {
         ),
         Workload(
             "skew",
-            "Pareto-tailed, 1 ms in the mean, the first of 600 ms",
+            "one of 600 ms first, then Pareto-tailed, 1 ms in the mean",
             SKEW_REPLICATES,
             400,
             skew,

@@ -274,30 +274,35 @@ def test_the_engine_of_a_stranger_is_opened_again_when_it_breaks(tmp_path):
     assert result.metrics["baseline"]["value"].tolist() == list(range(REPLICATES))
 
 
-def test_a_worker_that_dies_while_its_block_travels_costs_that_block_alone():
-    def trial(replicate):
-        if not replicate:
-            return {"pid": float(os.getpid()), "sum": 0.0}
-        return {"pid": float(os.getpid()), "sum": 1.0, "large": np.full(4_000_000, replicate)}
+def test_a_worker_that_dies_while_its_block_travels_costs_that_block_alone(tmp_path):
+    def trial(replicate, log):
+        with Path(log).open("a") as file:
+            file.write(f"{replicate}\n")
+        large = {"large": np.full(4_000_000, replicate)} if replicate else {}
+        return {"pid": float(os.getpid()), **large}
 
+    (tmp_path / "log").touch()
     stream = Experiment(
         trial,
-        replicates=3,
+        {"only": {"log": str(tmp_path / "log")}},
+        replicates=4,
         execution="parallel",
         execution_options={"executor_type": "process", "max_workers": 1},
     ).stream()
-    first = next(stream)  # nobody reads while we have it, so the next block fills the pipe
-    worker = psutil.Process(int(first.metrics["pid"]))
-    started = time.monotonic()
-    while worker.cpu_percent(0.2) > 1 and time.monotonic() - started < 20:
+    outcomes = [next(stream)]  # nobody reads while we have it, so the next block fills the pipe
+    worker = psutil.Process(int(outcomes[0].metrics["pid"]))
+    until = time.monotonic() + 20
+    while worker.cpu_percent(0.2) > 1 and time.monotonic() < until:
         pass
+    struck = (tmp_path / "log").read_text().split()[-1]
     worker.kill()
-    rest = list(stream)
-    # What was lost runs again when nothing else does.
-    assert [(outcome.replicate, outcome.error) for outcome in rest] == [(2, None), (1, None)]
-    assert {outcome.metrics["pid"] for outcome in rest} != {worker.pid}
-    for outcome in rest:
-        assert (outcome.metrics["large"] == outcome.replicate).all()
+    outcomes += stream
+    assert sorted(outcome.replicate for outcome in outcomes) == [0, 1, 2, 3]
+    assert [outcome.error for outcome in outcomes] == [None] * 4
+    for outcome in outcomes:
+        assert np.all(outcome.metrics.get("large", outcome.replicate) == outcome.replicate)
+    ran = Counter((tmp_path / "log").read_text().split())
+    assert ran == Counter("0123") + Counter(struck)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a process that a worker leaves behind")
