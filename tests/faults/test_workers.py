@@ -302,7 +302,7 @@ def test_a_worker_that_dies_while_its_block_travels_costs_that_block_alone(tmp_p
     for outcome in outcomes:
         assert np.all(outcome.metrics.get("large", outcome.replicate) == outcome.replicate)
     ran = Counter((tmp_path / "log").read_text().split())
-    assert ran == Counter("0123") + Counter(struck)
+    assert (ran["0"], ran[struck], max(ran.values())) == (1, 2, 2)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a process that a worker leaves behind")
