@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 SAMPLE_SECONDS = 0.03
@@ -65,12 +66,10 @@ def forget_peak() -> None:
 def shared_files() -> int:
     """Bytes of all files in shared memory."""
     total = 0
-    if SHARED_FOLDER.is_dir():
-        for path in SHARED_FOLDER.rglob("*"):
-            try:
-                total += path.stat().st_blocks * 512
-            except OSError:  # it went meanwhile
-                continue
+    for folder, _, names in os.walk(SHARED_FOLDER):  # which passes over folders that have gone
+        for name in names:
+            with suppress(OSError):  # it went meanwhile
+                total += (Path(folder) / name).stat().st_blocks * 512
     return total
 
 

@@ -109,17 +109,19 @@ class Driver:
     @contextmanager
     def running(self) -> Iterator[None]:
         """The time of the run: the store open, observers told, interruption turned into the end."""
-        git = GitState(self._folder())
+        self._git = GitState(self._folder())
+        if not self._traits.local_processes:
+            self._git.ask()
         self._started = datetime.now(UTC)
         began = perf_counter()
-        self._git: dict[str, Any] | None = None
+        self._git_state: dict[str, Any] | None = None
         try:
             with closing(ExitStack()) as opened:
                 try:
                     self._open(opened)
                     yield
                 finally:
-                    self._git = git.result()
+                    self._git_state = self._git.result()
                     self._seconds = perf_counter() - began
         except (Interruption, KeyboardInterrupt):
             # Whatever had landed is kept; conclude() makes the result of it.
@@ -282,6 +284,8 @@ class Driver:
                         raise
                     sleep(pause)
         self._landed = []
+        if self._released:
+            self._git.ask()  # where processes were to start first: that needs every CPU
         self._released = perf_counter()
         batches = [self._report_landed(item) for item in landed]
         return [batch for batch in batches if batch is not None]
@@ -399,7 +403,7 @@ class Driver:
                 experiment,
                 self._host,
                 workers=self._traits.workers,
-                git=self._git,
+                git=self._git_state,
                 started=self._started,
                 seconds=self._seconds,
                 found=self._found,

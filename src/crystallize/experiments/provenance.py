@@ -9,6 +9,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -38,22 +39,30 @@ class GitState:
     """
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._asked = False
+        self._git: subprocess.Popen[str] | None = None
+
+    def ask(self) -> None:
+        """Start git, unless that was done before."""
+        if self._asked:
+            return
+        self._asked = True
         command = ["git", "-c", "core.fsmonitor=false", "status", "--porcelain=v2", "--branch"]
-        try:
-            self._git: subprocess.Popen[str] | None = subprocess.Popen(
+        with suppress(OSError):  # no git on this machine: the provenance says so with None
+            self._git = subprocess.Popen(
                 [*command, "--untracked-files=no"],
-                cwd=folder,
+                cwd=self._folder,
                 env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 text=True,
             )
-        except OSError:  # no git on this machine: the provenance says so with None
-            self._git = None
 
     def result(self) -> dict[str, Any] | None:
         """``{"commit": …, "dirty": …}``, or ``None`` outside a repository."""
+        self.ask()
         if self._git is None:
             return None
         try:
