@@ -200,6 +200,7 @@ def interrupt():
     time.sleep(delays.uniform(0.01, 0.04))
     os.kill(os.getpid(), signal.SIGINT)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background
 delays, until, interruptions = random.Random(1), time.monotonic() + 6, 0
 while time.monotonic() < until:
     thread = threading.Thread(target=interrupt)
