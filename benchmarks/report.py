@@ -164,6 +164,7 @@ def _figure_lines(figures: Sequence[Figure]) -> list[list[str]]:
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """A header and rows for the terminal."""
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join(
         "  "
@@ -173,6 +174,7 @@ def aligned(lines: Sequence[Sequence[str]]) -> str:
 
 
 def markdown(lines: Sequence[Sequence[str]]) -> str:
+    """A header and rows as a table of a page."""
     header, *rest = lines
     rows = [header, ["---"] * len(header), *rest]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)

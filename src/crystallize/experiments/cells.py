@@ -209,14 +209,9 @@ class BlockCall:
         # what can be done once for a few cells is done after these.
         options, arguments = self._options, self._arguments[task.condition]
         function = self._function if options.timeout is None else self._timed
-        seeding, constant, add, clock = (
-            options.seed_globals,
-            arguments.constant,
-            rows.add,
-            perf_counter,
-        )
+        seeding, constant = options.seed_globals, arguments.constant
         call = partial(function, **constant) if constant else function
-        keep = rows.numbers.append
+        keep, add, clock = rows.numbers.append, rows.add, perf_counter
         most = GLANCE_CELLS if options.timeout is None else 1
         first, stop, few = task.start, task.stop, 1
         rows.settle(first)

@@ -112,14 +112,13 @@ class Rows:
 
     def block(self, start: int, failures: list[Failure], seconds: float) -> Block:
         """The cells as a block from `start` on, in which only failed ones are missing."""
-        groups = [group for group in self._groups.values() if len(group)]
-        if self.numbers and not groups and not failures:
+        if self.numbers and not failures and not self._filled():
             # By far the most there is in one block, and nothing has to say which cells they are.
             values = np.fromiter(self.numbers, np.float64, len(self.numbers))
             whole, columns = len(values), [BlockColumn(ONLY_METRIC, 0, None, values)]
         else:
             self.settle(start)
-            groups = [group for group in self._groups.values() if len(group)]
+            groups = self._filled()
             whole = len(failures) + sum(map(len, groups))
             columns = [
                 column
@@ -130,7 +129,7 @@ class Rows:
 
     def sparse_blocks(self) -> Iterator[Block]:
         """Take the cells that were kept, in any order, as blocks that span no wide gap."""
-        groups = [group for group in self._groups.values() if len(group)]
+        groups = self._filled()
         if not groups:
             return
         self._group = _Group(())
@@ -145,6 +144,9 @@ class Rows:
         yield Block(
             self._condition, start, int(cells[-1]) + 1, columns, [], 0.0, cells=cells - start
         )
+
+    def _filled(self) -> list[_Group]:
+        return [group for group in self._groups.values() if len(group)]
 
     def _group_of(self, names: Names) -> _Group:
         if names != self._group.names:
