@@ -23,14 +23,16 @@ import numpy as np
 from benchmarks.report import aligned, duration, markdown, write_between
 from benchmarks.workloads import ROOT_SEED, WORKERS, draw, null
 from crystallize import Experiment
-from crystallize.experiments.archive import record
-from crystallize.experiments.cells import BlockCall, CellOptions, Task
-from crystallize.experiments.outcomes import Block, Table
-from crystallize.experiments.rows import Rows
-from crystallize.experiments.schedule import MAX_CELLS, Schedule
+from crystallize.cells.block import Block
+from crystallize.cells.rows import Rows
+from crystallize.cells.table import Table
+from crystallize.contracts import Task
 from crystallize.plugins.execution import AsyncExecution
 from crystallize.plugins.execution.messages import RUN, VALUE, pickled, receive, send, widen
+from crystallize.run.schedule import MAX_CELLS, Schedule
 from crystallize.store import Store
+from crystallize.store.records import record
+from crystallize.worker.block_runner import BlockCall, CellOptions
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "speed.md"
 BEGIN, END = (

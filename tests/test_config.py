@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from crystallize import CrystallizeError, Experiment
-from crystallize.config import read_config
+from crystallize.description.config import read_config
 from crystallize.errors import ConfigError
 
 GOOD = """
@@ -200,7 +200,7 @@ def test_a_wrong_override_is_refused(write, override, message):
 def test_reading_loads_no_plugin_and_no_module_of_the_user(write):
     path = write(GOOD)
     program = (
-        "import sys; from crystallize.config import read_config\n"
+        "import sys; from crystallize.description.config import read_config\n"
         f"read_config({str(path)!r})\n"
         "print([m for m in sys.modules if m == 'trials' or '.execution.' in m or m == 'numpy'])"
     )

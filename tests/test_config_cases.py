@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pydantic
 import pytest
+from crystallize.description.described import experiment_arguments
 
 import crystallize
-from crystallize.config import read_config
+from crystallize.description.config import read_config
 from crystallize.errors import ConfigError
-from crystallize.experiments.described import experiment_arguments
 
 Write = Callable[..., Path]
 
@@ -194,7 +194,9 @@ def test_without_pyyaml_the_message_says_how_to_get_it(write: Write, tmp_path: P
                     (packages / entry.name).symlink_to(entry)
     source = Path(crystallize.__file__).parent.parent
     path = write("experiment:\n  function: a:b\n", "c.yaml")
-    program = "import sys; from crystallize.config import read_config; read_config(sys.argv[1])"
+    program = (
+        "import sys; from crystallize.description import config; config.read_config(sys.argv[1])"
+    )
 
     ended = subprocess.run(
         [sys.executable, "-S", "-c", program, str(path)],

@@ -14,8 +14,8 @@ import cloudpickle
 import pytest
 
 from crystallize import Experiment
+from crystallize.description.lookup import find_function
 from crystallize.errors import CrystallizeError, FunctionLookupError
-from crystallize.functions import find_function
 
 Write = Callable[..., Path]
 

@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from crystallize import Experiment
+from crystallize.description.lookup import find_function
 from crystallize.errors import FunctionLookupError
-from crystallize.functions import find_function
 
 
 @pytest.fixture(autouse=True)

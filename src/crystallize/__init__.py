@@ -7,21 +7,99 @@ from typing import TYPE_CHECKING
 from crystallize._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from crystallize.cells.outcome import CellError as CellError
+    from crystallize.cells.outcome import Outcome as Outcome
+    from crystallize.description.conditions import grid as grid
+    from crystallize.errors import ConfigError as ConfigError
     from crystallize.errors import CrystallizeError as CrystallizeError
-    from crystallize.experiments.conditions import grid as grid
+    from crystallize.errors import CrystallizeWarning as CrystallizeWarning
+    from crystallize.errors import DuplicateNameError as DuplicateNameError
+    from crystallize.errors import ExecutorError as ExecutorError
+    from crystallize.errors import FunctionError as FunctionError
+    from crystallize.errors import FunctionKindError as FunctionKindError
+    from crystallize.errors import FunctionLookupError as FunctionLookupError
+    from crystallize.errors import GlobalRandomWarning as GlobalRandomWarning
+    from crystallize.errors import InvalidValueError as InvalidValueError
+    from crystallize.errors import InvalidValuesError as InvalidValuesError
+    from crystallize.errors import OptionError as OptionError
+    from crystallize.errors import PluginError as PluginError
+    from crystallize.errors import PluginLoadError as PluginLoadError
+    from crystallize.errors import PluginWarning as PluginWarning
+    from crystallize.errors import ResultFileError as ResultFileError
+    from crystallize.errors import StoreError as StoreError
+    from crystallize.errors import StoreMismatchError as StoreMismatchError
+    from crystallize.errors import StoreWarning as StoreWarning
+    from crystallize.errors import UnknownNameError as UnknownNameError
     from crystallize.experiments.experiment import Experiment as Experiment
-    from crystallize.experiments.result import Result as Result
     from crystallize.hookspecs import hookimpl as hookimpl
+    from crystallize.results.errors import CellFailedError as CellFailedError
+    from crystallize.results.errors import Interrupted as Interrupted
+    from crystallize.results.errors import TooManyFailuresError as TooManyFailuresError
+    from crystallize.results.result import Result as Result
 
-__all__ = ["CrystallizeError", "Experiment", "Result", "grid", "hookimpl"]
+__all__ = [
+    "CellError",
+    "CellFailedError",
+    "ConfigError",
+    "CrystallizeError",
+    "CrystallizeWarning",
+    "DuplicateNameError",
+    "ExecutorError",
+    "Experiment",
+    "FunctionError",
+    "FunctionKindError",
+    "FunctionLookupError",
+    "GlobalRandomWarning",
+    "Interrupted",
+    "InvalidValueError",
+    "InvalidValuesError",
+    "OptionError",
+    "Outcome",
+    "PluginError",
+    "PluginLoadError",
+    "PluginWarning",
+    "Result",
+    "ResultFileError",
+    "StoreError",
+    "StoreMismatchError",
+    "StoreWarning",
+    "TooManyFailuresError",
+    "UnknownNameError",
+    "grid",
+    "hookimpl",
+]
 
 __getattr__ = lazy_names(
     __name__,
     {
+        "CellError": "crystallize.cells.outcome",
+        "CellFailedError": "crystallize.results.errors",
+        "ConfigError": "crystallize.errors",
         "CrystallizeError": "crystallize.errors",
+        "CrystallizeWarning": "crystallize.errors",
+        "DuplicateNameError": "crystallize.errors",
+        "ExecutorError": "crystallize.errors",
         "Experiment": "crystallize.experiments.experiment",
-        "Result": "crystallize.experiments.result",
-        "grid": "crystallize.experiments.conditions",
+        "FunctionError": "crystallize.errors",
+        "FunctionKindError": "crystallize.errors",
+        "FunctionLookupError": "crystallize.errors",
+        "GlobalRandomWarning": "crystallize.errors",
+        "Interrupted": "crystallize.results.errors",
+        "InvalidValueError": "crystallize.errors",
+        "InvalidValuesError": "crystallize.errors",
+        "OptionError": "crystallize.errors",
+        "Outcome": "crystallize.cells.outcome",
+        "PluginError": "crystallize.errors",
+        "PluginLoadError": "crystallize.errors",
+        "PluginWarning": "crystallize.errors",
+        "Result": "crystallize.results.result",
+        "ResultFileError": "crystallize.errors",
+        "StoreError": "crystallize.errors",
+        "StoreMismatchError": "crystallize.errors",
+        "StoreWarning": "crystallize.errors",
+        "TooManyFailuresError": "crystallize.results.errors",
+        "UnknownNameError": "crystallize.errors",
+        "grid": "crystallize.description.conditions",
         "hookimpl": "crystallize.hookspecs",
     },
 )

@@ -1,4 +1,4 @@
-"""The exceptions and warnings, each building its own message.
+"""The exceptions and warnings that need no result, each building its own message.
 
 Every message says what was wrong, where, and what to do.
 """
@@ -8,11 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from crystallize.experiments.outcomes import CellError
-    from crystallize.experiments.result import Result
+from typing import Any
 
 
 def listing(names: Iterable[str]) -> str:
@@ -58,6 +54,21 @@ class InvalidValueError(CrystallizeError, ValueError):
         super().__init__(f"{where}: expected {expected}, got {_shown(value)}.")
         self.where = where
         self.expected = expected
+
+
+class InvalidValuesError(InvalidValueError):
+    """Several values that cannot be used; lists them all.
+
+    Parameters
+    ----------
+    problems : sequence of str
+        One sentence a value, each saying where it is.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        lines = "\n".join(f"  - {problem}" for problem in problems)
+        CrystallizeError.__init__(self, f"{len(problems)} values cannot be used:\n{lines}")
+        self.problems = tuple(problems)
 
 
 class FunctionError(CrystallizeError, TypeError):
@@ -119,7 +130,7 @@ class PluginError(CrystallizeError):
         Where it happened during a run: everything that had finished.
     """
 
-    result: Result | None = None
+    result: Any = None
 
 
 class PluginLoadError(PluginError):
@@ -130,47 +141,8 @@ class ExecutorError(PluginError):
     """An executor that failed or broke its contract during a run."""
 
 
-class CellFailedError(CrystallizeError):
-    """A cell failed and the experiment was asked to raise.
-
-    Attributes
-    ----------
-    error : CellError
-        The first failed cell, in replicate order, of those that had landed.
-    result : Result
-        Everything that had finished.
-    """
-
-    def __init__(self, error: CellError, result: Result) -> None:
-        super().__init__(
-            f"Replicate {error.replicate} of condition {error.condition!r} (seed {error.seed}) "
-            f"failed with {error.type}: {error.message}\n\n{error.traceback}\n"
-            "What had finished is on this exception as .result; "
-            'on_error="collect" records failures and goes on.'
-        )
-        self.error = error
-        self.result = result
-
-
 class ResultFileError(CrystallizeError, ValueError):
     """A saved result that cannot be read back, or a value that cannot be saved."""
-
-
-class TooManyFailuresError(CrystallizeError):
-    """More cells failed than the experiment allows; nothing further was run.
-
-    Attributes
-    ----------
-    result : Result
-        Everything that had finished.
-    """
-
-    def __init__(self, allowed: float, result: Result) -> None:
-        super().__init__(
-            f"{len(result.errors)} cells failed, more than max_failures={allowed} allows, so the "
-            "run was stopped. What had finished is on this exception as .result."
-        )
-        self.result = result
 
 
 class StoreError(CrystallizeError):
@@ -183,30 +155,11 @@ class StoreError(CrystallizeError):
         the store may hold.
     """
 
-    result: Result | None = None
+    result: Any = None
 
 
 class StoreMismatchError(StoreError):
     """A store that holds another experiment; the message shows what differs."""
-
-
-class Interrupted(KeyboardInterrupt):
-    """A run that was stopped from outside, by Ctrl-C or SIGTERM.
-
-    A :exc:`KeyboardInterrupt`, so that ``except Exception`` does not swallow it.
-
-    Attributes
-    ----------
-    result : Result
-        Everything that had finished.
-    signum : int
-        The signal: ``signal.SIGINT`` or ``signal.SIGTERM``.
-    """
-
-    def __init__(self, result: Result, signum: int) -> None:
-        super().__init__("Interrupted; what had finished is on this exception as .result.")
-        self.result = result
-        self.signum = signum
 
 
 class CrystallizeWarning(UserWarning):

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
-    from crystallize.experiments.experiment import Experiment
-    from crystallize.experiments.outcomes import Outcomes
-    from crystallize.experiments.result import Result
-    from crystallize.plugins.execution.base import Completion
+    from crystallize.cells.outcomes import Outcomes
+    from crystallize.contracts import ActiveRun, Call, Completions, NextTask
+    from crystallize.description.spec import ExperimentSpec
+    from crystallize.results.result import Result
 
 PROJECT_NAME = "crystallize"
 
@@ -26,7 +26,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT_NAME)
 
 @hookspec(firstresult=True)
 def run_experiment_loop(
-    experiment: Experiment, replicate_fn: Callable[[int], Any]
+    experiment: ExperimentSpec, replicate_fn: Callable[[int], Any]
 ) -> list[Any] | None:
     """Run the replicate loop.
 
@@ -38,37 +38,39 @@ def run_experiment_loop(
 
 @hookspec(firstresult=True)
 def execute(
-    experiment: Experiment, call: Callable[[Any], Any], next_task: Callable[[], Any | None]
-) -> Iterator[Completion | None] | AsyncIterator[Completion | None] | None:
+    experiment: ExperimentSpec, call: Call, next_task: NextTask, run: ActiveRun
+) -> Completions | None:
     """Run tasks as they are asked for and yield each completion as it happens.
 
     Ask ``next_task()`` for work whenever there is room.  ``None`` means nothing
     now; the executor is done when nothing is in flight and ``next_task()`` still
     says ``None``.  Run ``call(task)`` and yield a
-    :class:`~crystallize.plugins.execution.base.Completion` with the value, or
+    :class:`~crystallize.contracts.Completion` with the value, or
     with the error of the transport.  Yield ``None`` when nothing finished for
-    a tenth of a second.  Closing the iterator cancels and cleans up.  Preferred
+    a tenth of a second.  Closing the iterator cancels and cleans up, within two
+    seconds.  What can be done to a running task is registered with ``run``, and no
+    state of a run is kept on the executor: it may have any number at once.  Preferred
     to :func:`run_experiment_loop` where an executor has both.
     """
 
 
 @hookspec
-def before_run(experiment: Experiment) -> None:
+def before_run(experiment: ExperimentSpec) -> None:
     """Observe that a run is about to start, before its first cell."""
 
 
 @hookspec
-def after_run(experiment: Experiment, result: Result) -> None:
+def after_run(experiment: ExperimentSpec, result: Result) -> None:
     """Observe the finished result, sections included."""
 
 
 @hookspec
-def outcomes_completed(experiment: Experiment, outcomes: Outcomes) -> None:
+def outcomes_completed(experiment: ExperimentSpec, outcomes: Outcomes) -> None:
     """Observe outcomes in the driver as they land, a batch at a time."""
 
 
 @hookspec(firstresult=True)
-def aggregate_results(experiment: Experiment, outcomes: Outcomes) -> Result | None:
+def aggregate_results(experiment: ExperimentSpec, outcomes: Outcomes) -> Result | None:
     """Turn all outcomes of a run into its :class:`~crystallize.Result`.
 
     The first implementation that returns something other than ``None`` wins;
@@ -77,7 +79,7 @@ def aggregate_results(experiment: Experiment, outcomes: Outcomes) -> Result | No
 
 
 @hookspec
-def extend_result(experiment: Experiment, result: Result) -> Mapping[str, Any] | None:
+def extend_result(experiment: ExperimentSpec, result: Result) -> Mapping[str, Any] | None:
     """Return named sections to add to ``result.sections``.
 
     A section is data: ``None``, booleans, numbers, strings, NumPy scalars and

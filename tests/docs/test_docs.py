@@ -15,7 +15,7 @@ import pytest
 
 import crystallize
 from crystallize import hookspecs
-from crystallize.config import read_config
+from crystallize.description.config import read_config
 from crystallize.plugins.host import HOOKS
 
 ROOT = Path(__file__).parents[2]
@@ -107,7 +107,7 @@ def test_every_public_name_has_a_docstring():
 
 
 def test_the_config_keys_are_documented():
-    from crystallize.config import ExperimentSection
+    from crystallize.description.config import ExperimentSection
 
     text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     for key in ExperimentSection.model_fields:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crystallize import Experiment
-from crystallize.experiments.global_random import NUMPY, STDLIB, GlobalRandomWatch
+from crystallize.worker.global_random import NUMPY, STDLIB, GlobalRandomWatch
 
 PROCESS = {
     "execution": "parallel",

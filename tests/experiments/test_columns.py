@@ -9,8 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crystallize import Experiment
-from crystallize.experiments.outcomes import Failure, Outcomes, Table
-from crystallize.experiments.rows import SPARSE_GAP, Rows, checked_metrics
+from crystallize.cells.block import Failure
+from crystallize.cells.metrics import checked_metrics
+from crystallize.cells.outcomes import Outcomes
+from crystallize.cells.rows import SPARSE_GAP, Rows
+from crystallize.cells.table import Table
 
 scalars = st.one_of(
     st.floats(),

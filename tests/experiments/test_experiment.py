@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from crystallize import CrystallizeError, Experiment, grid, hookimpl
-from crystallize.errors import CellFailedError, ExecutorError, GlobalRandomWarning, Interrupted
+from crystallize.errors import ExecutorError, GlobalRandomWarning
 from crystallize.plugins.execution import ParallelExecution
+from crystallize.results.errors import CellFailedError, Interrupted
 
 CONDITIONS = {"a": {"shift": 0.0}, "b": {"shift": 1.0}}
 PROCESS = {"execution": "parallel", "execution_options": {"executor_type": "process"}}
@@ -454,7 +455,7 @@ def test_ctrl_c_keeps_what_finished(tmp_path):
     script.write_text(
         "import os, signal, time\n"
         "from crystallize import Experiment\n"
-        "from crystallize.errors import Interrupted\n"
+        "from crystallize import Interrupted\n"
         "def trial(replicate):\n"
         "    if replicate == 30:\n"
         "        os.kill(os.getpid(), signal.SIGINT)\n"

@@ -13,9 +13,9 @@ import psutil
 import pytest
 
 from crystallize import Experiment
-from crystallize.experiments import mapped
-from crystallize.experiments.mapped import LARGE_BYTES
 from crystallize.testing import same_result
+from crystallize.worker import shared_arrays as mapped
+from crystallize.worker.shared_arrays import LARGE_BYTES
 
 PROCESS = {
     "execution": "parallel",
@@ -172,7 +172,7 @@ KILLED = """
 import numpy as np, sys, time
 from pathlib import Path
 from crystallize import Experiment
-from crystallize.experiments import mapped
+from crystallize.worker import shared_arrays as mapped
 
 mapped.SHARED_MEMORY = Path(sys.argv[1])
 
@@ -211,7 +211,7 @@ from pathlib import Path
 import numpy as np
 from crystallize import Experiment
 from crystallize.errors import ExecutorError
-from crystallize.experiments import mapped
+from crystallize.worker import shared_arrays as mapped
 
 mapped.SHARED_MEMORY = Path(sys.argv[1])
 

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crystallize.experiments.schedule import Schedule
+from crystallize.run.schedule import Schedule
 
 
 @given(

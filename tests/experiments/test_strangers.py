@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 from crystallize import CrystallizeError, Experiment, hookimpl
+from crystallize.contracts import Task
 from crystallize.errors import (
-    CellFailedError,
     ConfigError,
     ExecutorError,
     InvalidValueError,
     PluginWarning,
     UnknownNameError,
 )
-from crystallize.experiments.cells import Task
 from crystallize.plugins.execution import Completion, ParallelExecution
+from crystallize.results.errors import CellFailedError
 from crystallize.testing import same_result
 
 PROCESS = {"execution": "parallel", "execution_options": {"executor_type": "process"}}

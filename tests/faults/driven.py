@@ -96,7 +96,7 @@ def arm(what, number):
 
         resource.setrlimit(resource.RLIMIT_FSIZE, (number, number))
     elif what == "after":
-        from crystallize.experiments import archive
+        from crystallize.store import archive
 
         keep = archive.Archive.keep
 

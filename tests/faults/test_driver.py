@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 from crystallize.errors import CrystallizeError, StoreWarning
-from crystallize.experiments.stored import StoredExperiment
 from crystallize.store import Store
+from crystallize.store.stored import StoredExperiment
 from crystallize.testing import same_result
 
 cloudpickle.register_pickle_by_value(driven)
@@ -191,7 +191,7 @@ INTERRUPTED = """
 import os, random, signal, threading, time
 import numpy as np
 from crystallize import Experiment
-from crystallize.errors import Interrupted
+from crystallize.results.errors import Interrupted
 
 def trial(replicate):
     return float(replicate) if replicate % 2 else {"value": float(replicate)}

@@ -15,8 +15,9 @@ import pytest
 from faulty import REPLICATES, STRUCK, atrial, trial
 
 from crystallize import Experiment
-from crystallize.errors import CrystallizeError, TooManyFailuresError
-from crystallize.experiments.stored import StoredExperiment
+from crystallize.errors import CrystallizeError
+from crystallize.results.errors import TooManyFailuresError
+from crystallize.store.stored import StoredExperiment
 from crystallize.testing import same_result
 
 cloudpickle.register_pickle_by_value(sys.modules["faulty"])

@@ -9,12 +9,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crystallize import CrystallizeError, Experiment
-from crystallize.errors import CellFailedError, StoreMismatchError
-from crystallize.experiments.archive import read_records, record
-from crystallize.experiments.outcomes import Failure, Table
-from crystallize.experiments.rows import Rows, checked_metrics
-from crystallize.experiments.stored import StoredExperiment
+from crystallize.cells.block import Failure
+from crystallize.cells.metrics import checked_metrics
+from crystallize.cells.rows import Rows
+from crystallize.cells.table import Table
+from crystallize.errors import StoreMismatchError
+from crystallize.results.errors import CellFailedError
 from crystallize.store import Record, Store
+from crystallize.store.records import read_records, record
+from crystallize.store.stored import StoredExperiment
 from crystallize.testing import same_result
 
 CONDITIONS = {"a": {"shift": 0.0}, "b": {"shift": 1.0}}

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from crystallize.cli.refusal import refusing
-from crystallize.experiments.stored import StoredExperiment, merge
+from crystallize.store.merging import merge
+from crystallize.store.stored import StoredExperiment
 
 
 @click.command("merge")

@@ -10,11 +10,11 @@ from pathlib import Path
 import click
 
 from crystallize.cli.refusal import refusing
+from crystallize.description.fingerprint import source_hash
+from crystallize.description.lookup import find_function
 from crystallize.errors import StoreError, UnknownNameError, listing
 from crystallize.experiments.experiment import Experiment
-from crystallize.experiments.provenance import source_hash
-from crystallize.experiments.stored import StoredExperiment
-from crystallize.functions import find_function
+from crystallize.store.stored import StoredExperiment
 
 
 @click.command("replay")

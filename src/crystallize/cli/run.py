@@ -12,18 +12,12 @@ from typing import Any
 import click
 
 from crystallize.cli.streams import stdout_kept_clean
-from crystallize.config import read_config
-from crystallize.errors import (
-    CellFailedError,
-    CrystallizeError,
-    Interrupted,
-    PluginError,
-    TooManyFailuresError,
-)
-from crystallize.experiments.described import experiment_arguments
+from crystallize.description.config import experiment_arguments, read_config
+from crystallize.description.lookup import find_function
+from crystallize.errors import CrystallizeError, PluginError
 from crystallize.experiments.experiment import Experiment
-from crystallize.experiments.result import Result
-from crystallize.functions import find_function
+from crystallize.results.errors import CellFailedError, Interrupted, TooManyFailuresError
+from crystallize.results.result import Result
 
 OK, SOME_FAILED, REFUSED, BY_SIGNAL = 0, 1, 2, 128
 SHOWN_ERRORS = 3

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
+from crystallize.cells.plain import json_data
 from crystallize.cli.refusal import refusing
-from crystallize.experiments.plain import json_data
-from crystallize.experiments.stored import StoredExperiment
-from crystallize.experiments.summary import one_line
+from crystallize.results.summary import one_line
+from crystallize.store.stored import StoredExperiment
 
 
 @click.command("show")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from crystallize.experiments.result import Result
+from crystallize.cells.outcomes import Outcomes
+from crystallize.description.spec import ExperimentSpec
 from crystallize.hookspecs import hookimpl
-
-if TYPE_CHECKING:
-    from crystallize.experiments.experiment import Experiment
-    from crystallize.experiments.outcomes import Outcomes
+from crystallize.results.collation import collated
+from crystallize.results.result import Result
 
 __all__ = ["ResultAggregator"]
 
@@ -22,20 +19,13 @@ class ResultAggregator:
     """
 
     @hookimpl(trylast=True)
-    def aggregate_results(self, experiment: Experiment, outcomes: Outcomes) -> Result:
+    def aggregate_results(self, experiment: ExperimentSpec, outcomes: Outcomes) -> Result:
         """Make the result of a run.
 
         Parameters
         ----------
-        experiment : Experiment
+        experiment : ExperimentSpec
         outcomes : Outcomes
             All that landed.
         """
-        return Result(
-            metrics=outcomes.metrics(),
-            done={name: table.done for name, table in outcomes.tables.items()},
-            errors=list(outcomes.errors),
-            root=experiment.seed,
-            baseline=experiment.baseline,
-            provenance=dict(outcomes.provenance),
-        )
+        return collated(experiment, outcomes)

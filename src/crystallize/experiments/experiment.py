@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from crystallize.errors import InvalidValueError, UnknownNameError
-from crystallize.experiments import loop
-from crystallize.experiments.aggregation import ResultAggregator
-from crystallize.experiments.conditions import (
+from crystallize.callables import function_name
+from crystallize.cells.outcome import Outcome
+from crystallize.checks import Faults, optional, sequence, table, whole_number
+from crystallize.contracts import Capabilities
+from crystallize.description.conditions import (
     checked_baseline,
     checked_conditions,
-    checked_name,
     injected_names,
+    read_only,
 )
-from crystallize.experiments.context import Arguments
-from crystallize.experiments.described import experiment_arguments
-from crystallize.experiments.driver import Driver
-from crystallize.experiments.outcomes import Outcome
-from crystallize.experiments.result import Result
-from crystallize.experiments.seeding import root_seed
-from crystallize.plugins.execution.base import (
-    Traits,
-    check_function,
-    function_name,
-    is_async,
-    positive_int,
-)
-from crystallize.plugins.execution.event_loop import without_running_loop
+from crystallize.description.seeding import root_seed
+from crystallize.description.spec import RULES, ExperimentSpec, OnError
+from crystallize.errors import UnknownNameError
+from crystallize.experiments.aggregation import ResultAggregator
 from crystallize.plugins.host import Host
-from crystallize.store import stored_root
-
-OnError = Literal["collect", "raise"]
+from crystallize.results.result import Result
+from crystallize.run import pumps
+from crystallize.run.engine import check_executor
+from crystallize.run.replay import run_cell
+from crystallize.run.run import Run
+from crystallize.store.sqlite import stored_root
+from crystallize.worker.shared_arrays import with_shared_arrays
 
 
 class Experiment:
@@ -134,34 +128,86 @@ class Experiment:
         accept_changes: bool = False,
         progress: bool = False,
     ) -> None:
-        self.function = function
-        self.conditions = checked_conditions(conditions)
-        self.injected = injected_names(function, self.conditions)
-        self.replicates = positive_int("replicates", replicates)
-        self.store = _checked_path("store", store)
-        if seed is None and self.store is not None:
-            seed = stored_root(self.store)
-        self.seed = root_seed(seed)
-        self.name = _checked_name(name, function)
-        self.baseline = checked_baseline(baseline, self.conditions)
-        self.retries = _checked_retries(retries)
-        self.on_error = _checked_choice("on_error", on_error, ("collect", "raise"))
-        self.seed_globals = _checked_flag("seed_globals", seed_globals)
-        self.blas_threads = (
-            None if blas_threads is None else positive_int("blas_threads", blas_threads)
+        faults = Faults()
+        given = {
+            "name": name,
+            "replicates": replicates,
+            "seed": seed,
+            "retries": retries,
+            "timeout": timeout,
+            "max_failures": max_failures,
+            "on_error": on_error,
+            "seed_globals": seed_globals,
+            "blas_threads": blas_threads,
+            "store": store,
+            "retry_failed": retry_failed,
+            "accept_changes": accept_changes,
+            "progress": progress,
+        }
+        checked = {key: faults(RULES[key], key, value) for key, value in given.items()}
+        options = faults(optional(table), "execution_options", execution_options)
+        named = faults(sequence, "aggregators", aggregators)
+        named_options = faults(optional(table), "aggregator_options", aggregator_options)
+        observers = faults(sequence, "plugins", plugins)
+        sets = faults(checked_conditions, conditions)
+        if sets is not None:
+            injected = faults(injected_names, function, sets)
+            baseline = faults(checked_baseline, baseline, sets)
+        faults.raise_any()
+        if checked["name"] is None:
+            checked["name"] = function_name(function)
+        if checked["seed"] is None and checked["store"] is not None:
+            checked["seed"] = stored_root(checked["store"])
+        checked["seed"] = root_seed(checked["seed"])
+        self._host = Host(
+            executor=execution,
+            executor_options=options,
+            aggregators=named,
+            aggregator_options=named_options,
+            plugins=observers,
+            defaults=(ResultAggregator(),),
         )
-        self.progress = _checked_flag("progress", progress)
-        self.timeout = _checked_timeout(timeout)
-        self.max_failures = _checked_max_failures(max_failures)
-        self.retry_failed = _checked_flag("retry_failed", retry_failed)
-        self.accept_changes = _checked_flag("accept_changes", accept_changes)
-        self.execution = execution
-        self.execution_options = _checked_options("execution_options", execution_options)
-        self._aggregators = tuple(_checked_sequence("aggregators", aggregators))
-        self._aggregator_options = _checked_options("aggregator_options", aggregator_options)
-        self._plugins = tuple(_checked_sequence("plugins", plugins))
-        self._host = self._new_host()
-        self._check_executor(self._host)
+        capabilities = Capabilities.of(self._host.executor)
+        if capabilities.local_processes:
+            sets = with_shared_arrays(sets)
+        self.spec = ExperimentSpec(
+            function=function,
+            conditions=read_only(sets),
+            injected=injected,
+            baseline=baseline,
+            **checked,
+        )
+        check_executor(self._host.executor_name, capabilities, self.spec)
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """What is run."""
+        return self.spec.function
+
+    @property
+    def conditions(self) -> Mapping[str, Mapping[str, Any]]:
+        """Name -> parameters; read-only."""
+        return self.spec.conditions
+
+    @property
+    def replicates(self) -> int:
+        """How often the function is run under each condition."""
+        return self.spec.replicates
+
+    @property
+    def seed(self) -> int:
+        """The root of all randomness."""
+        return self.spec.seed
+
+    @property
+    def name(self) -> str:
+        """What results, stores and messages call it."""
+        return self.spec.name
+
+    @property
+    def baseline(self) -> str:
+        """The condition that others are compared with."""
+        return self.spec.baseline
 
     @classmethod
     def from_config(cls, path: str | Path, **overrides: Any) -> Experiment:
@@ -181,8 +227,8 @@ class Experiment:
         FunctionLookupError
             If its function cannot be found.
         """
-        from crystallize.config import read_config  # the validation library is slow to import
-        from crystallize.functions import find_function
+        from crystallize.description.config import experiment_arguments, read_config
+        from crystallize.description.lookup import find_function
 
         config = read_config(path)
         beside = Path(path).resolve().parent
@@ -202,15 +248,15 @@ class Experiment:
         Interrupted
             After Ctrl-C.  All three have ``.result``: what had finished.
         """
-        return loop.run(self._driver())
+        return pumps.run(self._new_run())
 
     async def arun(self) -> Result:
         """:meth:`run` for use with ``await``; the event loop goes on meanwhile."""
-        return await loop.arun(self._driver())
+        return await pumps.arun(self._new_run())
 
     def stream(self) -> Iterator[Outcome]:
         """Run, giving each :class:`~crystallize.experiments.Outcome` as it completes."""
-        for batch in loop.stream(self._driver(streaming=True)):
+        for batch in pumps.stream(self._new_run(streaming=True)):
             yield from batch
 
     def replay(self, replicate: int, condition: str | None = None) -> Any:
@@ -233,19 +279,12 @@ class Experiment:
         Exception
             Whatever the function raises.
         """
-        condition = self.baseline if condition is None else condition
-        if condition not in self.conditions:
-            raise UnknownNameError("condition", condition, tuple(self.conditions))
-        if isinstance(replicate, bool) or not isinstance(replicate, int) or replicate < 0:
-            raise InvalidValueError("replicate", replicate, "a whole number, 0 or more")
-        arguments = Arguments(self.seed, condition, self.conditions[condition], self.injected)
-        if not is_async(self.function):
-            return self.function(**arguments(replicate))
-
-        async def cell() -> Any:
-            return await self.function(**arguments(replicate))
-
-        return without_running_loop(lambda: asyncio.run(cell()))
+        spec = self.spec
+        condition = spec.baseline if condition is None else condition
+        if condition not in spec.conditions:
+            raise UnknownNameError("condition", condition, tuple(spec.conditions))
+        replicate = whole_number("replicate", replicate)
+        return run_cell(spec, condition, replicate)
 
     def __repr__(self) -> str:
         return (
@@ -254,91 +293,5 @@ class Experiment:
             f"execution {self._host.executor_name!r})"
         )
 
-    def _driver(self, *, streaming: bool = False) -> Driver:
-        return Driver(self, self._host, streaming=streaming)
-
-    def _new_host(self) -> Host:
-        return Host(
-            executor=self.execution,
-            executor_options=self.execution_options,
-            aggregators=self._aggregators,
-            aggregator_options=self._aggregator_options,
-            plugins=self._plugins,
-            defaults=(ResultAggregator(),),
-        )
-
-    def _check_executor(self, host: Host) -> None:
-        traits = Traits.of(host.executor)
-        check_function(host.executor_name, traits.functions, self.function)
-        if self.timeout is not None and not (traits.can_stop or traits.calls_are_async):
-            raise InvalidValueError(
-                "timeout",
-                self.timeout,
-                f"None with {host.executor_name!r}, which cannot stop a running call; processes "
-                "(executor_type='process') and 'async' can",
-            )
-        if self.seed_globals and traits.shares_process:
-            raise InvalidValueError(
-                "seed_globals",
-                True,
-                f"False with {host.executor_name!r}, whose cells run at once in one process and "
-                "would draw from each other's generator; use processes or 'serial', or ask for "
-                "'rng'",
-            )
-
-
-def _checked_name(name: object, function: Callable[..., Any]) -> str:
-    return function_name(function) if name is None else checked_name("name", name)
-
-
-def _checked_retries(retries: object) -> int:
-    if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
-        raise InvalidValueError("retries", retries, "a whole number, 0 or more")
-    return retries
-
-
-def _checked_choice(where: str, value: Any, choices: Sequence[str]) -> Any:
-    if value not in choices:
-        raise InvalidValueError(where, value, " or ".join(repr(choice) for choice in choices))
-    return value
-
-
-def _checked_flag(where: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise InvalidValueError(where, value, "True or False")
-    return value
-
-
-def _checked_sequence(where: str, value: Any) -> Sequence[Any]:
-    if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
-        raise InvalidValueError(where, value, "a list of names or objects")
-    return value
-
-
-def _checked_options(where: str, options: Any) -> dict[str, Any]:
-    if options is not None and not isinstance(options, Mapping):
-        raise InvalidValueError(where, options, "a mapping of names to values")
-    return dict(options or {})
-
-
-def _checked_path(where: str, value: Any) -> Path | None:
-    if value is not None and not isinstance(value, (str, Path)):
-        raise InvalidValueError(where, value, "a path")
-    return None if value is None else Path(value)
-
-
-def _checked_timeout(timeout: Any) -> float | None:
-    if timeout is None:
-        return None
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0:
-        raise InvalidValueError("timeout", timeout, "a number of seconds above 0")
-    return float(timeout)
-
-
-def _checked_max_failures(allowed: Any) -> int | float | None:
-    expected = "a whole number, 0 or more, or a share of the cells between 0 and 1"
-    if allowed is None or (type(allowed) is int and allowed >= 0):
-        return allowed
-    if not isinstance(allowed, float) or not 0 <= allowed < 1:
-        raise InvalidValueError("max_failures", allowed, expected)
-    return allowed
+    def _new_run(self, *, streaming: bool = False) -> Run:
+        return Run(self.spec, self._host, streaming=streaming)

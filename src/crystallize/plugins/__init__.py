@@ -1,1 +1,40 @@
-"""Plugins: what is installed (catalog), what an experiment uses (host), and the strategies."""
+"""Plugins: found, loaded, checked and called; and all that an author imports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crystallize._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from crystallize.cells.outcomes import Outcomes as Outcomes
+    from crystallize.contracts import Capabilities as Capabilities
+    from crystallize.contracts import Completion as Completion
+    from crystallize.hookspecs import hookimpl as hookimpl
+    from crystallize.plugins.execution.base import Execution as Execution
+    from crystallize.plugins.execution.futures import FuturesExecution as FuturesExecution
+
+__all__ = [
+    "Capabilities",
+    "Completion",
+    "Execution",
+    "FuturesExecution",
+    "Outcomes",
+    "hookimpl",
+]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Capabilities": "crystallize.contracts",
+        "Completion": "crystallize.contracts",
+        "Execution": "crystallize.plugins.execution.base",
+        "FuturesExecution": "crystallize.plugins.execution.futures",
+        "Outcomes": "crystallize.cells.outcomes",
+        "hookimpl": "crystallize.hookspecs",
+    },
+)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -99,6 +99,7 @@ class Host:
         defaults: Sequence[object] = (),
         catalog: Catalog | None = None,
     ) -> None:
+        self.executor_options = dict(executor_options or {})
         self._catalog = Catalog.installed() if catalog is None else catalog
         self._manager = _Manager()
         self._used: list[UsedPlugin] = []

@@ -17,9 +17,14 @@ from typing import Any, NamedTuple
 from crystallize.errors import StoreError
 
 APPLICATION_ID = 0x43525953  # "CRYS"
+
+
 SCHEMA_VERSION = 1
+
+
 BUSY_SECONDS = 10.0
 """How long another program may keep the file locked."""
+
 
 SCHEMA = """
 CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -33,6 +38,7 @@ CREATE TABLE blocks (
 );
 CREATE TABLE damaged AS SELECT * FROM blocks;
 """
+
 
 Identity = dict[str, Any]
 

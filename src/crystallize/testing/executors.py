@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crystallize.errors import CellFailedError
+from crystallize.cells.outcomes import Outcomes
 from crystallize.experiments.experiment import Experiment
-from crystallize.experiments.outcomes import Outcomes
-from crystallize.experiments.result import Result
 from crystallize.hookspecs import hookimpl
+from crystallize.results.errors import CellFailedError
+from crystallize.results.result import Result
 
 CONDITIONS = {"control": {"shift": 0.0}, "treated": {"shift": 2.5}}
 FAILING = 17

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from crystallize._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from crystallize.contracts import Completion as Completion
     from crystallize.plugins.execution.asynchronous import AsyncExecution as AsyncExecution
-    from crystallize.plugins.execution.base import Completion as Completion
     from crystallize.plugins.execution.base import Execution as Execution
     from crystallize.plugins.execution.futures import FuturesExecution as FuturesExecution
     from crystallize.plugins.execution.parallel import VALID_EXECUTOR_TYPES as VALID_EXECUTOR_TYPES
@@ -28,13 +28,13 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
-        "AsyncExecution": f"{__name__}.asynchronous",
-        "Completion": f"{__name__}.base",
-        "Execution": f"{__name__}.base",
-        "FuturesExecution": f"{__name__}.futures",
-        "ParallelExecution": f"{__name__}.parallel",
-        "SerialExecution": f"{__name__}.serial",
-        "VALID_EXECUTOR_TYPES": f"{__name__}.parallel",
+        "VALID_EXECUTOR_TYPES": "crystallize.plugins.execution.parallel",
+        "AsyncExecution": "crystallize.plugins.execution.asynchronous",
+        "Completion": "crystallize.contracts",
+        "Execution": "crystallize.plugins.execution.base",
+        "FuturesExecution": "crystallize.plugins.execution.futures",
+        "ParallelExecution": "crystallize.plugins.execution.parallel",
+        "SerialExecution": "crystallize.plugins.execution.serial",
     },
 )
 

@@ -6,19 +6,27 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, closing
+from functools import partial
 from typing import Any
 
-from crystallize.hookspecs import hookimpl
-from crystallize.plugins.execution.base import (
+from crystallize.checks import whole_number
+from crystallize.contracts import (
     ASYNC,
     TICK,
+    ActiveRun,
+    Call,
     Completion,
-    Execution,
     HasReplicates,
-    LoopResults,
-    check_function,
+    NextTask,
     named_tuple,
-    positive_int,
+)
+from crystallize.hookspecs import hookimpl
+from crystallize.plugins.execution.base import (
+    AloneRun,
+    Execution,
+    LoopResults,
+    Option,
+    check_function,
 )
 from crystallize.plugins.execution.event_loop import without_running_loop
 
@@ -48,11 +56,12 @@ class AsyncExecution(Execution):
     """
 
     functions = ASYNC
+    max_concurrency = Option(partial(whole_number, least=1))
     single_cell = True
 
     def __init__(self, progress: bool = False, *, max_concurrency: int = 1000) -> None:
         super().__init__(progress)
-        self.max_concurrency = positive_int("max_concurrency", max_concurrency)
+        self.max_concurrency = max_concurrency
 
     @property
     def workers(self) -> int:
@@ -60,7 +69,7 @@ class AsyncExecution(Execution):
 
     @hookimpl
     async def execute(
-        self, experiment: Any, call: Callable[[Any], Any], next_task: Callable[[], Any | None]
+        self, experiment: Any, call: Call, next_task: NextTask, run: ActiveRun
     ) -> AsyncIterator[Completion | None]:
         running: set[asyncio.Task[None]] = set()
         done: deque[Completion] = deque()
@@ -115,7 +124,8 @@ class AsyncExecution(Execution):
 
         async def collect() -> list[Any]:
             with closing(LoopResults(self, experiment)) as results:
-                completions = self.execute(experiment, replicate_fn, results.next_index)
+                run = AloneRun()
+                completions = self.execute(experiment, replicate_fn, results.next_index, run)
                 async with aclosing(completions):  # type: ignore[type-var]
                     async for completion in completions:
                         results.add(completion)

@@ -1,4 +1,4 @@
-"""The contract of an executor, and the loop that every streaming executor inherits."""
+"""What every streaming executor builds on: the loop that it inherits."""
 
 from __future__ import annotations
 
@@ -6,147 +6,23 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import Any, ClassVar, Generic, TypeVar, overload
 
-from crystallize.errors import (
-    CrystallizeError,
-    FunctionKindError,
-    InvalidValueError,
-    PluginError,
-    described,
+from crystallize.callables import function_name, is_async
+from crystallize.checks import flag
+from crystallize.contracts import (
+    SYNC,
+    ActiveRun,
+    Call,
+    Completion,
+    FunctionKind,
+    HasReplicates,
+    NextTask,
 )
+from crystallize.errors import FunctionKindError
 from crystallize.hookspecs import hookimpl
 
-FunctionKind = Literal["sync", "async"]
-
-SYNC: frozenset[FunctionKind] = frozenset({"sync"})
-ASYNC: frozenset[FunctionKind] = frozenset({"async"})
-SYNC_AND_ASYNC = SYNC | ASYNC
-
-named_tuple: Any = tuple.__new__
-"""Makes a named tuple in half the time of its own constructor: ``named_tuple(Row, (1, 2))``."""
-
-TICK = 0.1
-"""Seconds without a completion after which an executor yields ``None``."""
-
-
-class HasReplicates(Protocol):
-    """All that an executor used on its own asks of an experiment."""
-
-    @property
-    def replicates(self) -> int: ...
-
-
-class Completion(NamedTuple):
-    """One task that is over: its value, or what went wrong in the transport.
-
-    Attributes
-    ----------
-    task : object
-        What ``next_task()`` gave.
-    value : object
-        What ``call(task)`` returned.
-    error : BaseException or None
-        Why there is no value: a worker died, or the value would not travel.
-    """
-
-    task: Any
-    value: Any = None
-    error: BaseException | None = None
-
-
-@dataclass(frozen=True)
-class Traits:
-    """What an executor can do, read from its attributes.
-
-    Attributes
-    ----------
-    functions : frozenset of {"sync", "async"}
-        Which functions it takes.  Default: plain ones.
-    shares_process : bool
-        Whether two cells may run at once in one process (threads, an event
-        loop).  Default, for an executor that does not say: true.
-    workers : int
-        How many tasks run at once.  Default: 1.
-    single_cell : bool
-        Whether a block must be one cell.  Default: false.
-    can_stop : bool
-        Whether ``stop(task)`` ends a running task, whose completion then comes
-        with an error, and ``elapsed(task)`` tells for how many seconds it has
-        been running, or ``None``.  Default: whether it has ``stop``.
-    local_processes : bool
-        Whether cells run in other processes of this machine, which can map a
-        file: large arrays among the parameters are then one copy for all.
-        Default: false.
-    draws_global_random : bool
-        Whether the engine itself draws from Python's global generator beside
-        the cells, so that a change of it proves nothing.  Default: false.
-    """
-
-    functions: frozenset[FunctionKind]
-    shares_process: bool
-    workers: int
-    single_cell: bool
-    can_stop: bool
-    local_processes: bool
-    draws_global_random: bool
-
-    @property
-    def calls_are_async(self) -> bool:
-        """Whether it is given a coroutine function to call: it takes no others."""
-        return "sync" not in self.functions
-
-    @classmethod
-    def of(cls, executor: object) -> Traits:
-        """Read the traits of `executor`.
-
-        Raises
-        ------
-        PluginError
-            If an attribute has a value that means nothing.
-        """
-        try:
-            functions = frozenset(getattr(executor, "functions", SYNC))
-            workers = getattr(executor, "workers", 1)
-        except CrystallizeError:
-            raise
-        except Exception as error:
-            raise PluginError(
-                f"What {type(executor).__name__} can do cannot be read from its attributes: "
-                f"{described(error)}"
-            ) from error
-        if not functions or not functions <= SYNC_AND_ASYNC:
-            raise PluginError(
-                f"{type(executor).__name__}.functions is {set(functions)!r}; "
-                "it must hold 'sync', 'async' or both."
-            )
-        if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-            raise PluginError(
-                f"{type(executor).__name__}.workers is {workers!r}; it must be a whole number, "
-                "1 or more."
-            )
-        return cls(
-            functions=functions,
-            shares_process=bool(getattr(executor, "shares_process", True)),
-            workers=workers,
-            single_cell=bool(getattr(executor, "single_cell", False)),
-            can_stop=bool(getattr(executor, "can_stop", hasattr(executor, "stop"))),
-            local_processes=bool(getattr(executor, "local_processes", False)),
-            draws_global_random=bool(getattr(executor, "draws_global_random", False)),
-        )
-
-
-def is_async(function: Callable[..., Any]) -> bool:
-    """Whether calling `function` gives a coroutine."""
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-        getattr(function, "__call__", None)  # noqa: B004 - an object with an async __call__
-    )
-
-
-def function_name(function: object) -> str:
-    """What messages call `function`."""
-    return getattr(function, "__qualname__", None) or repr(function)
+T = TypeVar("T")
 
 
 def check_function(
@@ -178,23 +54,7 @@ def check_function(
         )
 
 
-def positive_int(where: str, value: object) -> int:
-    """Return `value` as an int of 1 or more.
-
-    Raises
-    ------
-    InvalidValueError
-        For anything else, booleans included.
-    """
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise InvalidValueError(where, value, "a whole number, 1 or more")
-    number = value.__index__()
-    if number < 1:
-        raise InvalidValueError(where, value, "a whole number, 1 or more")
-    return int(number)
-
-
-def attempt(call: Callable[[Any], Any], task: Any) -> Completion:
+def attempt(call: Call, task: Any) -> Completion:
     """Call here and now; an exception becomes the completion's error."""
     try:
         return Completion(task, call(task))
@@ -232,8 +92,77 @@ class LoopResults:
             self._bar.close()
 
 
+class AloneRun:
+    """The run of an executor that is used on its own: nobody stops its tasks."""
+
+    id = "alone"
+
+    def register_control(
+        self, stop: Callable[[Any], None], elapsed: Callable[[Any], float | None]
+    ) -> None:
+        """Nothing is done with it."""
+
+
+class Option(Generic[T]):
+    """An attribute of an executor that is checked whenever it is assigned.
+
+    Parameters
+    ----------
+    check : callable
+        A rule of :mod:`crystallize.checks`: takes the attribute's name and the
+        value, and returns the value to keep.
+
+    Examples
+    --------
+    >>> from crystallize.checks import whole_number
+    >>> class Mine(Execution):
+    ...     size = Option(whole_number)
+    ...     def __init__(self, size):
+    ...         super().__init__()
+    ...         self.size = size
+    ...     def execute(self, experiment, call, next_task, run):
+    ...         yield None
+    >>> Mine(3)
+    Mine(progress=False, size=3)
+    >>> Mine(3) == Mine(3), Mine(3) == Mine(4)
+    (True, False)
+    >>> Mine(3).size = "three"
+    Traceback (most recent call last):
+    crystallize.errors.InvalidValueError: size: expected a whole number, 0 or more, got 'three'.
+    """
+
+    def __init__(self, check: Callable[[str, Any], T]) -> None:
+        self._check = check
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, executor: None, owner: type) -> Option[T]: ...
+
+    @overload
+    def __get__(self, executor: object, owner: type) -> T: ...
+
+    def __get__(self, executor: object | None, owner: type) -> Option[T] | T:
+        if executor is None:
+            return self
+        try:
+            value: T = vars(executor)[self._name]
+        except KeyError:
+            raise AttributeError(
+                f"{owner.__name__} has no {self._name!r} yet; its __init__ must set it"
+            ) from None
+        return value
+
+    def __set__(self, executor: object, value: object) -> None:
+        vars(executor)[self._name] = self._check(self._name, value)
+
+
 class Execution(ABC):
     """An execution strategy that streams; override :meth:`execute`.
+
+    A plain value: what it has are its options, by which it is compared and shown;
+    what it does for a run is kept in that run, so that it may have any number at once.
 
     Parameters
     ----------
@@ -245,8 +174,25 @@ class Execution(ABC):
     shares_process: bool = True
     single_cell: ClassVar[bool] = False
 
+    progress = Option(flag)
+
     def __init__(self, progress: bool = False) -> None:
-        self.progress = bool(progress)
+        self.progress = progress
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._options() == other._options()
+
+    def __hash__(self) -> int:
+        return hash(type(self))  # options may be assigned, and equal executors must hash alike
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{name}={value!r}" for name, value in self._options().items())
+        return f"{type(self).__name__}({options})"
+
+    def _options(self) -> dict[str, Any]:
+        return {name: value for name, value in sorted(vars(self).items()) if name[0] != "_"}
 
     @property
     def workers(self) -> int:
@@ -255,7 +201,7 @@ class Execution(ABC):
 
     @abstractmethod
     def execute(
-        self, experiment: Any, call: Callable[[Any], Any], next_task: Callable[[], Any | None]
+        self, experiment: Any, call: Call, next_task: NextTask, run: ActiveRun
     ) -> Iterator[Completion | None] | AsyncIterator[Completion | None]:
         """See :func:`crystallize.hookspecs.execute`; mark it with ``hookimpl``."""
 
@@ -281,7 +227,9 @@ class Execution(ABC):
         """
         check_function(type(self).__name__, self.functions, replicate_fn)
         with closing(LoopResults(self, experiment)) as results:
-            completions: Any = self.execute(experiment, replicate_fn, results.next_index)
+            completions: Any = self.execute(
+                experiment, replicate_fn, results.next_index, AloneRun()
+            )
             with closing(completions):
                 for completion in completions:
                     results.add(completion)

@@ -9,9 +9,10 @@ from contextlib import AbstractContextManager
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
+from crystallize.contracts import TICK, ActiveRun, Call, Completion, NextTask
 from crystallize.errors import CrystallizeError
 from crystallize.hookspecs import hookimpl
-from crystallize.plugins.execution.base import TICK, Completion, Execution
+from crystallize.plugins.execution.base import Execution
 
 IN_FLIGHT_PER_WORKER = 2
 """One running, one waiting, so that no worker waits for the driver."""
@@ -48,7 +49,7 @@ class FuturesExecution(Execution):
 
     @abstractmethod
     def submitter(
-        self, call: Callable[[Any], Any], workers: int
+        self, call: Call, workers: int
     ) -> AbstractContextManager[Callable[[Any], FutureLike]]:
         """Open the engine; give a function that submits ``call(task)`` for a task.
 
@@ -70,14 +71,14 @@ class FuturesExecution(Execution):
 
     @hookimpl
     def execute(
-        self, experiment: Any, call: Callable[[Any], Any], next_task: Callable[[], Any | None]
+        self, experiment: Any, call: Call, next_task: NextTask, run: ActiveRun
     ) -> Iterator[Completion | None]:
         waiting: list[Any] = []
         while waiting := waiting or _take(next_task, self.workers * IN_FLIGHT_PER_WORKER):
             waiting = yield from self._until_broken(call, waiting, next_task)
 
     def _until_broken(
-        self, call: Callable[[Any], Any], waiting: list[Any], next_task: Callable[[], Any | None]
+        self, call: Call, waiting: list[Any], next_task: NextTask
     ) -> Generator[Completion | None, None, list[Any]]:
         """Run tasks in one engine, until there are none or it breaks; return those not begun."""
         room = self.workers * IN_FLIGHT_PER_WORKER
@@ -110,7 +111,7 @@ class FuturesExecution(Execution):
         return waiting
 
 
-def _take(next_task: Callable[[], Any | None], room: int) -> list[Any]:
+def _take(next_task: NextTask, room: int) -> list[Any]:
     tasks: list[Any] = []
     while len(tasks) < room and (task := next_task()) is not None:
         tasks.append(task)

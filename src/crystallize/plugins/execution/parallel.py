@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
+from crystallize.checks import whole_number
+from crystallize.contracts import ActiveRun, Call, Completion, NextTask
 from crystallize.errors import InvalidValueError, suggestion
 from crystallize.hookspecs import hookimpl
-from crystallize.plugins.execution.base import Completion, positive_int
 from crystallize.plugins.execution.futures import FutureLike, FuturesExecution
 from crystallize.plugins.execution.threads import ThreadPool
 
@@ -62,7 +63,9 @@ class ParallelExecution(FuturesExecution):
             raise InvalidValueError(
                 "executor_type", executor_type, f"'thread' or 'process'{hint and ' -' + hint}"
             )
-        self.max_workers = None if max_workers is None else positive_int("max_workers", max_workers)
+        self.max_workers = (
+            None if max_workers is None else whole_number("max_workers", max_workers, least=1)
+        )
         if executor_type == "process" and self.max_workers and self.max_workers > MOST_PROCESSES:
             raise InvalidValueError(
                 "max_workers", max_workers, f"at most {MOST_PROCESSES} processes"
@@ -85,29 +88,20 @@ class ParallelExecution(FuturesExecution):
         """Whether a running task can be stopped: a process can be killed, a thread cannot."""
         return self.executor_type == "process"
 
-    def elapsed(self, task: Any) -> float | None:
-        """For how many seconds a task has been running in a process."""
-        return self._processes.elapsed(task)
-
-    def stop(self, task: Any) -> None:
-        """Kill the process that runs a task."""
-        self._processes.stop(task)
-
     @hookimpl
     def execute(
-        self, experiment: Any, call: Callable[[Any], Any], next_task: Callable[[], Any | None]
+        self, experiment: Any, call: Call, next_task: NextTask, run: ActiveRun
     ) -> Iterator[Completion | None]:
         if self.executor_type == "thread":
-            yield from super().execute(experiment, call, next_task)
+            yield from super().execute(experiment, call, next_task, run)
             return
         from crystallize.plugins.execution.processes import ProcessPool
 
-        with ProcessPool(call, self.workers) as self._processes:
-            yield from self._processes.completions(next_task)
+        with ProcessPool(call, self.workers) as processes:
+            run.register_control(processes.stop, processes.elapsed)
+            yield from processes.completions(next_task)
 
     @contextmanager
-    def submitter(
-        self, call: Callable[[Any], Any], workers: int
-    ) -> Iterator[Callable[[Any], FutureLike]]:
+    def submitter(self, call: Call, workers: int) -> Iterator[Callable[[Any], FutureLike]]:
         with ThreadPool(call, workers) as threads:
             yield threads.submit

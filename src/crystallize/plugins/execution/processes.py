@@ -35,8 +35,8 @@ import cloudpickle
 from loky.backend import get_context
 from loky.backend.utils import kill_process_tree
 
+from crystallize.contracts import TICK, Completion
 from crystallize.errors import CrystallizeError, ExecutorError, FunctionError
-from crystallize.plugins.execution.base import TICK, Completion
 from crystallize.plugins.execution.futures import IN_FLIGHT_PER_WORKER
 from crystallize.plugins.execution.messages import (
     FORGET,

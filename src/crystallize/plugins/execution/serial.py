@@ -6,15 +6,17 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from crystallize.hookspecs import hookimpl
-from crystallize.plugins.execution.base import (
+from crystallize.callables import is_async
+from crystallize.contracts import (
     SYNC_AND_ASYNC,
+    ActiveRun,
+    Call,
     Completion,
-    Execution,
     HasReplicates,
-    attempt,
-    is_async,
+    NextTask,
 )
+from crystallize.hookspecs import hookimpl
+from crystallize.plugins.execution.base import Execution, attempt
 from crystallize.plugins.execution.event_loop import without_running_loop
 
 
@@ -38,7 +40,7 @@ class SerialExecution(Execution):
 
     @hookimpl
     def execute(
-        self, experiment: Any, call: Callable[[Any], Any], next_task: Callable[[], Any | None]
+        self, experiment: Any, call: Call, next_task: NextTask, run: ActiveRun
     ) -> Iterator[Completion | None]:
         while (task := next_task()) is not None:
             yield attempt(call, task)

@@ -1,0 +1,1 @@
+"""What cells come to, and how outcomes become columns."""

@@ -1,0 +1,90 @@
+"""What travels from a worker to the driver: finished cells as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from crystallize.cells.column import Values
+from crystallize.cells.metrics import Names
+from crystallize.contracts import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An exception in a cell as it travels from a worker."""
+
+    offset: int
+    type: str
+    message: str
+    traceback: str
+
+
+@dataclass(frozen=True, slots=True)
+class BlockColumn:
+    """One metric of a block; `offsets` is ``None`` where every cell has a value."""
+
+    name: str
+    position: int
+    offsets: npt.NDArray[np.intp] | None
+    values: Values
+
+
+@dataclass(slots=True)
+class Block:
+    """Finished cells of one condition, as columns: what a worker sends back.
+
+    Attributes
+    ----------
+    condition : int
+        The index of the condition.
+    start, stop : int
+        The first replicate, and the one after the last.
+    columns : list of BlockColumn
+    failures : list of Failure
+    seconds : float
+        How long the block took.
+    touched : tuple of str
+        The global random generators that changed meanwhile.
+    cells : array of int or None
+        Where not every cell of [start, stop) is in the block, the offsets of those
+        that are.
+    """
+
+    condition: int
+    start: int
+    stop: int
+    columns: list[BlockColumn]
+    failures: list[Failure]
+    seconds: float
+    touched: tuple[str, ...] = ()
+    cells: npt.NDArray[np.intp] | None = None
+
+    def __len__(self) -> int:
+        return self.stop - self.start if self.cells is None else len(self.cells)
+
+    def replicates(self) -> Iterable[int]:
+        """The replicates that are in it."""
+        if self.cells is None:
+            return range(self.start, self.stop)
+        return (self.start + self.cells).tolist()  # type: ignore[no-any-return]
+
+
+class Row(NamedTuple):
+    """What a cell that ran on an event loop comes to: its metrics, checked."""
+
+    task: Task
+    names: Names
+    values: Collection[Any]
+
+    @property
+    def condition(self) -> int:
+        return self.task.condition
+
+    @property
+    def start(self) -> int:
+        return self.task.start

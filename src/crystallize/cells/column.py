@@ -1,0 +1,181 @@
+"""The values of one metric under one condition, as an array where one kind of value fits all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+EXACT_IN_FLOAT = 2**53
+
+
+Values = npt.NDArray[Any] | list[Any]
+
+
+def packed(values: Sequence[Any]) -> Values:
+    """Checked values of one metric as an array, where one kind of number or shape fits all."""
+    kinds = set(map(type, values))
+    if len(kinds) == 1:
+        (kind,) = kinds
+        if kind is float or kind is bool or kind is complex:
+            return np.array(values)
+        if kind is int:
+            try:
+                return np.array(values, dtype=np.int64)
+            except OverflowError:
+                return list(values)
+        if kind is np.ndarray and len({(v.dtype.str, v.shape) for v in values}) == 1:
+            return np.stack(values)
+    return list(values)
+
+
+class Column:
+    """The values of one metric under one condition, in replicate order.
+
+    Typed while every value so far has the same kind, a column of Python objects
+    otherwise.  What :meth:`finished` gives depends on the values alone, not on
+    the order or the grouping in which they came.
+
+    Parameters
+    ----------
+    done : array of bool
+        Which cells finished; the table's own, which changes.
+    """
+
+    def __init__(self, done: npt.NDArray[np.bool_]) -> None:
+        self._done = done
+        self._data: npt.NDArray[Any] | None = None
+        # Most metrics are in every cell that finished: then a byte a number is saved.
+        self._lacking: npt.NDArray[np.bool_] | None = done.copy() if done.any() else None
+        self.rank = (len(done), 0)
+        """Where the metric was first seen, (replicate, position), by which metrics are ordered."""
+
+    def add(
+        self, start: int, offsets: npt.NDArray[np.intp] | None, values: Values, position: int
+    ) -> None:
+        """Put values at ``start + offsets``, or from `start` on where there are none."""
+        if offsets is None:
+            index: Any = slice(start, start + len(values))
+            first = start
+        else:
+            index = start + offsets
+            first = int(index.min())
+        self.rank = min(self.rank, (first, position))
+        if self._lacking is not None:
+            self._lacking[index] = False
+        typed = isinstance(values, np.ndarray)
+        if self._data is None:
+            self._data = self._allocated(values)
+        elif self._data.dtype == object:
+            typed = False
+        elif not isinstance(values, np.ndarray) or (
+            values.dtype != self._data.dtype or values.shape[1:] != self._data.shape[1:]
+        ):
+            self._data = self._loosened(self._data)
+            typed = False
+        if typed and self._data.dtype != object:
+            self._data[index] = values
+        else:
+            places = range(*index.indices(len(self._done))) if offsets is None else index
+            for place, value in zip(places, _objects(values), strict=True):
+                self._data[place] = value
+
+    def lack(self, cells: slice | npt.NDArray[np.intp]) -> None:
+        """Note that some cells finished without this metric."""
+        if self._lacking is None:
+            self._lacking = np.zeros(len(self._done), dtype=np.bool_)
+        self._lacking[cells] = True
+
+    def truncate(self, done: npt.NDArray[np.bool_]) -> None:
+        """Forget the places that `done`, the table's from now on, no longer has."""
+        self._done = done
+        if self._lacking is not None:
+            self._lacking = self._lacking[: len(done)]
+        if self._data is not None:
+            self._data = self._data[: len(done)]
+
+    @property
+    def present(self) -> npt.NDArray[np.bool_]:
+        """Which cells have this metric."""
+        return self._done if self._lacking is None else self._done & ~self._lacking
+
+    def has(self, place: int) -> bool:
+        """Whether one cell that finished has this metric."""
+        return self._lacking is None or not self._lacking[place]
+
+    def __getitem__(self, place: int) -> Any:
+        """The value at one place, as plain data."""
+        assert self._data is not None
+        value = self._data[place]
+        return value.item() if isinstance(value, np.generic) else value
+
+    def finished(self) -> npt.NDArray[Any]:
+        """The column: NaN where a number is missing, ``None`` where anything else is.
+
+        Also ``None`` where a cell finished without this metric: NaN could be a value.
+        """
+        if self._data is None:
+            return np.full(len(self._done), np.nan)
+        data, present = self._data, self.present
+        if present is not self._done and not np.array_equal(present, self._done):
+            return data if data.dtype == object else self._loosened(data)
+        if data.dtype == object:
+            return _tightened(data, present)
+        if present.all():
+            return data
+        if data.dtype.kind in "fc":
+            data[~present] = np.nan
+            return data
+        if data.ndim == 1:
+            return _tightened(self._loosened(data), present)
+        return self._loosened(data)
+
+    def _allocated(self, values: Values) -> npt.NDArray[Any]:
+        if isinstance(values, np.ndarray):
+            return np.zeros((len(self._done), *values.shape[1:]), dtype=values.dtype)
+        return np.full(len(self._done), None, dtype=object)
+
+    def _loosened(self, data: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        loose = np.full(len(self._done), None, dtype=object)
+        for place in np.flatnonzero(self.present):
+            loose[place] = data[place] if data.ndim > 1 else data[place].item()
+        return loose
+
+
+def _objects(values: Values) -> Sequence[Any]:
+    if isinstance(values, list):
+        return values
+    return values.tolist() if values.ndim == 1 else list(values)
+
+
+def _tightened(data: npt.NDArray[Any], present: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+    """Numbers as numbers: an array of objects, typed where no value changes by it."""
+    values = data[present].tolist()
+    kinds = set(map(type, values))
+    complete = bool(present.all())
+    if kinds == {int} and complete:
+        try:
+            return np.array(values, dtype=np.int64)
+        except OverflowError:
+            return data
+    if kinds and kinds <= {int, float, bool} and (bool not in kinds or len(kinds) == 1):
+        if all(kind is float for kind in kinds) or max(
+            (abs(v) for v in values if type(v) is int), default=0
+        ) <= (EXACT_IN_FLOAT):
+            numbers = np.full(len(data), np.nan)
+            numbers[present] = values
+            return numbers
+    elif kinds == {complex}:
+        numbers = np.full(len(data), np.nan, dtype=np.complex128)
+        numbers[present] = values
+        return numbers
+    elif kinds == {np.ndarray} and len({(v.dtype.str, v.shape) for v in values}) == 1:
+        first = values[0]
+        if complete or first.dtype.kind in "fc":
+            filler = np.nan if first.dtype.kind in "fc" else 0
+            stacked = np.full((len(data), *first.shape), filler, dtype=first.dtype)
+            stacked[present] = np.stack(values)
+            return stacked
+    return data

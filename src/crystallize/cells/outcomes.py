@@ -1,0 +1,71 @@
+"""Outcomes of a run, read one by one or as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crystallize.cells.outcome import CellError, Outcome
+from crystallize.cells.table import Table
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """Outcomes of a run: a batch that just landed, or all of them.
+
+    Iterating gives each :class:`Outcome`, replicate by replicate; for anything
+    that is done to many, the arrays are the quick way.
+
+    Attributes
+    ----------
+    tables : dict of str to Table
+        Condition -> its cells.
+    errors : sequence of CellError
+        In replicate order.
+    root : int
+        The root seed.
+    provenance : dict
+        Where the outcomes come from; empty in a batch.
+    """
+
+    tables: Mapping[str, Table]
+    errors: Sequence[CellError]
+    root: int
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        finished = sum(int(table.done.sum()) for table in self.tables.values())
+        return finished + len(self.errors)
+
+    def __iter__(self) -> Iterator[Outcome]:
+        errors = {(error.condition, error.replicate): error for error in self.errors}
+        first = min((table.start for table in self.tables.values()), default=0)
+        last = max((table.start + table.size for table in self.tables.values()), default=0)
+        for replicate in range(first, last):
+            for condition, table in self.tables.items():
+                if not table.start <= replicate < table.start + table.size:
+                    continue
+                metrics = table.row(replicate)
+                error = errors.get((condition, replicate))
+                if metrics is not None or error is not None:
+                    yield Outcome(condition, replicate, metrics, error)
+
+    def metrics(self) -> dict[str, dict[str, npt.NDArray[Any]]]:
+        """Condition -> metric -> array, position = replicate, NaN or ``None`` where missing.
+
+        A condition of which no cell finished has the metrics of the others, all
+        missing, so that conditions stay comparable.
+        """
+        arrays = {
+            condition: {name: table.columns[name].finished() for name in table.names()}
+            for condition, table in self.tables.items()
+        }
+        everywhere = list(dict.fromkeys(name for metrics in arrays.values() for name in metrics))
+        for condition, table in self.tables.items():
+            if not table.done.any():
+                arrays[condition] = {name: np.full(table.size, np.nan) for name in everywhere}
+        return arrays

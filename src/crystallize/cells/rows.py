@@ -1,0 +1,162 @@
+"""What cells returned, gathered into the columns of a block."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crystallize.cells.block import Block, BlockColumn, Failure
+from crystallize.cells.column import packed
+from crystallize.cells.metrics import _NUMBER, ONLY_METRIC, PLAIN, Names, checked_metrics
+
+SPARSE_GAP = 1024
+"""How far apart two cells of one block may be; what is reported of a block has its whole span."""
+
+
+Cells = npt.NDArray[np.intp]
+
+
+class _Group:
+    """Cells that share metric names: their values one after another in one flat list."""
+
+    def __init__(self, names: Names) -> None:
+        self.names = names
+        self.replicates: list[int] = []
+        self.values: list[Any] = []
+
+    def __len__(self) -> int:
+        # An interruption may have come between a replicate and its values.
+        width = len(self.names)
+        return len(self.values) // width if width else len(self.replicates)
+
+    def cells(self) -> Cells:
+        return np.array(self.replicates[: len(self)], dtype=np.intp)
+
+    def columns(self, offsets: Cells | None) -> Iterator[BlockColumn]:
+        width = len(self.names)
+        for position, name in enumerate(self.names):
+            yield BlockColumn(name, position, offsets, packed(self.values[position::width]))
+
+
+class Rows:
+    """Gathers cells of one condition.
+
+    Parameters
+    ----------
+    condition : int
+        The index of the condition.
+
+    Attributes
+    ----------
+    numbers : list of float
+        Where a cell that returned a float may put it instead of calling :meth:`add`.  The cells
+        of what is in here follow each other, from the one on that :meth:`settle` was told.
+    """
+
+    def __init__(self, condition: int) -> None:
+        self._condition = condition
+        self._group = _Group(())
+        self._groups: dict[Names, _Group] = {(): self._group}
+        self._first = 0
+        self.numbers: list[float] = []
+
+    def settle(self, following: int) -> None:
+        """Keep what is in :attr:`numbers`; what comes into it next is of cell `following`."""
+        if self.numbers:
+            group = self._group_of(_NUMBER)
+            kept = len(group)
+            # An interruption may come between any two of these lines, and be followed by another
+            # call: then the numbers may be kept already, or their replicates without them.
+            if not kept or group.replicates[kept - 1] < self._first:
+                del group.replicates[kept:]
+                group.replicates.extend(range(self._first, self._first + len(self.numbers)))
+                group.values.extend(self.numbers)
+            self.numbers.clear()
+        self._first = following
+
+    def add(self, replicate: int, result: Any) -> None:
+        """Keep what the function returned; it may change its own objects afterwards.
+
+        Raises
+        ------
+        MetricError
+            If `result` is neither a mapping of metrics nor one number.
+        """
+        if self.numbers:
+            self.settle(replicate)
+        self._first = replicate + 1
+        group = self._group
+        if type(result) is dict and tuple(result) == group.names:
+            values = result.values()
+            for value in values:
+                if type(value) not in PLAIN:
+                    break
+            else:
+                group.replicates.append(replicate)
+                group.values.extend(values)
+                return
+        self.keep(replicate, *checked_metrics(result))
+
+    def keep(self, replicate: int, names: Names, values: Collection[Any]) -> None:
+        """Keep metrics that were checked."""
+        group = self._group_of(names)
+        group.replicates.append(replicate)
+        group.values.extend(values)
+
+    def block(self, start: int, failures: list[Failure], seconds: float) -> Block:
+        """The cells as a block from `start` on, in which only failed ones are missing."""
+        if self.numbers and not failures and not self._filled():
+            # By far the most there is in one block, and nothing has to say which cells they are.
+            values = np.fromiter(self.numbers, np.float64, len(self.numbers))
+            whole, columns = len(values), [BlockColumn(ONLY_METRIC, 0, None, values)]
+        else:
+            self.settle(start)
+            groups = self._filled()
+            whole = len(failures) + sum(map(len, groups))
+            columns = [
+                column
+                for group in groups
+                for column in group.columns(None if len(group) == whole else group.cells() - start)
+            ]
+        return Block(self._condition, start, start + whole, columns, failures, seconds)
+
+    def sparse_blocks(self) -> Iterator[Block]:
+        """Take the cells that were kept, in any order, as blocks that span no wide gap."""
+        groups = self._filled()
+        if not groups:
+            return
+        self._group = _Group(())
+        self._groups = {(): self._group}
+        cells = np.sort(np.concatenate([group.cells() for group in groups]))
+        gaps = np.flatnonzero(np.diff(cells) > SPARSE_GAP)
+        if len(gaps):
+            yield from self._split(groups, cells[gaps])
+            return
+        start = int(cells[0])
+        columns = [column for group in groups for column in group.columns(group.cells() - start)]
+        yield Block(
+            self._condition, start, int(cells[-1]) + 1, columns, [], 0.0, cells=cells - start
+        )
+
+    def _filled(self) -> list[_Group]:
+        return [group for group in self._groups.values() if len(group)]
+
+    def _group_of(self, names: Names) -> _Group:
+        if names != self._group.names:
+            if names not in self._groups:
+                self._groups[names] = _Group(names)
+            self._group = self._groups[names]
+        return self._group
+
+    def _split(self, groups: list[_Group], last: Cells) -> Iterator[Block]:
+        parts = [Rows(self._condition) for _ in range(len(last) + 1)]
+        for group in groups:
+            width = len(group.names)
+            for i, part in enumerate(np.searchsorted(last, group.cells()).tolist()):
+                values = group.values[i * width : (i + 1) * width]
+                parts[part].keep(group.replicates[i], group.names, values)
+        for rows in parts:
+            yield from rows.sparse_blocks()

@@ -1,0 +1,82 @@
+"""The cells of one condition, as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crystallize.cells.block import Block
+from crystallize.cells.column import Column
+
+
+class Table:
+    """The cells of one condition, from replicate `start` on.
+
+    Attributes
+    ----------
+    done : array of bool
+        Which cells have metrics.
+    columns : dict of str to Column
+    """
+
+    def __init__(self, start: int, size: int) -> None:
+        self.start = start
+        self.size = size
+        self.done: npt.NDArray[np.bool_] = np.zeros(size, dtype=np.bool_)
+        self.columns: dict[str, Column] = {}
+
+    def add(self, block: Block) -> None:
+        """Keep a block's metrics."""
+        first = block.start - self.start
+        for part in block.columns:
+            if part.name not in self.columns:  # before its cells are done: it lacks the others
+                self.columns[part.name] = Column(self.done)
+        cells: slice | npt.NDArray[np.intp] = slice(first, block.stop - self.start)
+        if block.cells is not None:
+            cells = first + block.cells
+        self.done[cells] = True
+        for failure in block.failures:
+            self.done[first + failure.offset] = False
+        finished = len(block) - len(block.failures)
+        if finished:
+            whole = [part.name for part in block.columns if len(part.values) == finished]
+            for name, column in self.columns.items():
+                if name not in whole:
+                    column.lack(cells)
+        for part in block.columns:
+            self.columns[part.name].add(first, part.offsets, part.values, part.position)
+
+    def truncate(self, size: int) -> None:
+        """Forget the replicates from `size` on."""
+        self.size = size
+        self.done = self.done[:size]
+        for name, column in list(self.columns.items()):
+            column.truncate(self.done)
+            if not column.present.any():
+                del self.columns[name]
+
+    def names(self) -> list[str]:
+        """The metrics, in the order in which a serial run would meet them."""
+        return sorted(self.columns, key=lambda name: self.columns[name].rank)
+
+    def row(self, replicate: int) -> dict[str, Any] | None:
+        """One cell's metrics, or ``None`` where it has none."""
+        place = replicate - self.start
+        if not self.done[place]:
+            return None
+        present = [name for name in self.names() if self.columns[name].has(place)]
+        return {name: self.columns[name][place] for name in present}
+
+
+def missing_runs(table: Table, failed: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """The runs [start, stop) of replicates that have neither metrics nor an error."""
+    if not failed and not table.done.any():  # and no array as long as the run is made
+        yield 0, table.size
+        return
+    settled = table.done.copy()
+    settled[failed] = True
+    edges = np.flatnonzero(np.diff(np.concatenate(([True], settled, [True])).astype(np.int8)))
+    yield from map(tuple, edges.reshape(-1, 2).tolist())

@@ -1,0 +1,98 @@
+"""What an experiment is, once it was checked: read-only, and all that a run is given of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from crystallize.checks import (
+    choice,
+    count_or_share,
+    flag,
+    optional,
+    path,
+    seconds,
+    text,
+    whole_number,
+)
+
+OnError = Literal["collect", "raise"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ExperimentSpec:
+    """The description of an experiment; :class:`crystallize.Experiment` makes it.
+
+    Attributes
+    ----------
+    function : callable
+        The user's function, plain or coroutine.
+    conditions : mapping of str to mapping
+        Name -> parameters, both read-only.
+    injected : tuple of str
+        What the function asks for by name.
+    replicates : int
+    seed : int
+        The root of all randomness.
+    name : str
+    baseline : str
+        The condition that others are compared with.
+    retries : int
+    timeout : float or None
+        Seconds that a cell may take.
+    max_failures : int, float or None
+        How many failed cells end the run: a number, or below 1 a share of all.
+    on_error : {"collect", "raise"}
+    seed_globals : bool
+    blas_threads : int or None
+    store : path or None
+    retry_failed : bool
+    accept_changes : bool
+    progress : bool
+    """
+
+    function: Callable[..., Any]
+    conditions: Mapping[str, Mapping[str, Any]]
+    injected: tuple[str, ...]
+    replicates: int
+    seed: int
+    name: str
+    baseline: str
+    retries: int = 0
+    timeout: float | None = None
+    max_failures: int | float | None = None
+    on_error: OnError = "collect"
+    seed_globals: bool = False
+    blas_threads: int | None = 1
+    store: Path | None = None
+    retry_failed: bool = False
+    accept_changes: bool = False
+    progress: bool = False
+
+    @property
+    def cells(self) -> int:
+        """How many cells there are."""
+        return self.replicates * len(self.conditions)
+
+
+Rule = Callable[[str, Any], Any]
+
+RULES: Mapping[str, Rule] = {
+    "name": optional(text),
+    "replicates": partial(whole_number, least=1),
+    "seed": optional(whole_number),
+    "retries": whole_number,
+    "timeout": optional(seconds),
+    "max_failures": optional(count_or_share),
+    "on_error": partial(choice, choices=("collect", "raise")),
+    "seed_globals": flag,
+    "blas_threads": optional(partial(whole_number, least=1)),
+    "store": optional(path),
+    "retry_failed": flag,
+    "accept_changes": flag,
+    "progress": flag,
+}
+"""What each value of an experiment may be, whoever gives it: the API, a config, the command."""

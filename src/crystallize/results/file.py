@@ -1,0 +1,107 @@
+"""A saved result: a zip of one JSON file and NumPy arrays; nothing in it is a pickle."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from crystallize.cells.arrays import Bundle, as_objects, restored
+from crystallize.cells.outcome import CellError
+from crystallize.cells.plain import plain_data
+from crystallize.errors import ResultFileError
+
+FORMAT = "crystallize-result"
+
+
+VERSION = 1
+
+
+CONTENT = "result.json"
+
+
+LONG_AGO = (1980, 1, 1, 0, 0, 0)
+"""The time of every entry, so that one result is always the same bytes."""
+
+
+Parts = dict[str, Any]
+"""The arguments of :class:`~crystallize.Result`, by name."""
+
+
+def save(result: Parts, path: Path) -> None:
+    """Write what a result consists of; see :meth:`crystallize.Result.save`."""
+    bundle = Bundle()
+    try:
+        content = {
+            "format": FORMAT,
+            "version": VERSION,
+            "root": result["root"],
+            "baseline": result["baseline"],
+            "conditions": [
+                {
+                    "name": condition,
+                    "done": bundle.keep(done),
+                    "metrics": [
+                        {"name": metric, **bundle.keep(values)}
+                        for metric, values in result["metrics"][condition].items()
+                    ],
+                }
+                for condition, done in result["done"].items()
+            ],
+            "errors": [
+                [getattr(e, name) for name in CellError.__slots__] for e in result["errors"]
+            ],
+            "sections": plain_data(result["sections"], "sections"),
+            "provenance": plain_data(result["provenance"], "provenance"),
+        }
+    except TypeError as error:
+        raise ResultFileError(f"{path}: cannot save this result: {error}.") from error
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(_entry(CONTENT), json.dumps(content))
+        for number, array in enumerate(bundle.arrays):
+            archive.writestr(_entry(f"{number}.npy"), array)
+
+
+def load(path: Path) -> Parts:
+    """The arguments of :class:`~crystallize.Result` from a file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            content = json.loads(archive.read(CONTENT))
+            if content["format"] != FORMAT or content["version"] != VERSION:
+                raise ResultFileError(
+                    f"{path}: holds {content['format']} version {content['version']}; this "
+                    f"version of Crystallize reads {FORMAT} version {VERSION}."
+                )
+
+            def values(kept: dict[str, Any]) -> npt.NDArray[Any]:
+                found = restored(kept, lambda number: archive.read(f"{number}.npy"))
+                return as_objects(found) if isinstance(found, list) else found
+
+            conditions = content["conditions"]
+            return {
+                "root": content["root"],
+                "baseline": content["baseline"],
+                "done": {c["name"]: values(c["done"]) for c in conditions},
+                "metrics": {
+                    c["name"]: {m["name"]: values(m) for m in c["metrics"]} for c in conditions
+                },
+                "errors": [CellError(*fields) for fields in content["errors"]],
+                "sections": content["sections"],
+                "provenance": content["provenance"],
+            }
+    except ResultFileError:
+        raise
+    except Exception as error:  # damage shows as anything that zip, zlib, JSON or NumPy raise
+        raise ResultFileError(
+            f"{path}: this is not a saved result, or it is damaged ({error}). "
+            "Result.save writes one."
+        ) from error
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name, LONG_AGO)
+    info.compress_type = zipfile.ZIP_DEFLATED
+    return info

@@ -1,0 +1,199 @@
+"""What an experiment came to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from crystallize.cells.outcome import CellError
+from crystallize.cells.plain import json_data, plain_data
+from crystallize.description.seeding import replicate_seed
+from crystallize.results import file
+from crystallize.results.summary import as_html, as_text, summarize
+
+Array = npt.NDArray[Any]
+
+
+INDEX_COLUMNS = ("condition", "replicate")
+
+
+class Result:
+    """Metrics, errors, seeds, provenance and sections of one run.
+
+    Parameters
+    ----------
+    metrics : mapping
+        Condition -> metric -> array of shape (replicates, ...).
+    done : mapping
+        Condition -> boolean array of shape (replicates,): which cells finished.
+    errors : list of CellError
+        In replicate order.
+    root : int
+        The root seed.
+    baseline : str
+        The name of the baseline condition.
+    provenance : dict
+    sections : dict, optional
+        What aggregators added, by name.
+
+    Attributes
+    ----------
+    metrics : dict
+        ``metrics[condition][metric]`` is an array whose position is the
+        replicate; NaN, or ``None`` in a column that holds no numbers, where a
+        cell failed, so that conditions stay paired.
+    """
+
+    def __init__(
+        self,
+        metrics: Mapping[str, Mapping[str, Array]],
+        done: Mapping[str, npt.NDArray[np.bool_]],
+        errors: list[CellError],
+        root: int,
+        baseline: str,
+        provenance: dict[str, Any],
+        sections: dict[str, Any] | None = None,
+    ) -> None:
+        self.metrics = {condition: dict(arrays) for condition, arrays in metrics.items()}
+        self.done = dict(done)
+        self.errors = errors
+        self.root = root
+        self.baseline = baseline
+        self.provenance = provenance
+        self.sections: dict[str, Any] = {} if sections is None else sections
+
+    @property
+    def conditions(self) -> list[str]:
+        """The names of the conditions, in the experiment's order."""
+        return list(self.done)
+
+    @property
+    def replicates(self) -> int:
+        """How many replicates each condition was to have."""
+        return len(next(iter(self.done.values())))
+
+    @cached_property
+    def seeds(self) -> list[int]:
+        """The seed of each replicate; made when first looked at."""
+        return [replicate_seed(self.root, replicate) for replicate in range(self.replicates)]
+
+    def summary(self) -> list[dict[str, Any]]:
+        """One row for each condition and metric.
+
+        Returns
+        -------
+        list of dict
+            With the keys ``condition``, ``metric``, ``n`` (cells with a value),
+            ``failed`` (cells that failed), ``mean``, ``sd`` (n - 1 in the
+            denominator), ``mcse`` (Monte Carlo standard error of the mean,
+            sd / sqrt(n)), ``min`` and ``max``; ``None`` where a value does not
+            exist, as for text.
+
+        References
+        ----------
+        Morris, White and Crowther (2019), "Using simulation studies to evaluate
+        statistical methods", Statistics in Medicine 38, table 6, for `mcse`.
+        """
+        return summarize(self.metrics, self.done, self.errors)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each cell, one column for each metric; needs pandas.
+
+        A metric that is named like one of the index columns, ``condition`` or
+        ``replicate``, has ``metric.`` in front of its name.
+
+        Raises
+        ------
+        ImportError
+            Where pandas is not installed.
+        """
+        import pandas as pd
+
+        frames = []
+        for condition, arrays in self.metrics.items():
+            columns: dict[str, Any] = {
+                "condition": condition,
+                "replicate": np.arange(self.replicates),
+            }
+            for metric, values in arrays.items():
+                name = f"metric.{metric}" if metric in INDEX_COLUMNS else metric
+                columns[name] = values if values.ndim == 1 else list(values)
+            frames.append(pd.DataFrame(columns))
+        return pd.concat(frames, ignore_index=True)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as strict JSON has it.
+
+        Returns
+        -------
+        dict
+            ``metrics`` (condition -> metric -> list in replicate order, ``None``
+            where the cell has no value), ``seeds``, ``errors``, ``summary``,
+            ``sections``, ``provenance``.  Numbers that JSON lacks are the
+            strings ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``.
+        """
+        return {
+            "metrics": {
+                condition: {
+                    metric: self._listed(condition, values) for metric, values in arrays.items()
+                }
+                for condition, arrays in self.metrics.items()
+            },
+            "seeds": list(self.seeds),
+            "errors": [error_data(error) for error in self.errors],
+            "summary": json_data(plain_data(self.summary(), "summary")),
+            "sections": json_data(plain_data(self.sections, "sections")),
+            "provenance": json_data(plain_data(self.provenance, "provenance")),
+        }
+
+    def to_json(self, path: str | Path) -> None:
+        """Write :meth:`to_dict` to a file."""
+        text = json.dumps(self.to_dict(), allow_nan=False, indent=2)
+        Path(path).write_text(text + "\n", encoding="utf-8")
+
+    def save(self, path: str | Path) -> None:
+        """Write everything to one file: a zip of JSON and NumPy arrays, no pickles.
+
+        Raises
+        ------
+        ResultFileError
+            If a section or the provenance is not plain data.
+        """
+        parts = ("metrics", "done", "errors", "root", "baseline", "sections", "provenance")
+        file.save({part: getattr(self, part) for part in parts}, Path(path))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Result:
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        ResultFileError
+            If the file is not a saved result, or is damaged.
+        """
+        return cls(**file.load(Path(path)))
+
+    def __repr__(self) -> str:
+        return as_text(self.summary(), failed=len(self.errors))
+
+    def _repr_html_(self) -> str:
+        return as_html(self.summary(), failed=len(self.errors))
+
+    def _listed(self, condition: str, values: Array) -> list[Any]:
+        done = self.done[condition].tolist()
+        return [
+            json_data(plain_data(value, "metric")) if finished else None
+            for value, finished in zip(values.tolist(), done, strict=True)
+        ]
+
+
+def error_data(error: CellError) -> dict[str, Any]:
+    """An error as plain data."""
+    return {name: getattr(error, name) for name in CellError.__slots__}

@@ -1,0 +1,163 @@
+"""The executor of a run, started through its hooks and held to its contract."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from crystallize.contracts import ActiveRun, Capabilities, Task
+from crystallize.description.spec import ExperimentSpec
+from crystallize.errors import (
+    CrystallizeError,
+    ExecutorError,
+    InvalidValueError,
+    PluginError,
+    described,
+)
+from crystallize.plugins.execution.base import check_function
+from crystallize.plugins.host import Host
+from crystallize.run.plain_loop import ReplicateFunction, stream_loop
+from crystallize.worker.block_runner import BlockCall
+
+
+def check_executor(name: str, capabilities: Capabilities, experiment: ExperimentSpec) -> None:
+    """Refuse what an executor cannot do of that which an experiment asks for.
+
+    Raises
+    ------
+    FunctionKindError, InvalidValueError
+    """
+    check_function(name, capabilities.functions, experiment.function)
+    stoppable = capabilities.can_stop or capabilities.calls_are_async
+    if experiment.timeout is not None and not stoppable:
+        raise InvalidValueError(
+            "timeout",
+            experiment.timeout,
+            f"None with {name!r}, which cannot stop a running call; processes "
+            "(executor_type='process') and 'async' can",
+        )
+    if experiment.seed_globals and capabilities.shares_process:
+        raise InvalidValueError(
+            "seed_globals",
+            True,
+            f"False with {name!r}, whose cells run at once in one process and would draw from each "
+            "other's generator; use processes or 'serial', or ask for 'rng'",
+        )
+
+
+class RunningExecutor:
+    """An executor that is given the work of one run.
+
+    Parameters
+    ----------
+    experiment : ExperimentSpec
+    host : Host
+        Its plugins, the executor among them.
+    capabilities : Capabilities
+        What that one can do.
+    call : BlockCall
+        What the executor calls.
+
+    Attributes
+    ----------
+    streams : bool
+        Whether it implements ``execute``; otherwise the loop alone.
+    """
+
+    def __init__(
+        self,
+        experiment: ExperimentSpec,
+        host: Host,
+        capabilities: Capabilities,
+        call: BlockCall,
+    ) -> None:
+        self.capabilities = capabilities
+        self.streams = host.implements("execute")
+        self._experiment = experiment
+        self._host = host
+        self._call = call
+
+    @property
+    def is_async(self) -> bool:
+        """Whether :meth:`completions` gives an async iterator."""
+        return self.streams and self.capabilities.calls_are_async
+
+    def completions(self, next_task: Callable[[], Task | None], run: ActiveRun) -> Any:
+        """Start it; its completions as a generator, plain or async.
+
+        Parameters
+        ----------
+        next_task : callable
+            Where it asks for work.
+        run : ActiveRun
+            Where it says what it can do to a running task.
+
+        Raises
+        ------
+        ExecutorError
+            If ``execute`` gives something else than an iterator of that kind.
+        """
+        is_async = self.capabilities.calls_are_async
+        if not self.streams:
+            return stream_loop(
+                self._host.executor_name,
+                self._host.hook.run_experiment_loop,
+                self._experiment,
+                ReplicateFunction.kind(is_async),
+                self._call,
+                next_task,
+            )
+        started = self._host.hook.execute(
+            experiment=self._experiment,
+            call=self._call.run_cell if is_async else self._call,
+            next_task=next_task,
+            run=run,
+        )
+        if not hasattr(started, "__anext__" if is_async else "__next__"):
+            kind = "an async generator" if is_async else "a generator"
+            raise self.broken_contract(f"execute must be {kind}; it gave {type(started).__name__}")
+        if hasattr(started, "aclose" if is_async else "close"):
+            return started
+        return _closable_async(started) if is_async else _closable(started)
+
+    @contextmanager
+    def failing(self) -> Iterator[None]:
+        """What the executor's own code raises becomes an error that names it.
+
+        Raises
+        ------
+        ExecutorError
+            Chained to the cause.  What had landed is kept.
+        """
+        try:
+            yield
+        except ExecutorError:
+            raise
+        except PluginError as error:
+            raise ExecutorError(str(error)) from error
+        except CrystallizeError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise ExecutorError(
+                f"The execution strategy {self._host.executor_name!r} failed with "
+                f"{described(error)}. What had finished is on this exception as .result."
+            ) from error
+
+    def broken_contract(self, what: str) -> ExecutorError:
+        """The error of an executor that does what none may do."""
+        return ExecutorError(
+            f"The execution strategy {self._host.executor_name!r} breaks its contract: {what}. "
+            "What had finished is on this exception as .result."
+        )
+
+
+def _closable(started: Iterator[Any]) -> Iterator[Any]:
+    """An iterator as a generator, which can be closed."""
+    yield from started
+
+
+async def _closable_async(started: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    """An async iterator as a generator, which can be closed."""
+    async for item in started:
+        yield item

@@ -1,0 +1,88 @@
+"""Where a result comes from: enough to run it again, as plain data."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from crystallize.callables import function_name
+from crystallize.description.fingerprint import shown_parameter, source_hash
+from crystallize.description.seeding import RULE
+from crystallize.description.spec import ExperimentSpec
+from crystallize.description.versions import versions
+from crystallize.plugins.host import Host
+
+
+def provenance(
+    experiment: ExperimentSpec,
+    host: Host,
+    *,
+    workers: int,
+    git: Mapping[str, Any] | None,
+    started: datetime,
+    seconds: float,
+    found: int,
+) -> dict[str, Any]:
+    """Gather the provenance of a run.
+
+    Parameters
+    ----------
+    workers : int
+        How many tasks the executor ran at once.
+    git : mapping or None
+        What :class:`GitState` found.
+    started : datetime
+        In UTC.
+    seconds : float
+        From start to end.
+    found : int
+        How many cells were in the store already.
+    """
+    function = experiment.function
+    return {
+        "experiment": experiment.name,
+        "function": {
+            "name": function_name(function),
+            "module": getattr(function, "__module__", None),
+            "source_sha256": source_hash(function),
+        },
+        "conditions": {
+            condition: {key: shown_parameter(value) for key, value in parameters.items()}
+            for condition, parameters in experiment.conditions.items()
+        },
+        "baseline": experiment.baseline,
+        "replicates": experiment.replicates,
+        "seed": {"root": experiment.seed, "rule": RULE},
+        "execution": {
+            "strategy": host.executor_name,
+            "options": {
+                key: shown_parameter(value) for key, value in host.executor_options.items()
+            },
+            "workers": workers,
+            "blas_threads": experiment.blas_threads,
+            "seed_globals": experiment.seed_globals,
+            "retries": experiment.retries,
+            "timeout": experiment.timeout,
+            "on_error": experiment.on_error,
+        },
+        "plugins": [
+            {
+                "name": plugin.name,
+                "kind": plugin.kind,
+                "distribution": plugin.distribution,
+                "version": plugin.version,
+            }
+            for plugin in host.used
+        ],
+        "versions": versions(),
+        "platform": platform.platform(),
+        "git": None if git is None else dict(git),
+        "started": started.isoformat(),
+        "seconds": seconds,
+        "store": None
+        if experiment.store is None
+        else {"path": str(experiment.store), "found": found},
+        "plugin_errors": [],
+    }

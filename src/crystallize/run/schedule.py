@@ -1,0 +1,171 @@
+"""Which block runs next: sizes, order, second tries, suspects and the end, decided here.
+
+Block sizes grow from measured durations: large enough that handing one out
+costs little, small enough that progress shows and that workers end together
+(guided self-scheduling, Polychronopoulos and Kuck 1987, with a floor).
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Iterable
+
+from crystallize.contracts import Task, named_tuple
+
+TARGET_SECONDS = 0.1
+"""How long a block should take."""
+
+
+TAIL_SECONDS = 0.002
+"""How short a block may get towards the end, when workers are kept even."""
+
+
+MAX_CELLS = 2**16
+"""How many cells a block may have: while it is gathered, each takes some 70 bytes."""
+
+
+class _Pace:
+    """What is known of the duration of one condition's cells, recent ones above all."""
+
+    def __init__(self) -> None:
+        self._cells = 0.0
+        self._seconds = 0.0
+
+    def learn(self, cells: int, seconds: float) -> None:
+        self._cells = self._cells / 2 + cells
+        self._seconds = self._seconds / 2 + seconds
+
+    def cells(self, remaining: int, workers: int) -> int:
+        """The size of the next block, while `remaining` cells wait for some workers."""
+        if not self._cells:
+            return 1
+        each = max(self._seconds / self._cells, 1e-9)
+        fitting = min(MAX_CELLS, int(TARGET_SECONDS / each))
+        floor = int(TAIL_SECONDS / each)
+        share = 2 * remaining // (3 * workers)
+        if share < floor:  # the last round, for which workers should not be asked twice
+            share = max(floor, remaining // workers)
+        return max(1, min(fitting, share))
+
+
+class Schedule:
+    """Hands out the cells of an experiment as blocks.
+
+    Parameters
+    ----------
+    missing : iterable of (int, int, int)
+        (condition, start, stop): runs of replicates that are still to be done.
+    conditions : int
+        How many conditions there are.
+    workers : int
+        How many blocks run at once.
+    single_cell : bool
+        Whether every block must be one cell.
+    """
+
+    def __init__(
+        self,
+        missing: Iterable[tuple[int, int, int]],
+        conditions: int,
+        workers: int,
+        single_cell: bool,
+    ) -> None:
+        # A heap by first replicate: conditions advance side by side, so what there is
+        # of an unfinished run can be compared.
+        self._runs = [(start, condition, stop) for condition, start, stop in missing]
+        heapq.heapify(self._runs)
+        self.remaining = sum(stop - start for start, _, stop in self._runs)
+        self._paces = [_Pace() for _ in range(conditions)]
+        self._workers = workers
+        self._single_cell = single_cell
+        self._again: deque[Task] = deque()
+        self._suspects: deque[Task] = deque()
+        self._suspect: Task | None = None
+        self._in_flight = 0
+
+    def next_task(self) -> Task | None:
+        """The next block, or ``None`` where there is nothing to hand out now."""
+        if self._suspects or self._suspect:
+            # One suspect alone: if its worker dies, nothing else can be to blame.
+            if self._in_flight:
+                return None
+            task = self._suspect = self._suspects.popleft()
+        elif self._again:
+            task = self._again.popleft()
+        elif self._runs:
+            task = self._cut()
+        else:
+            return None
+        self._in_flight += 1
+        return task
+
+    def over(self, task: Task) -> None:
+        """Learn that a task came to an end, and that nothing of it is left to run."""
+        self._in_flight -= 1
+        if task == self._suspect:
+            self._suspect = None
+
+    def finished(self, task: Task, cells: int, seconds: float) -> None:
+        """Learn that the first `cells` of a block are done; the rest is to be run again."""
+        self.over(task)
+        condition, start, stop = task
+        if cells:
+            self._paces[condition].learn(cells, seconds)
+        if start + cells < stop:
+            heapq.heappush(self._runs, (start + cells, condition, stop))
+            self.remaining += stop - start - cells
+
+    def try_again(self, condition: int, replicate: int) -> None:
+        """Run a cell once more."""
+        self._again.append(Task(condition, replicate, replicate + 1))
+
+    def lost(self, task: Task) -> bool:
+        """Learn that a block did not come back; it is a suspect from now on.
+
+        Returns
+        -------
+        bool
+            Whether a single cell was lost while it ran alone: its own doing.
+        """
+        alone = task == self._suspect
+        self.over(task)
+        if not alone:
+            self._suspects.append(task)
+            return False
+        if task.stop - task.start == 1:
+            return True
+        middle = (task.start + task.stop) // 2
+        self._suspects.extendleft(
+            (task._replace(start=middle), task._replace(stop=middle))  # the first half is next
+        )
+        return False
+
+    def split(self, task: Task) -> None:
+        """Run a block that was stopped once more, cell by cell."""
+        self.over(task)
+        for replicate in range(task.start, task.stop):
+            self._again.append(Task(task.condition, replicate, replicate + 1))
+
+    def suspect(self, condition: int, replicate: int) -> None:
+        """Run a cell that was lost alone once more, alone."""
+        self._suspects.appendleft(Task(condition, replicate, replicate + 1))
+
+    @property
+    def done(self) -> bool:
+        """Whether every cell was handed out and came back."""
+        return not (self._runs or self._again or self._suspects or self._in_flight)
+
+    def _cut(self) -> Task:
+        start, condition, stop = self._runs[0]
+        end = start + 1
+        if not self._single_cell:
+            size = self._paces[condition].cells(self.remaining, self._workers)
+            end = min(stop, start + size)
+        if end < stop:
+            heapq.heapreplace(self._runs, (end, condition, stop))
+        else:
+            heapq.heappop(self._runs)
+        self.remaining -= end - start
+        task: Task = named_tuple(Task, (condition, start, end))
+        return task

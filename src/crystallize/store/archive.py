@@ -1,0 +1,86 @@
+"""The store of a run that is under way."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from crystallize.cells.outcome import CellError
+from crystallize.cells.table import Table
+from crystallize.description.spec import ExperimentSpec
+from crystallize.errors import StoreMismatchError, StoreWarning
+from crystallize.store import Record, Store
+from crystallize.store.identity import differences, identity, united
+from crystallize.store.records import Cell, read_records
+
+
+class Archive:
+    """The store of a run that is under way.
+
+    Parameters
+    ----------
+    experiment : ExperimentSpec
+        With a ``store``.
+
+    Raises
+    ------
+    StoreMismatchError
+        If the store holds another experiment and changes are not accepted.
+    StoreError
+        If it cannot be used.
+    """
+
+    def __init__(self, experiment: ExperimentSpec, path: str | Path) -> None:
+        self._experiment = experiment
+        self._store = Store(path, create=True)
+        self.found = 0
+        """How many of the experiment's cells were in the store already."""
+        try:
+            self._agree()
+        except BaseException:
+            self._store.close()
+            raise
+
+    def _agree(self) -> None:
+        wanted = identity(self._experiment)
+        stored = self._store.identity
+        changes = self._store.changes
+        if stored is not None:
+            if differing := differences(stored, wanted):
+                if not self._experiment.accept_changes:
+                    lines = "\n".join(f"  - {line}" for line in differing)
+                    raise StoreMismatchError(
+                        f"{self._store.path}: this store holds another experiment:\n{lines}\n"
+                        "Give another store; or accept the changes (accept_changes=True, "
+                        "--accept-changes), and its cells stand beside the new ones."
+                    )
+                changes.append({"differences": differing, "before": stored})
+            wanted = united(stored, wanted)
+        self._store.set_identity(wanted, changes)
+
+    def load(self) -> tuple[dict[str, Table], dict[Cell, CellError]]:
+        """The cells that are in the store, of those that the experiment has."""
+        experiment = self._experiment
+        for damaged in self._store.set_aside():
+            warnings.warn(
+                f"{self._store.path}: {damaged.name} are damaged; they are set aside and run "
+                "again.",
+                StoreWarning,
+                stacklevel=2,
+            )
+        tables, errors = read_records(
+            self._store.records(), tuple(experiment.conditions), experiment.replicates,
+            experiment.seed,
+        )  # fmt: skip
+        if experiment.retry_failed:
+            errors = {}
+        self.found = sum(int(table.done.sum()) for table in tables.values()) + len(errors)
+        return tables, errors
+
+    def keep(self, records: Sequence[Record]) -> None:
+        """Commit blocks; they survive anything from now on."""
+        self._store.add(records)
+
+    def close(self) -> None:
+        self._store.close()

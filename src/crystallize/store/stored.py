@@ -1,0 +1,74 @@
+"""Looking at a store without its experiment: no function is imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from crystallize.cells.outcomes import Outcomes
+from crystallize.errors import StoreError
+from crystallize.results.result import Result
+from crystallize.store import Store
+from crystallize.store.records import read_records
+
+
+class StoredExperiment:
+    """What a store holds.
+
+    Parameters
+    ----------
+    path : path
+
+    Attributes
+    ----------
+    identity : dict
+        Name, function, seed, conditions and versions of its experiment.
+    changes : list
+        The changes of identity that were accepted.
+    damaged : list of str
+        What is damaged.
+
+    Raises
+    ------
+    StoreError
+        If the file cannot be read.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        with Store(path, read_only=True) as store:
+            identity = store.identity
+            if identity is None:
+                raise StoreError(f"{path}: this store is empty.")
+            self.path = Path(path)
+            self.identity = identity
+            self.changes = store.changes
+            self.records = list(store.records())
+            self.damaged = [record.name for record in store.damaged()]
+        self.tables, self.errors = read_records(
+            self.records, tuple(identity["conditions"]), identity["replicates"], identity["seed"]
+        )
+
+    def counts(self) -> list[dict[str, Any]]:
+        """For each condition how many cells are done, failed and missing."""
+        rows = []
+        for condition, table in self.tables.items():
+            done = int(table.done.sum())
+            failed = sum(error.condition == condition for error in self.errors.values())
+            missing = table.size - done - failed
+            row = {"condition": condition, "done": done, "failed": failed, "missing": missing}
+            rows.append(row)
+        return rows
+
+    def result(self) -> Result:
+        """The cells as a result, which has no provenance but the identity."""
+        order = list(self.tables)
+        errors = sorted(self.errors.values(), key=lambda e: (e.replicate, order.index(e.condition)))
+        outcomes = Outcomes(self.tables, errors, self.identity["seed"])
+        return Result(
+            metrics=outcomes.metrics(),
+            done={name: table.done for name, table in self.tables.items()},
+            errors=errors,
+            root=self.identity["seed"],
+            baseline=self.identity["baseline"],
+            provenance=dict(self.identity),
+        )

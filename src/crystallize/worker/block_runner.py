@@ -1,0 +1,258 @@
+"""Running the cells of a block."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from contextvars import Context
+from dataclasses import dataclass, replace
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+import cloudpickle
+
+from crystallize.callables import is_async
+from crystallize.cells.block import Block, Failure, Row
+from crystallize.cells.metrics import checked_metrics
+from crystallize.cells.rows import Rows
+from crystallize.contracts import Task, named_tuple
+from crystallize.description.seeding import replicate_seed
+from crystallize.worker.arguments import Arguments
+from crystallize.worker.blas import BlasLimits, limits_of_worker
+from crystallize.worker.failures import TimedOut, _failure
+from crystallize.worker.global_random import GlobalRandomWatch, GlobalStateKept, seed_global
+from crystallize.worker.interruption import Interruption
+
+BLOCK_SECONDS = 0.3
+"""When a block ends early, and the driver schedules the rest of it anew."""
+
+
+GLANCE_SECONDS = 1e-3
+"""How often the clock is read, ..."""
+
+
+GLANCE_CELLS = 64
+"""... but after so many cells: as many may come too late if they are slow all of a sudden."""
+
+
+@dataclass(frozen=True)
+class CellOptions:
+    """What the driver asks of every cell.
+
+    Attributes
+    ----------
+    stop_on_failure : bool
+        End a block at its first failed cell.
+    seed_globals : bool
+        Seed the global generators before each cell.
+    blas_threads : int or None
+        How many threads BLAS and OpenMP may use in a worker; ``None`` leaves
+        them alone.
+    timeout : float or None
+        Seconds that a cell may take.
+    """
+
+    stop_on_failure: bool = False
+    seed_globals: bool = False
+    blas_threads: int | None = 1
+    timeout: float | None = None
+
+
+class BlockCall:
+    """Runs blocks; the heavy thing that travels to each worker once.
+
+    Parameters
+    ----------
+    function : callable
+        The user's function, plain or coroutine.
+    conditions : mapping of str to mapping
+        Condition -> its parameters.
+    root : int
+        The root seed.
+    injected : sequence of str
+        What the function asks for by name.
+    options : CellOptions
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        conditions: Mapping[str, Mapping[str, Any]],
+        root: int,
+        injected: Sequence[str],
+        options: CellOptions,
+    ) -> None:
+        self._function = function
+        self._conditions = conditions
+        self._root = root
+        self._injected = injected
+        self._options = options
+        self.blas = BlasLimits(options.blas_threads)
+        self.leaving = False
+        """Whether a cancellation is the driver's; otherwise it is the cell's own failure."""
+        self._prepare()
+
+    def _prepare(self) -> None:
+        self._arguments = [
+            Arguments(self._root, name, params, self._injected)
+            for name, params in self._conditions.items()
+        ]
+        self._is_async = is_async(self._function)
+        self.watch = GlobalRandomWatch()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # cloudpickle's bytes inside, so that an executor's plain pickle takes lambdas too.
+        heavy = (self._function, self._conditions)
+        return {
+            "heavy": cloudpickle.dumps(heavy),
+            "root": self._root,
+            "injected": self._injected,
+            "options": self._options,
+            "path": sys.path,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Modules that the driver could import, a worker on the same machine can too.
+        sys.path.extend(entry for entry in state["path"] if entry not in sys.path)
+        self._function, self._conditions = cloudpickle.loads(state["heavy"])
+        self._root = state["root"]
+        self._injected = state["injected"]
+        self._options = state["options"]
+        self.blas = limits_of_worker(self._options.blas_threads)
+        self.leaving = False
+        self._prepare()
+
+    def __call__(self, task: Task) -> Block:
+        """Run the cells of a block one after another."""
+        self.blas.hold()
+        if self._options.seed_globals:
+            with GlobalStateKept():
+                return Context().run(self._run, task)
+        before = self.watch.begin()
+        # A context of its own: NumPy's error state or decimal's precision around the run
+        # would not reach a worker process either.
+        block = Context().run(self._run, task)
+        block.touched = self.watch.end(before)
+        return block
+
+    async def run_cell(self, task: Task) -> Row | Block:
+        """Run a block of one cell of a coroutine function on the running loop."""
+        condition, replicate, _ = task
+        arguments = self._arguments[condition]
+        outcome: Row | Block
+        try:
+            awaitable: Awaitable[Any] = self._function(
+                **(arguments(replicate) if arguments.constant is None else arguments.constant)
+            )
+            if self._options.timeout is not None:
+                awaitable = _within(self._options.timeout, awaitable)
+            names, values = checked_metrics(await awaitable)
+            outcome = named_tuple(Row, (task, names, values))
+        except BaseException as error:
+            cancelled = isinstance(error, (asyncio.CancelledError, GeneratorExit))
+            if isinstance(error, Interruption) or (cancelled and self.leaving):
+                raise
+            outcome = Block(condition, replicate, replicate + 1, [], [_failure(0, error)], 0.0)
+        running = asyncio.current_task()
+        if running is not None and running.cancelling() and not self.leaving:
+            # The cell cancelled the task that others run in after it.
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)
+            while running.uncancel():
+                pass
+        return outcome
+
+    def _run(self, task: Task) -> Block:
+        rows, failures = Rows(task.condition), list[Failure]()
+        run = self._await_cells if self._is_async else self._call_cells
+        began = perf_counter()
+        # On Ctrl-C what finished of the block is kept; the driver knows of the signal.
+        with suppress(Interruption):
+            run(task, rows, failures)
+        return rows.block(task.start, failures, perf_counter() - began)
+
+    def _call_cells(self, task: Task, rows: Rows, failures: list[Failure]) -> None:
+        # The inner loop of everything: what can be done once for a block is done before it, and
+        # what can be done once for a few cells is done after these.
+        options, arguments = self._options, self._arguments[task.condition]
+        function = self._function if options.timeout is None else self._timed
+        seeding, constant = options.seed_globals, arguments.constant
+        call = partial(function, **constant) if constant else function
+        keep, add, clock = rows.numbers.append, rows.add, perf_counter
+        most = GLANCE_CELLS if options.timeout is None else 1
+        first, stop, few = task.start, task.stop, 1
+        rows.settle(first)
+        looked = clock()
+        deadline = looked + BLOCK_SECONDS
+        while first < stop:
+            following = first + few
+            if following > stop:
+                following = stop
+            try:
+                for replicate in range(first, following):
+                    if seeding:
+                        seed_global(replicate_seed(self._root, replicate))
+                    result = call() if constant is not None else function(**arguments(replicate))
+                    if type(result) is float:
+                        keep(result)
+                    else:
+                        add(replicate, result)
+            except Interruption:
+                raise
+            except BaseException as error:
+                failures.append(_failure(replicate - task.start, error))
+                if options.stop_on_failure:
+                    return
+                following = replicate + 1
+                rows.settle(following)
+            now = clock()
+            if now > deadline:
+                return
+            if now - looked > GLANCE_SECONDS:
+                few = few // 2 or 1
+            elif few < most and now - looked < GLANCE_SECONDS / 2:
+                few *= 2
+            first, looked = following, now
+
+    def _await_cells(self, task: Task, rows: Rows, failures: list[Failure]) -> None:
+        deadline = perf_counter() + BLOCK_SECONDS
+        with asyncio.Runner() as runner:
+            for replicate in range(task.start, task.stop):
+                if self._options.seed_globals:
+                    seed_global(replicate_seed(self._root, replicate))
+                cell = task._replace(start=replicate, stop=replicate + 1)
+                outcome = runner.run(self.run_cell(cell))
+                if isinstance(outcome, Row):
+                    rows.keep(replicate, outcome.names, outcome.values)
+                else:
+                    (failure,) = outcome.failures
+                    failures.append(replace(failure, offset=replicate - task.start))
+                    if self._options.stop_on_failure:
+                        return
+                if perf_counter() > deadline:
+                    return
+
+    def _timed(self, **arguments: Any) -> Any:
+        """Refuse a result that came too late, but before anyone stopped the worker."""
+        began = perf_counter()
+        result = self._function(**arguments)
+        if self._options.timeout is not None and perf_counter() - began > self._options.timeout:
+            raise TimedOut(self._options.timeout)
+        return result
+
+
+async def _within(timeout: float, awaitable: Awaitable[Any]) -> Any:
+    began = perf_counter()
+    try:
+        async with asyncio.timeout(timeout) as limit:
+            result = await awaitable
+    except TimeoutError:
+        if limit.expired():
+            raise TimedOut(timeout) from None
+        raise
+    if perf_counter() - began > timeout:
+        raise TimedOut(timeout)
+    return result
