@@ -244,13 +244,15 @@ class _Keeper:
 
     def __init__(self, run: Run) -> None:
         self._blas = run.call.blas
-        self._pool = ThreadPoolExecutor(1, "crystallize-keeper", initializer=self._blas.hold)
+        self._pool = ThreadPoolExecutor(1, "crystallize-keeper")
 
     def __enter__(self) -> _Keeper:
+        # The last to release gives BLAS back what the first to hold it found: this one, both times.
+        self._pool.submit(self._blas.hold).result()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._pool.submit(self._blas.release)
+        self._pool.submit(self._blas.release).result()
         self._pool.shutdown()
 
     async def do(self, function: Callable[[], T]) -> T:
@@ -282,6 +284,8 @@ class _Elsewhere:
         self._when_ended = when_ended
         self._landed: queue.Queue[Any] = queue.Queue(BATCHES_AHEAD)
         self._left = threading.Event()
+        self._loop: OwnLoop | None = None
+        self._is_stuck = False
         self._error: BaseException | None = None
         context = copy_context()
         # A daemon: a cell that hangs must not keep the program from ending.
@@ -304,7 +308,8 @@ class _Elsewhere:
                 item = self._landed.get(timeout=TICK)
             except queue.Empty:
                 if patience.is_over():
-                    raise self._run.stuck() from None
+                    self._is_stuck = True
+                    raise self._run.stuck(self._holder) from None
                 continue
             if item is _END:
                 self.raise_error()
@@ -314,7 +319,8 @@ class _Elsewhere:
     def close(self) -> None:
         """Have the pump end, and leave it behind where it does not."""
         self.ask_to_leave()
-        self._thread.join(LEAVE_SECONDS)
+        if not self._is_stuck:
+            self._thread.join(LEAVE_SECONDS)
         self.give_up_if_running()
 
     def ask_to_leave(self) -> None:
@@ -326,7 +332,11 @@ class _Elsewhere:
     def give_up_if_running(self) -> None:
         """Leave the pump behind."""
         if self._thread.is_alive():
-            self._run.abandon()
+            self._run.abandon(self._holder)
+
+    @property
+    def _holder(self) -> object:
+        return None if self._loop is None else self._loop.holder
 
     def raise_error(self) -> None:
         """Raise what the pump raised, if it did."""
@@ -336,8 +346,8 @@ class _Elsewhere:
     def _target(self) -> None:
         try:
             if self._run.engine.is_async:
-                with closing(OwnLoop()) as loop:
-                    loop.run(self._adrain())
+                self._loop = OwnLoop()
+                self._loop.run(self._adrain())
             else:
                 with closing(_pump(self._run)) as pump:
                     self._drain(pump)
@@ -345,6 +355,8 @@ class _Elsewhere:
             self._error = error
         finally:
             self._put(_END)
+            if self._loop is not None:
+                self._loop.close()
             self._when_ended()
 
     async def _adrain(self) -> None:

@@ -50,6 +50,7 @@ from crystallize.worker.block_runner import BlockCall, CellOptions
 from crystallize.worker.failures import TimedOut
 from crystallize.worker.global_random import STDLIB
 from crystallize.worker.interruption import Interruption
+from crystallize.worker.shared_arrays import with_shared_arrays
 
 RELEASE_SECONDS = 0.05
 """How often outcomes are committed and reported at the most."""
@@ -94,6 +95,7 @@ class Run:
         self._released = 0.0
         self._unread: list[Outcomes] = []
         self._warned: set[str] = set()
+        self._left_behind: set[Cell] = set()
         self._opened = ExitStack()
         self._git = GitState(self._folder())
         self._git_state: dict[str, Any] | None = None
@@ -113,9 +115,12 @@ class Run:
             timeout=experiment.timeout,
             cancels_late_cells=capabilities.calls_are_async and not capabilities.can_stop,
         )
+        conditions = experiment.conditions
+        if capabilities.local_processes:
+            conditions = with_shared_arrays(conditions)
         return BlockCall(
             experiment.function,
-            experiment.conditions,
+            conditions,
             experiment.seed,
             experiment.injected,
             options,
@@ -178,15 +183,23 @@ class Run:
         """Say that what is cancelled from now on is cancelled by the driver."""
         self.call.leaving = True
 
-    def abandon(self) -> None:
-        """Take nothing any more from a pump that does not come to its end."""
+    def abandon(self, holder: object = None) -> None:
+        """Take nothing any more from a pump that does not come to its end.
+
+        Parameters
+        ----------
+        holder : Task, optional
+            The cell that holds it up, where it is known.
+        """
         with self._lock:
             self._abandoned = True
-        self.warn_of_cells_left()
+        self.warn_of_cells_left(holder)
 
-    def warn_of_cells_left(self) -> None:
-        """Say which cells are still running although the run is over."""
-        cells = [self._called(cell) for cell in self.call.under_way()]
+    def warn_of_cells_left(self, holder: object = None) -> None:
+        """Say which cells are still running although the run is over; each once."""
+        running = [holder[:2]] if isinstance(holder, Task) else self.call.under_way()
+        cells = [self._called(cell) for cell in running if cell not in self._left_behind]
+        self._left_behind.update(running)
         if not cells:
             return
         several = len(cells) > 1
@@ -313,9 +326,10 @@ class Run:
             raise TooManyFailuresError(self.experiment.max_failures, result)
         return result
 
-    def stuck(self) -> ExecutorError:
+    def stuck(self, holder: object) -> ExecutorError:
         """The error of a run whose event loop is held up by a cell."""
-        cells = ", ".join(self._called(cell) for cell in self.call.under_way()[:3])
+        running = [holder[:2]] if isinstance(holder, Task) else self.call.under_way()
+        cells = " or ".join(self._called(cell) for cell in running[:3])
         return ExecutorError(
             f"The event loop is held up by a cell: {cells or 'none is known'} took longer than "
             f"timeout={self.experiment.timeout:g} without ever giving way to others, and cannot "

@@ -233,7 +233,8 @@ class BlockCall:
     def under_way(self) -> list[tuple[int, int]]:
         """The cells, (condition, replicate), that are running in this process now."""
         blocks = [(cells.task[0], cells.present) for cells in list(self._blocks.values())]
-        return blocks + [(task[0], task[1]) for task in list(self._awaited.values())]
+        awaited = [(task[0], task[1]) for task in list(self._awaited.values())]
+        return list(dict.fromkeys(blocks + awaited))
 
     def close(self) -> None:
         """Close the event loops that blocks were run on."""

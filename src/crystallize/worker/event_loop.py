@@ -14,6 +14,9 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+END_SECONDS = 1.0
+"""How long a coroutine that was cancelled may take to end; then it is left behind."""
+
 CELL: ContextVar[object] = ContextVar("crystallize-cell", default=None)
 """In which cell code runs, tasks that the cell started included."""
 
@@ -52,16 +55,16 @@ class CellTask(asyncio.Task[Any]):
         super().cancel()
 
     def leave_behind(self) -> None:
-        """Expect no end of it any more, and no message about that either."""
+        """Expect no end of it any more; nobody who ends the loop waits for it either."""
         self._log_destroy_pending = False
+        asyncio._unregister_task(self)
 
 
 class OwnLoop:
     """An event loop of ours, for the time of a run; to be closed."""
 
     def __init__(self) -> None:
-        self._runner = asyncio.Runner()
-        self.loop = self._runner.get_loop()
+        self.loop = asyncio.new_event_loop()
         guard(self.loop)
 
     def run(self, coroutine: Coroutine[Any, Any, T], cell: object = None) -> T:
@@ -90,11 +93,21 @@ class OwnLoop:
             self.loop.call_soon_threadsafe(cancel_all)
 
     def close(self) -> None:
-        """Cancel what is left, and close the loop."""
-        for task in asyncio.all_tasks(self.loop):
-            if isinstance(task, CellTask):
-                task.leave_behind()
-        self._runner.close()
+        """Cancel what is left, wait for it as long as is promised, and close the loop."""
+        if self.loop.is_closed():
+            return
+        try:
+            if left := asyncio.all_tasks(self.loop):
+                self.loop.run_until_complete(_ended(left))
+            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        finally:
+            self.loop.close()
+
+    @property
+    def holder(self) -> object:
+        """The cell that has the loop now, as seen from another thread; ``None`` if none has."""
+        task = asyncio.current_task(self.loop)
+        return task.cell if isinstance(task, CellTask) else None
 
 
 def guard(loop: asyncio.AbstractEventLoop) -> None:
@@ -173,6 +186,17 @@ def without_running_loop(function: Callable[[], T]) -> T:
     # A daemon thread: Ctrl-C in the waiting thread must be able to end the process.
     threading.Thread(target=target, name="crystallize-run", daemon=True).start()
     return future.result()
+
+
+async def _ended(tasks: set[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    done, stuck = await asyncio.wait(tasks, timeout=END_SECONDS)
+    for task in done:
+        if not task.cancelled():
+            task.exception()  # looked at: what it was is nobody's outcome
+    for task in stuck:
+        asyncio._unregister_task(task)
 
 
 def _runs_in_a_task() -> bool:

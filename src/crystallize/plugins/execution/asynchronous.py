@@ -29,10 +29,12 @@ from crystallize.plugins.execution.base import (
     Option,
     check_function,
 )
-from crystallize.worker.event_loop import CellTask, OwnLoop, without_running_loop
-
-END_SECONDS = 1.0
-"""How long a coroutine that was cancelled may take to end; then it is left behind."""
+from crystallize.worker.event_loop import (
+    END_SECONDS,
+    CellTask,
+    OwnLoop,
+    without_running_loop,
+)
 
 
 class AsyncExecution(Execution):
