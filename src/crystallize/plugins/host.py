@@ -23,6 +23,7 @@ from crystallize.errors import (
 from crystallize.hookspecs import PROJECT_NAME
 from crystallize.plugins.catalog import Catalog, Kind, PluginInfo
 from crystallize.plugins.loading import build
+from crystallize.worker.interruption import Interruption
 
 MARK = f"{PROJECT_NAME}_impl"
 """Where pluggy's marker leaves its options on a function."""
@@ -141,7 +142,7 @@ class Host:
         for name, caller in self._callers[hook]:
             try:
                 results = caller(**arguments)
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, Interruption):
                 raise
             except BaseException as error:  # sys.exit in a plugin costs no results either
                 yield name, HookFailure(error)

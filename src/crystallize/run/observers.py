@@ -59,7 +59,7 @@ class Observers:
         """
         result = self._aggregated(outcomes)
         if isinstance(result, Result):
-            with suppress(Interruption):
+            with suppress(Interruption), self._interruptible():
                 self._extend(result)
             result.provenance["plugin_errors"] = self._errors
         with suppress(Interruption):
