@@ -24,7 +24,6 @@ HEAVY = {
     "sqlite3",
     "pandas",
     "loky",
-    "pydantic",
     "cloudpickle",
     "threadpoolctl",
 }
@@ -121,12 +120,6 @@ def test_hook_specifications_import_pluggy_only():
 @pytest.mark.parametrize("path", in_room("plugins"), ids=lambda p: p.stem)
 def test_plugins_do_not_import_experiments(path):
     assert not [n for n in imports(path) if n.startswith(("crystallize.experiments.", "click"))]
-
-
-def test_a_config_loads_nothing_of_an_experiment():
-    assert imports(SOURCE / "config.py") <= {
-        name for name in imports(SOURCE / "config.py") if name.startswith("crystallize.errors")
-    }
 
 
 def test_only_the_testing_room_imports_pytest():
