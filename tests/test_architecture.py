@@ -26,6 +26,7 @@ SOURCE = Path(crystallize.__file__).parent
 # Each imports from those before it and from itself.
 ROOMS = (
     "_lazy",
+    "_version",
     "errors",
     "contracts",
     "checks",
