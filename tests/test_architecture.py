@@ -64,7 +64,6 @@ HEAVY = {
     "sqlite3",
     "pandas",
     "loky",
-    "pydantic",
     "cloudpickle",
     "threadpoolctl",
 }

@@ -53,7 +53,7 @@ if __name__ == "__main__":
         try:
             %s
         except Interrupted as error:
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
             interrupted = error
     except KeyboardInterrupt:
         pass  # a second signal, after the run had ended by the first

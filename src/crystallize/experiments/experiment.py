@@ -229,7 +229,8 @@ class Experiment:
         FunctionLookupError
             If its function cannot be found.
         """
-        from crystallize.description.config import experiment_arguments, read_config
+        from crystallize.description.config import read_config
+        from crystallize.description.from_config import experiment_arguments
         from crystallize.description.lookup import find_function
 
         config = read_config(path)
