@@ -171,7 +171,6 @@ def test_a_signal_leaves_in_time_with_what_finished(tmp_path, strategy, signum, 
     seen = ""
     while "sleeping" not in seen:
         seen += process.stderr.readline()
-    time.sleep(0.3)
     children = psutil.Process(process.pid).children(recursive=True)
     began = time.monotonic()
     (os.killpg if group else os.kill)(process.pid, signum)
@@ -358,7 +357,7 @@ def test_a_damaged_block_is_named_set_aside_and_run_again(paths, clean, place):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda b: b"X" * 100 + b[100:], "not a store, or it is damaged beyond mending"),
+        (lambda b: b"X" * 100 + b[100:], "not a store, or it is damaged beyond repair"),
         (lambda b: b[: len(b) // 2], "damaged"),
         (lambda b: b"no database at all" * 100, "not a store"),
     ],
