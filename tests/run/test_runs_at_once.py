@@ -31,7 +31,7 @@ async def atrial(rng):
     ids=["serial", "thread", "process"],
 )
 def test_one_experiment_in_threads_at_once(executor):
-    experiment = Experiment(trial, replicates=200, seed=3, execution=executor)
+    experiment = Experiment(lambda rng: rng.normal(), replicates=200, seed=3, execution=executor)
     results = []
     threads = [threading.Thread(target=lambda: results.append(experiment.run())) for _ in range(3)]
     for thread in threads:
