@@ -412,7 +412,8 @@ class Run:
             self._planned_schedule.suspect(*cell)
             return
         message = described(error)
-        errors = self._policy.lost_alone(task, Failure(0, LOST, message, f"{message}\n"))
+        report = "\n".join([message, *getattr(error, "__notes__", ())]).rstrip() + "\n"
+        errors = self._policy.lost_alone(task, Failure(0, LOST, message, report))
         if self._policy.engine_is_broken:
             raise ExecutorError(
                 f"The execution strategy {self._host.executor_name!r} loses every task, whichever "

@@ -24,10 +24,12 @@ from crystallize.contracts import Task, named_tuple
 from crystallize.description.seeding import replicate_seed
 from crystallize.worker.arguments import Arguments
 from crystallize.worker.blas import BlasLimits, limits_of_worker
+from crystallize.worker.clock import clock
 from crystallize.worker.event_loop import CELL, CellTask, OwnLoop, StepTimer, loop_is_running
 from crystallize.worker.failures import TimedOut, failure_of
 from crystallize.worker.global_random import GlobalRandomWatch, GlobalStateKept, seed_global
 from crystallize.worker.interruption import Interruption
+from crystallize.worker.pickling import pickled_by_value
 from crystallize.worker.running_cells import RunningCells, leave_child, strike_here
 
 BLOCK_SECONDS = 0.3
@@ -131,7 +133,7 @@ class BlockCall:
         # cloudpickle's bytes inside, so that an executor's plain pickle takes lambdas too.
         heavy = (self._function, self._conditions)
         return {
-            "heavy": cloudpickle.dumps(heavy),
+            "heavy": pickled_by_value(heavy),
             "root": self._root,
             "injected": self._injected,
             "options": self._options,
@@ -347,10 +349,14 @@ class BlockCall:
 
     def _timed(self, **arguments: Any) -> Any:
         """Refuse a result that came too late, but before anyone stopped the worker."""
-        began = perf_counter()
+        began, lost = perf_counter(), clock.lost_seconds()
         result = self._function(**arguments)
-        if self._options.timeout is not None and perf_counter() - began > self._options.timeout:
-            raise TimedOut(self._options.timeout)
+        took = perf_counter() - began
+        timeout = self._options.timeout
+        if timeout is None or took <= timeout:
+            return result
+        if took - (clock.lost_seconds() - lost) > timeout:
+            raise TimedOut(timeout)
         return result
 
 
