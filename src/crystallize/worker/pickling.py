@@ -28,7 +28,7 @@ def pickled_by_value(value: object) -> bytes:
         If something in it cannot be pickled.
     """
     for name, module in list(sys.modules.items()):
-        if name not in _importable and "." not in name and isinstance(module, ModuleType):
+        if name not in _importable and isinstance(module, ModuleType):
             if name == "__main__" or _is_found(name, module):
                 _importable.add(name)
             elif name not in cloudpickle.list_registry_pickle_by_value():
@@ -43,11 +43,14 @@ def _is_found(name: str, module: ModuleType) -> bool:
     file = getattr(module, "__file__", None)
     if not isinstance(file, str):
         return True  # built in, or made by hand: cloudpickle knows what to do
+    package, dot, _ = name.partition(".")
+    if package in _importable:
+        return True
     try:
-        spec = PathFinder.find_spec(name)
+        spec = PathFinder.find_spec(package)
     except Exception:
         return True
-    return spec is not None and spec.origin == file
+    return spec is not None and (bool(dot) or spec.origin == file)
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
