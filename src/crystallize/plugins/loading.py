@@ -36,7 +36,7 @@ def load(info: PluginInfo) -> Any:
     except BaseException as error:  # a plugin may do anything, sys.exit included
         raise PluginLoadError(
             f"The {info.kind} {info} could not be loaded from {info.value!r}: "
-            f"{described(error)}. Mend or uninstall that distribution, name another, or block it "
+            f"{described(error)}. Fix or uninstall that distribution, name another, or block it "
             f"with the environment variable {BLOCK}={info.name}."
         ) from error
     return found
