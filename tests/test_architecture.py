@@ -176,6 +176,12 @@ def test_no_imports_go_round_in_a_circle() -> None:
     assert not circle, " imports ".join(circle)
 
 
+def test_a_run_loads_no_library_that_is_optional() -> None:
+    program = "from crystallize import Experiment\n"
+    program += "print(Experiment(lambda: 1.0, replicates=2).run())"
+    assert not loaded_by(program) & {"pandas", "yaml", "pytest", "psutil"}
+
+
 def test_importing_the_package_loads_nothing_heavy() -> None:
     program = "import crystallize, crystallize.plugins, crystallize.plugins.execution\n"
     program += "import crystallize.experiments"
