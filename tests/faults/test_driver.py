@@ -358,7 +358,7 @@ def test_a_damaged_block_is_named_set_aside_and_run_again(paths, clean, place):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda b: b"X" * 100 + b[100:], "not a store, or it is damaged beyond mending"),
+        (lambda b: b"X" * 100 + b[100:], "not a store, or it is damaged beyond repair"),
         (lambda b: b[: len(b) // 2], "damaged"),
         (lambda b: b"no database at all" * 100, "not a store"),
     ],

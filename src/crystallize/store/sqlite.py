@@ -265,7 +265,7 @@ def _explanation(error: sqlite3.Error) -> str:
         )
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
         return (
-            f"this is not a store, or it is damaged beyond mending ({error}). Give another path, "
+            f"this is not a store, or it is damaged beyond repair ({error}). Give another path, "
             "or a copy."
         )
     if code == sqlite3.SQLITE_BUSY:
