@@ -19,7 +19,7 @@ import pytest
 
 import crystallize
 from crystallize import hookspecs
-from crystallize.plugins.host import HOOKS
+from crystallize.plugins.validation import HOOKS
 
 ROOT = Path(__file__).parents[1]
 SOURCE = Path(crystallize.__file__).parent

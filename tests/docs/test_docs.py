@@ -16,7 +16,7 @@ import pytest
 import crystallize
 from crystallize import hookspecs
 from crystallize.description.config import read_config
-from crystallize.plugins.host import HOOKS
+from crystallize.plugins.validation import HOOKS
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
