@@ -190,7 +190,8 @@ def without_running_loop(function: Callable[[], T]) -> T:
 
 async def _ended(tasks: set[asyncio.Task[Any]]) -> None:
     for task in tasks:
-        task.cancel()
+        # A cell's own task refuses a cancellation that comes from another one, as from here.
+        task.end() if isinstance(task, CellTask) else task.cancel()
     done, stuck = await asyncio.wait(tasks, timeout=END_SECONDS)
     for task in done:
         if not task.cancelled():
