@@ -96,7 +96,7 @@ def seconds(where: str, value: object) -> float:
 
 def count_or_share(where: str, value: object) -> int | float:
     """A whole number, or below 1 a share of all."""
-    if isinstance(value, Real) and not isinstance(value, (bool, int)) and not _is_whole(value):
+    if isinstance(value, Real) and not hasattr(value, "__index__"):
         share = float(value)
         if math.isfinite(share) and 0 <= share < 1:
             return share
@@ -149,10 +149,6 @@ def optional(rule: Callable[[str, Any], T]) -> Callable[[str, Any], T | None]:
         return None if value is None else rule(where, value)
 
     return check
-
-
-def _is_whole(value: object) -> bool:
-    return hasattr(value, "__index__")
 
 
 def _hint(value: object, choices: Collection[str]) -> str:

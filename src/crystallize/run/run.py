@@ -88,6 +88,7 @@ class Run:
         self.engine = Engine(experiment, host, capabilities, self.call)
         self._policy = FailurePolicy(experiment, loss_is_the_tasks=capabilities.loss_is_the_tasks)
         self._deadlines = Deadlines(experiment.timeout)
+        self._needs_control = experiment.timeout is not None and capabilities.can_stop
         self._observers = Observers(experiment, host, self.interrupts)
         self._recorder = Recorder(experiment, self._observers, makes_batches=self._makes_batches)
         self._schedule: Schedule | None = None
@@ -250,7 +251,8 @@ class Run:
             self._deadlines.look(self._in_flight)
             if completion is None:
                 return True
-            self._check_control()
+            if self._needs_control:
+                self._check_control()
             task, value, error = self._checked(completion)
             if error is not None:
                 self._take_loss(task, error)
@@ -358,8 +360,7 @@ class Run:
         )
 
     def _check_control(self) -> None:
-        wanted = self.experiment.timeout is not None and self._capabilities.can_stop
-        if wanted and not self._deadlines.enforceable:
+        if not self._deadlines.enforceable:
             raise self.engine.broken_contract(
                 "it says that it can stop a running task, so its execute must say how, with "
                 "run.register_control(stop, elapsed)"

@@ -48,7 +48,7 @@ class Interrupts:
     @contextmanager
     def handled(self) -> Iterator[None]:
         """Be told of signals in this block, in the main thread, where Python's handlers run."""
-        if threading.current_thread() is not threading.main_thread():
+        if not _in_main_thread():
             yield
             return
         _handlers.join(self)

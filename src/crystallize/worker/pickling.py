@@ -55,8 +55,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, _CACHED) and _is_by_value(obj):
-            parts = (obj.__wrapped__, obj.cache_parameters())
-            return _new_cached, (obj.cache_parameters(),), parts[0], None, None, _set_cached
+            made = (obj.cache_parameters(),)
+            return _new_cached, made, obj.__wrapped__, None, None, _set_cached
         if isinstance(obj, FunctionType) and _dispatches(obj) and _is_by_value(obj):
             registry = dict(obj.registry)  # type: ignore[attr-defined]
             return _new_dispatching, (), registry, None, None, _set_dispatching

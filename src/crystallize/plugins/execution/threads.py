@@ -7,10 +7,11 @@ so a cell that hangs would keep an interrupted program from ending.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Any
+
+from crystallize.contracts import Call
 
 
 class ThreadPool:
@@ -22,7 +23,7 @@ class ThreadPool:
     workers : int
     """
 
-    def __init__(self, call: Callable[[Any], Any], workers: int) -> None:
+    def __init__(self, call: Call, workers: int) -> None:
         self._call = call
         self._workers = workers
         self._submitted: SimpleQueue[tuple[Future[Any], Any] | None] = SimpleQueue()

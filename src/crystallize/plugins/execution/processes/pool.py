@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from multiprocessing.connection import wait
 from types import TracebackType
 from typing import Any
 
-from crystallize.contracts import TICK, Completion
+from crystallize.contracts import TICK, Call, Completion, NextTask
 from crystallize.errors import CrystallizeError, ExecutorError, FunctionError
 from crystallize.plugins.execution.futures import IN_FLIGHT_PER_WORKER
 from crystallize.plugins.execution.processes.messages import (
@@ -50,7 +50,7 @@ class ProcessPool:
         If `call` cannot be pickled.
     """
 
-    def __init__(self, call: Callable[[Any], Any], workers: int) -> None:
+    def __init__(self, call: Call, workers: int) -> None:
         try:
             self._payload = pickled_by_value(call)
         except Exception as error:
@@ -79,7 +79,7 @@ class ProcessPool:
             self._discard(worker)
         reserve.put(self._surroundings, self._workers)
 
-    def completions(self, next_task: Callable[[], Any | None]) -> Iterator[Completion | None]:
+    def completions(self, next_task: NextTask) -> Iterator[Completion | None]:
         """Run tasks until there are none; ``None`` where nothing completes for a tick.
 
         Raises
@@ -120,7 +120,7 @@ class ProcessPool:
             if worker.busy and worker.task == task:
                 worker.kill()
 
-    def _take(self, next_task: Callable[[], Any | None]) -> None:
+    def _take(self, next_task: NextTask) -> None:
         """Have one task ready for each that runs."""
         room = IN_FLIGHT_PER_WORKER * self._size - sum(worker.busy for worker in self._workers)
         while len(self._waiting) < room and (task := next_task()) is not None:

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
@@ -150,7 +150,7 @@ def _close(call: Any) -> None:
 
 def _load(message: Message, connection: Connection) -> Any:
     try:
-        call: Callable[[Any], Any] = message.value()
+        call: Call = message.value()
     except BaseException:
         send(connection, UNLOADABLE, traceback.format_exc().encode())
         return _NOTHING
@@ -158,9 +158,7 @@ def _load(message: Message, connection: Connection) -> Any:
     return call
 
 
-def _result(
-    call: Callable[[Any], Any], message: Message
-) -> tuple[bytes, bytes, Sequence[memoryview]]:
+def _result(call: Call, message: Message) -> tuple[bytes, bytes, Sequence[memoryview]]:
     try:
         return VALUE, *pickled(call(message.value()))
     except BaseException as error:
