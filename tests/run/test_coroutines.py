@@ -230,3 +230,58 @@ def test_commits_and_observers_do_not_keep_the_callers_loop(tmp_path):
 
     asyncio.run(main())
     assert longest < 0.25
+
+
+@pytest.mark.parametrize("first", ["callers", "cells"])
+def test_a_cell_that_cancels_everyone_does_not_cancel_the_caller_in_any_order(first):
+    async def trial(replicate):
+        await asyncio.sleep(0.001)
+        if replicate == 5:
+            own = asyncio.current_task()
+            others = [task for task in asyncio.all_tasks() if task is not own]
+            # The run's tasks are in one order or the other, those that run cells before the rest.
+            others.sort(key=lambda task: (type(task) is not asyncio.Task) == (first == "callers"))
+            for task in others:
+                task.cancel()
+        return float(replicate)
+
+    result = asyncio.run(Experiment(trial, replicates=20, **ASYNC).arun())
+    assert [error.replicate for error in result.errors] == [5]
+    assert result.done["baseline"].sum() == 19
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_whichever_task_refuses_the_caller_is_spared(number):
+    async def trial(replicate):
+        await asyncio.sleep(0.001)
+        if replicate == 5:
+            callers = [task for task in asyncio.all_tasks() if type(task) is asyncio.Task]
+            own = asyncio.current_task()
+            refusing = [t for t in asyncio.all_tasks() if t not in callers and t is not own]
+            for task in (*callers, sorted(refusing, key=asyncio.Task.get_name)[number]):
+                task.cancel()
+        return float(replicate)
+
+    result = asyncio.run(Experiment(trial, replicates=20, **ASYNC).arun())
+    assert [error.replicate for error in result.errors] == [5]
+    assert result.done["baseline"].sum() == 19
+
+
+def test_a_caller_that_is_cancelled_after_a_cell_was_refused_ends():
+    async def trial(replicate):
+        if replicate == 5:
+            own = asyncio.current_task()
+            for task in asyncio.all_tasks():
+                if type(task) is not asyncio.Task and task is not own:
+                    with suppress(RuntimeError):
+                        task.cancel()
+        await asyncio.sleep(0.05)
+        return float(replicate)
+
+    async def main():
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(Experiment(trial, replicates=2000, **ASYNC).arun(), 0.5)
+
+    began = time.monotonic()
+    asyncio.run(main())
+    assert time.monotonic() - began < 0.5 + LEAVING

@@ -35,7 +35,7 @@ from crystallize.cells.outcomes import Outcomes
 from crystallize.contracts import TICK
 from crystallize.results.result import Result
 from crystallize.run.run import Run
-from crystallize.worker.event_loop import CellTask, OwnLoop, guard
+from crystallize.worker.event_loop import Caller, CellTask, OwnLoop, guard
 
 BATCHES_AHEAD = 16
 """How many batches a stream keeps ready for a consumer in another thread."""
@@ -183,18 +183,14 @@ async def _drain_here(run: Run, keeper: _Keeper) -> None:
             async for _ in batches:
                 pass
 
-    loop = asyncio.get_running_loop()
+    loop, caller = asyncio.get_running_loop(), Caller()
     guard(loop)
     pump = CellTask(drain(), loop=loop)
     while not pump.done():
         try:
             await asyncio.shield(pump)
         except asyncio.CancelledError:
-            caller = asyncio.current_task()
-            if pump.refused and caller is not None:
-                # A cell tried to cancel everything there is, the caller among it.
-                pump.refused = False
-                caller.uncancel()
+            if caller.spared():
                 continue
             if not pump.done():
                 await _leave(run, pump)

@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 T = TypeVar("T")
 
@@ -21,6 +22,38 @@ CELL: ContextVar[object] = ContextVar("crystallize-cell", default=None)
 """In which cell code runs, tasks that the cell started included."""
 
 
+class Caller:
+    """The task that waits for a run on its own loop; to be made in that task.
+
+    A cell that cancels every task there is cancels this one too, which is not ours to
+    refuse.  Who is refused next says so here, in the same step of the loop: a
+    cancellation that was there by then is the cell's, any other is not.
+    """
+
+    def __init__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None, "a run is awaited in a task"
+        self.task = task
+        self._seen = task.cancelling()
+        self._is_cells = False
+        _callers.add(self)
+
+    def notice(self) -> None:
+        """Learn that a cell is cancelling tasks that are not its own."""
+        self._is_cells = self._is_cells or self.task.cancelling() > self._seen
+
+    def spared(self) -> bool:
+        """Whether the cancellation that arrived was a cell's; it is taken back then."""
+        if self._is_cells:
+            self._is_cells = False
+            self.task.uncancel()
+            return True
+        return False
+
+
+_callers: WeakSet[Caller] = WeakSet()
+
+
 class CellTask(asyncio.Task[Any]):
     """A task that runs cells, or the run itself: other cells cannot cancel it.
 
@@ -28,12 +61,9 @@ class CellTask(asyncio.Task[Any]):
     ----------
     cell : object
         The cell that it runs now.
-    refused : bool
-        Whether a cell tried to cancel it.
     """
 
     cell: object = None
-    refused: bool = False
 
     def cancel(self, msg: Any = None) -> bool:
         """Cancel it, unless this is called in another cell.
@@ -44,7 +74,9 @@ class CellTask(asyncio.Task[Any]):
             In that other cell, which fails by it.
         """
         if CELL.get() is not self.cell and _runs_in_a_task():
-            self.refused = True
+            for caller in _callers:
+                if caller.task.get_loop() is self.get_loop():
+                    caller.notice()
             raise RuntimeError(
                 "a cell cannot cancel tasks that are not its own: other cells run on this loop"
             )
