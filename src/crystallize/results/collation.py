@@ -1,19 +1,26 @@
-"""From the outcomes of a run to its result."""
+"""From outcomes, wherever they come from, to a result."""
 
 from __future__ import annotations
 
 from crystallize.cells.outcomes import Outcomes
-from crystallize.description.spec import ExperimentSpec
 from crystallize.results.result import Result
 
 
-def collated(experiment: ExperimentSpec, outcomes: Outcomes) -> Result:
-    """Outcomes, seeds, provenance and metrics as a result, without sections."""
+def collated(outcomes: Outcomes, baseline: str) -> Result:
+    """Outcomes, seeds, provenance and metrics as a result, without sections.
+
+    Parameters
+    ----------
+    outcomes : Outcomes
+        All of a run, or of a store.
+    baseline : str
+        The name of the baseline condition.
+    """
     return Result(
         metrics=outcomes.metrics(),
         done={name: table.done for name, table in outcomes.tables.items()},
         errors=list(outcomes.errors),
-        root=experiment.seed,
-        baseline=experiment.baseline,
+        root=outcomes.root,
+        baseline=baseline,
         provenance=dict(outcomes.provenance),
     )

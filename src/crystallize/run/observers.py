@@ -49,7 +49,7 @@ class Hooks:
             )
         except (Exception, SystemExit) as error:
             self._report("aggregate_results", "an aggregator", error)
-            result = collated(self._experiment, outcomes)
+            result = collated(outcomes, self._experiment.baseline)
         if isinstance(result, Result):
             self._extend(result)
             result.provenance["plugin_errors"] = self._errors

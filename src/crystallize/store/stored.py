@@ -7,6 +7,7 @@ from typing import Any
 
 from crystallize.cells.outcomes import Outcomes
 from crystallize.errors import StoreError
+from crystallize.results.collation import collated
 from crystallize.results.result import Result
 from crystallize.store import Store
 from crystallize.store.records import read_records
@@ -63,12 +64,5 @@ class StoredExperiment:
         """The cells as a result, which has no provenance but the identity."""
         order = list(self.tables)
         errors = sorted(self.errors.values(), key=lambda e: (e.replicate, order.index(e.condition)))
-        outcomes = Outcomes(self.tables, errors, self.identity["seed"])
-        return Result(
-            metrics=outcomes.metrics(),
-            done={name: table.done for name, table in self.tables.items()},
-            errors=errors,
-            root=self.identity["seed"],
-            baseline=self.identity["baseline"],
-            provenance=dict(self.identity),
-        )
+        outcomes = Outcomes(self.tables, errors, self.identity["seed"], self.identity)
+        return collated(outcomes, self.identity["baseline"])
