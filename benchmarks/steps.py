@@ -28,7 +28,14 @@ from crystallize.cells.rows import Rows
 from crystallize.cells.table import Table
 from crystallize.contracts import Task
 from crystallize.plugins.execution import AsyncExecution
-from crystallize.plugins.execution.messages import RUN, VALUE, pickled, receive, send, widen
+from crystallize.plugins.execution.processes.messages import (
+    RUN,
+    VALUE,
+    pickled,
+    receive,
+    send,
+    widen,
+)
 from crystallize.run.schedule import MAX_CELLS, Schedule
 from crystallize.store import Store
 from crystallize.store.records import record

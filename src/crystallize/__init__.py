@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from crystallize._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from crystallize._version import __version__ as __version__
     from crystallize.cells.outcome import CellError as CellError
     from crystallize.cells.outcome import Outcome as Outcome
     from crystallize.description.conditions import grid as grid
+    from crystallize.errors import CellLeftBehindWarning as CellLeftBehindWarning
     from crystallize.errors import ConfigError as ConfigError
     from crystallize.errors import CrystallizeError as CrystallizeError
     from crystallize.errors import CrystallizeWarning as CrystallizeWarning
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CellError",
     "CellFailedError",
+    "CellLeftBehindWarning",
     "ConfigError",
     "CrystallizeError",
     "CrystallizeWarning",
@@ -65,44 +68,48 @@ __all__ = [
     "StoreWarning",
     "TooManyFailuresError",
     "UnknownNameError",
+    "__version__",
     "grid",
     "hookimpl",
 ]
 
-__getattr__ = lazy_names(
-    __name__,
-    {
-        "CellError": "crystallize.cells.outcome",
-        "CellFailedError": "crystallize.results.errors",
-        "ConfigError": "crystallize.errors",
-        "CrystallizeError": "crystallize.errors",
-        "CrystallizeWarning": "crystallize.errors",
-        "DuplicateNameError": "crystallize.errors",
-        "ExecutorError": "crystallize.errors",
-        "Experiment": "crystallize.experiments.experiment",
-        "FunctionError": "crystallize.errors",
-        "FunctionKindError": "crystallize.errors",
-        "FunctionLookupError": "crystallize.errors",
-        "GlobalRandomWarning": "crystallize.errors",
-        "Interrupted": "crystallize.results.errors",
-        "InvalidValueError": "crystallize.errors",
-        "InvalidValuesError": "crystallize.errors",
-        "OptionError": "crystallize.errors",
-        "Outcome": "crystallize.cells.outcome",
-        "PluginError": "crystallize.errors",
-        "PluginLoadError": "crystallize.errors",
-        "PluginWarning": "crystallize.errors",
-        "Result": "crystallize.results.result",
-        "ResultFileError": "crystallize.errors",
-        "StoreError": "crystallize.errors",
-        "StoreMismatchError": "crystallize.errors",
-        "StoreWarning": "crystallize.errors",
-        "TooManyFailuresError": "crystallize.results.errors",
-        "UnknownNameError": "crystallize.errors",
-        "grid": "crystallize.description.conditions",
-        "hookimpl": "crystallize.hookspecs",
-    },
-)
+if not TYPE_CHECKING:  # or else type checkers would take any name for one of ours
+    __getattr__ = lazy_names(
+        __name__,
+        {
+            "CellError": "crystallize.cells.outcome",
+            "CellFailedError": "crystallize.results.errors",
+            "CellLeftBehindWarning": "crystallize.errors",
+            "ConfigError": "crystallize.errors",
+            "CrystallizeError": "crystallize.errors",
+            "CrystallizeWarning": "crystallize.errors",
+            "DuplicateNameError": "crystallize.errors",
+            "ExecutorError": "crystallize.errors",
+            "Experiment": "crystallize.experiments.experiment",
+            "FunctionError": "crystallize.errors",
+            "FunctionKindError": "crystallize.errors",
+            "FunctionLookupError": "crystallize.errors",
+            "GlobalRandomWarning": "crystallize.errors",
+            "Interrupted": "crystallize.results.errors",
+            "InvalidValueError": "crystallize.errors",
+            "InvalidValuesError": "crystallize.errors",
+            "OptionError": "crystallize.errors",
+            "Outcome": "crystallize.cells.outcome",
+            "PluginError": "crystallize.errors",
+            "PluginLoadError": "crystallize.errors",
+            "PluginWarning": "crystallize.errors",
+            "Result": "crystallize.results.result",
+            "ResultFileError": "crystallize.errors",
+            "StoreError": "crystallize.errors",
+            "StoreMismatchError": "crystallize.errors",
+            "StoreWarning": "crystallize.errors",
+            "TooManyFailuresError": "crystallize.results.errors",
+            "UnknownNameError": "crystallize.errors",
+            "__version__": "crystallize._version",
+            "grid": "crystallize.description.conditions",
+            "hookimpl": "crystallize.hookspecs",
+        },
+    )
 
 
 def __dir__() -> list[str]:

@@ -134,8 +134,11 @@ def sequence(where: str, value: object) -> Sequence[Any]:
 
 def table(where: str, value: object) -> dict[str, Any]:
     """A mapping whose keys are text."""
-    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise InvalidValueError(where, value, "a table of keys and values")
+    if not isinstance(value, Mapping):
+        raise InvalidValueError(where, value, "a mapping of names to values")
+    for key in value:
+        if not isinstance(key, str):
+            raise InvalidValueError(where, key, "a name (text) as key")
     return dict(value)
 
 

@@ -133,6 +133,9 @@ class Capabilities:
     draws_global_random : bool
         Whether the engine itself draws from Python's global generator beside
         the cells, so that a change of it proves nothing.  Default: false.
+    loss_is_the_tasks : bool
+        Whether a task that is lost while it runs alone was always its own doing,
+        never the engine's.  Default: false.
     """
 
     functions: frozenset[FunctionKind]
@@ -142,6 +145,7 @@ class Capabilities:
     can_stop: bool
     local_processes: bool
     draws_global_random: bool
+    loss_is_the_tasks: bool
 
     @property
     def calls_are_async(self) -> bool:
@@ -150,7 +154,7 @@ class Capabilities:
 
     @classmethod
     def of(cls, executor: object) -> Capabilities:
-        """Read the traits of `executor`.
+        """Read what `executor` says of itself.
 
         Raises
         ------
@@ -185,4 +189,5 @@ class Capabilities:
             can_stop=bool(getattr(executor, "can_stop", False)),
             local_processes=bool(getattr(executor, "local_processes", False)),
             draws_global_random=bool(getattr(executor, "draws_global_random", False)),
+            loss_is_the_tasks=bool(getattr(executor, "loss_is_the_tasks", False)),
         )

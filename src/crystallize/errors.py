@@ -33,7 +33,15 @@ def described(error: BaseException) -> str:
 
 
 class CrystallizeError(Exception):
-    """Anything that Crystallize refuses or reports."""
+    """Anything that Crystallize refuses or reports.
+
+    Attributes
+    ----------
+    result : Result or None
+        Where it ended a run: everything that had finished, more than the store may hold.
+    """
+
+    result: Any = None
 
     def __reduce__(self) -> Any:
         # The message is not what the constructors take.
@@ -122,15 +130,7 @@ class FunctionLookupError(CrystallizeError, LookupError):
 
 
 class PluginError(CrystallizeError):
-    """A plugin that breaks the contract of the hooks.
-
-    Attributes
-    ----------
-    result : Result or None
-        Where it happened during a run: everything that had finished.
-    """
-
-    result: Any = None
+    """A plugin that breaks the contract of the hooks."""
 
 
 class PluginLoadError(PluginError):
@@ -146,16 +146,7 @@ class ResultFileError(CrystallizeError, ValueError):
 
 
 class StoreError(CrystallizeError):
-    """A store that cannot be read or written.
-
-    Attributes
-    ----------
-    result : Result or None
-        Where it happened during a run: everything that had finished, more than
-        the store may hold.
-    """
-
-    result: Any = None
+    """A store that cannot be read or written."""
 
 
 class StoreMismatchError(StoreError):
@@ -172,6 +163,10 @@ class GlobalRandomWarning(CrystallizeWarning):
 
 class StoreWarning(CrystallizeWarning):
     """Part of a store is damaged and is run again."""
+
+
+class CellLeftBehindWarning(CrystallizeWarning):
+    """A cell that could not be ended went on when its run was over; its outcome is not kept."""
 
 
 class PluginWarning(CrystallizeWarning):

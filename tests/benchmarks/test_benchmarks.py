@@ -128,7 +128,9 @@ def test_the_limit_runs_every_replicate_once(workload, count):
 
 def test_the_limit_divides_skewed_work_evenly():
     workload = WORKLOADS["skew"]
-    loads = [sum(workload.seconds[i] for i in share) for share in workload.shares(2_000)]
+    seconds = workload.seconds
+    assert seconds is not None
+    loads = [sum(seconds[i] for i in share) for share in workload.shares(2_000)]
     assert max(loads) == pytest.approx(sum(loads) / WORKERS, rel=0.001)
 
 

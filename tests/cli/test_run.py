@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -153,7 +152,9 @@ def test_ctrl_c_prints_what_finished_and_exits_with_130(config, override):
          "--set", "experiment.function=cli_trials:slow", "--replicates", "20"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
-    time.sleep(4)
+    assert process.stderr is not None
+    while "waiting" not in process.stderr.readline():
+        assert process.poll() is None
     os.killpg(process.pid, signal.SIGINT)
     try:
         out, err = process.communicate(timeout=10)

@@ -21,7 +21,6 @@ HEAVY = {
     "numpy",
     "pandas",
     "pluggy",
-    "pydantic",
     "sqlite3",
     "tqdm",
     "yaml",

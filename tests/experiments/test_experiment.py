@@ -173,9 +173,13 @@ def test_arun_leaves_the_loop_to_others():
             ticks.append(1)
             await asyncio.sleep(0.005)
 
+    def slow():
+        time.sleep(0.01)
+        return 1.0
+
     async def main():
         other = asyncio.create_task(tick())
-        result = await Experiment(lambda: time.sleep(0.01) or 1.0, replicates=10).arun()
+        result = await Experiment(slow, replicates=10).arun()
         other.cancel()
         return result
 

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import psutil
@@ -17,7 +18,7 @@ from crystallize.testing import same_result
 from crystallize.worker import shared_arrays as mapped
 from crystallize.worker.shared_arrays import LARGE_BYTES
 
-PROCESS = {
+PROCESS: dict[str, Any] = {
     "execution": "parallel",
     "execution_options": {"executor_type": "process", "max_workers": 2},
 }
@@ -52,7 +53,7 @@ def rng():
 def test_the_numbers_are_those_of_a_serial_run(data):
     def trial(data, replicate):
         arrays = [data] if isinstance(data, np.ndarray) else [data[0], data[1]["inner"][0]]
-        metrics = {"type": str({type(array).__name__ for array in arrays})}
+        metrics: dict[str, Any] = {"type": str({type(array).__name__ for array in arrays})}
         for number, array in enumerate(arrays):
             metrics[f"order {number}"] = f"{array.flags.c_contiguous}{array.flags.f_contiguous}"
             metrics[f"writeable {number}"] = array.flags.writeable

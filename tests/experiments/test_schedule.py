@@ -3,6 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crystallize.contracts import Task
 from crystallize.run.schedule import Schedule
 
 
@@ -19,7 +20,9 @@ def test_every_cell_is_done_exactly_once(sizes, workers, single, seconds, data):
     schedule = Schedule(runs, len(sizes), workers, single)
     choose = data.draw(st.randoms(use_true_random=False))
     poison = (0, sizes[0] // 2)
-    in_flight, done, lost_alone = [], [], 0
+    in_flight: list[Task] = []
+    done: list[tuple[int, int]] = []
+    lost_alone = 0
     while True:
         while len(in_flight) < 2 * workers and (task := schedule.next_task()) is not None:
             assert not single or task.stop - task.start == 1

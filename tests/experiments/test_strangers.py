@@ -6,6 +6,7 @@ import dataclasses
 import decimal
 import enum
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -336,7 +337,7 @@ class Adds:
 
 
 def test_sections_without_end_or_with_odd_names_are_recorded():
-    endless = []
+    endless: list[Any] = []
     endless.append(endless)
     for sections in ({"x": endless}, {3: 4}):
         with pytest.warns(PluginWarning, match="extend_result"):

@@ -99,16 +99,18 @@ def arm(what, number):
         from crystallize.store import archive
 
         keep = archive.Archive.keep
+        landed = 0
 
         def killed(self, records):
-            arm.landed = getattr(arm, "landed", 0) + 1
-            if arm.landed == number:
+            nonlocal landed
+            landed += 1
+            if landed == number:
                 os.kill(os.getpid(), signal.SIGKILL)
             keep(self, records)
 
-        archive.Archive.keep = killed
+        setattr(archive.Archive, "keep", killed)  # noqa: B010
     elif what != "none":
-        sqlite3.connect = connect
+        setattr(sqlite3, "connect", connect)  # noqa: B010
 
 
 def main():

@@ -57,8 +57,8 @@ def struck(strategy, fault):
             for name, done in result.done.items()
         )
         executed = Counter(Path(paths["log"]).read_text().split()).total()
-        mended = "" if result.errors else ", struck cell too"
-        return f"{others}/39{mended} ({executed - 2 * faulty.REPLICATES})"
+        recovered = "" if result.errors else ", struck cell too"
+        return f"{others}/39{recovered} ({executed - 2 * faulty.REPLICATES})"
 
 
 def main():

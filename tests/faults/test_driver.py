@@ -171,7 +171,6 @@ def test_a_signal_leaves_in_time_with_what_finished(tmp_path, strategy, signum, 
     seen = ""
     while "sleeping" not in seen:
         seen += process.stderr.readline()
-    time.sleep(0.3)
     children = psutil.Process(process.pid).children(recursive=True)
     began = time.monotonic()
     (os.killpg if group else os.kill)(process.pid, signum)

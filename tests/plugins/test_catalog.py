@@ -166,7 +166,7 @@ def test_the_listing_command_loads_nothing_it_does_not_need():
     program = (
         "import sys\nfrom crystallize.cli import main\n"
         "main(['plugins'], standalone_mode=False)\n"
-        "heavy = {'numpy', 'pydantic', 'tqdm', 'sqlite3', 'asyncio', 'loky', 'pandas'}\n"
+        "heavy = {'numpy', 'tqdm', 'sqlite3', 'asyncio', 'loky', 'pandas'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
         "print([m for m in sys.modules if m.startswith('crystallize.plugins.execution.')])"
     )

@@ -17,10 +17,11 @@ from crystallize.worker.global_random import (
 @pytest.fixture(params=[np.random.MT19937, np.random.PCG64, np.random.SFC64, np.random.Philox])
 def global_generator(request):
     """The generator behind ``numpy.random``, which a program may replace."""
-    usual = np.random.get_bit_generator()
-    np.random.set_bit_generator(request.param(2001))
+    get, replace = np.random.get_bit_generator, np.random.set_bit_generator  # type: ignore[attr-defined]
+    usual = get()
+    replace(request.param(2001))
     yield
-    np.random.set_bit_generator(usual)
+    replace(usual)
 
 
 @pytest.mark.parametrize(

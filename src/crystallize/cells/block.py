@@ -53,6 +53,8 @@ class Block:
     cells : array of int or None
         Where not every cell of [start, stop) is in the block, the offsets of those
         that are.
+    stamp : str
+        Which run's call made it.
     """
 
     condition: int
@@ -63,6 +65,7 @@ class Block:
     seconds: float
     touched: tuple[str, ...] = ()
     cells: npt.NDArray[np.intp] | None = None
+    stamp: str = ""
 
     def __len__(self) -> int:
         return self.stop - self.start if self.cells is None else len(self.cells)
@@ -75,11 +78,24 @@ class Block:
 
 
 class Row(NamedTuple):
-    """What a cell that ran on an event loop comes to: its metrics, checked."""
+    """What a cell that ran on an event loop comes to: its metrics, checked.
+
+    Attributes
+    ----------
+    task : Task
+    names : tuple of str
+    values : collection
+    stamp : str
+        Which run's call made it.
+    seconds : float
+        How long it took; measured where there is a timeout.
+    """
 
     task: Task
     names: Names
     values: Collection[Any]
+    stamp: str = ""
+    seconds: float = 0.0
 
     @property
     def condition(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -105,6 +106,13 @@ class Rows:
         group = self._group_of(names)
         group.replicates.append(replicate)
         group.values.extend(values)
+
+    def forget_from(self, replicate: int) -> None:
+        """Keep nothing of a cell and of those after it."""
+        self.settle(replicate)
+        for group in self._groups.values():
+            kept = bisect_left(group.replicates, replicate, hi=len(group))
+            del group.replicates[kept:], group.values[kept * len(group.names) :]
 
     def block(self, start: int, failures: list[Failure], seconds: float) -> Block:
         """The cells as a block from `start` on, in which only failed ones are missing."""

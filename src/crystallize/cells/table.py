@@ -70,13 +70,18 @@ class Table:
         present = [name for name in self.names() if self.columns[name].has(place)]
         return {name: self.columns[name][place] for name in present}
 
+    def missing(self, failed: Sequence[int]) -> Iterator[tuple[int, int]]:
+        """The ranges [start, stop) of places that have neither metrics nor an error.
 
-def missing_runs(table: Table, failed: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """The runs [start, stop) of replicates that have neither metrics nor an error."""
-    if not failed and not table.done.any():  # and no array as long as the run is made
-        yield 0, table.size
-        return
-    settled = table.done.copy()
-    settled[failed] = True
-    edges = np.flatnonzero(np.diff(np.concatenate(([True], settled, [True])).astype(np.int8)))
-    yield from map(tuple, edges.reshape(-1, 2).tolist())
+        Parameters
+        ----------
+        failed : sequence of int
+            The places that have an error.
+        """
+        if not failed and not self.done.any():  # and no array as long as the run is made
+            yield 0, self.size
+            return
+        over = self.done.copy()
+        over[failed] = True
+        edges = np.flatnonzero(np.diff(np.concatenate(([True], over, [True])).astype(np.int8)))
+        yield from map(tuple, edges.reshape(-1, 2).tolist())

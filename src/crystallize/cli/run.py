@@ -12,7 +12,8 @@ from typing import Any
 import click
 
 from crystallize.cli.streams import stdout_kept_clean
-from crystallize.description.config import experiment_arguments, read_config
+from crystallize.description.config import read_config
+from crystallize.description.from_config import experiment_arguments
 from crystallize.description.lookup import find_function
 from crystallize.errors import CrystallizeError, PluginError
 from crystallize.experiments.experiment import Experiment
@@ -103,7 +104,7 @@ def _experiment(
     config = read_config(path, overrides)
     beside = path.resolve().parent
     arguments = experiment_arguments(config, beside, execution=execution) | wanted
-    arguments["progress"] = arguments["progress"] or sys.stderr.isatty()
+    arguments["progress"] = arguments.get("progress", False) or sys.stderr.isatty()
     return Experiment(find_function(config.experiment.function, beside), **arguments)
 
 

@@ -1,4 +1,4 @@
-"""A file -> a validated, frozen description of an experiment; loads nothing."""
+"""A file -> a checked, frozen description of an experiment; loads nothing."""
 
 from __future__ import annotations
 
@@ -6,83 +6,109 @@ import importlib.util
 import json
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from types import MappingProxyType
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from crystallize.description.conditions import grid
-from crystallize.errors import ConfigError, DuplicateNameError, listing, suggestion
-
-Count = Annotated[int, Field(ge=1)]
-
+from crystallize.checks import optional, sequence, table, text
+from crystallize.description.spec import RULES, Rule
+from crystallize.errors import (
+    ConfigError,
+    DuplicateNameError,
+    InvalidValueError,
+    listing,
+    suggestion,
+)
 
 FORMATS = (".toml", ".json", ".yaml", ".yml")
 
 
-EXPECTED = {
-    "model_type": "a table of keys and values",
-    "dict_type": "a table of keys and values",
-    "string_too_short": "text that is not empty",
-    "too_short": "at least one",
-    "invalid_key": "a key that is text",
+def _names(where: str, value: object) -> list[str]:
+    return [text(where, name) for name in sequence(where, value)]
+
+
+def _function(where: str, value: object) -> str:
+    parts = value.split(":") if isinstance(value, str) else []
+    if len(parts) != 2 or not all(part and part == "".join(part.split()) for part in parts):
+        raise InvalidValueError(where, value, "'module:attribute'")
+    return str(value)
+
+
+def _values(where: str, value: object) -> list[Any]:
+    values = sequence(where, value)
+    if not values:
+        raise InvalidValueError(where, value, "at least one value")
+    return list(values)
+
+
+EXPERIMENT_RULES: Mapping[str, Rule] = {
+    "function": _function,
+    "baseline": optional(text),
+    "plugins": _names,
+    # A store has a section of its own; what the command asks for stands in no file.
+    **{key: RULES[key] for key in RULES if key not in ("store", "retry_failed", "accept_changes")},
 }
-"""pydantic's types of error whose own sentences are not for people."""
+"""What the keys of ``[experiment]`` may be; arguments of :class:`crystallize.Experiment`."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+@dataclass(frozen=True)
+class ExperimentSection:
+    """``[experiment]``: what is run.
+
+    Attributes
+    ----------
+    function : str
+        ``module:attribute``.
+    values : mapping
+        The other keys, as :class:`crystallize.Experiment` takes them; those that the
+        file leaves out have the experiment's own defaults.
+    """
+
+    function: str
+    values: Mapping[str, Any]
 
 
-class ExperimentSection(_Section):
-    """``[experiment]``: what is run; the names are those of :class:`crystallize.Experiment`."""
-
-    function: Annotated[str, Field(pattern=r"^[^:\s]+:[^:\s]+$")]
-    name: Annotated[str, Field(min_length=1)] | None = None
-    replicates: Count = 1
-    seed: Annotated[int, Field(ge=0)] | None = None
-    baseline: str | None = None
-    retries: Annotated[int, Field(ge=0)] = 0
-    timeout: Annotated[float, Field(gt=0)] | None = None
-    max_failures: Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, lt=1)] | None = None
-    on_error: Literal["collect", "raise"] = "collect"
-    seed_globals: bool = False
-    blas_threads: Count = 1
-    plugins: list[str] = []
-    progress: bool = False
-
-
-class ExecutionSection(_Section):
+@dataclass(frozen=True)
+class ExecutionSection:
     """``[execution]``: the strategy; every other key is an option of it."""
 
-    model_config = ConfigDict(extra="allow")
+    strategy: str = "serial"
+    options: Mapping[str, Any] = field(default_factory=dict)
 
-    strategy: Annotated[str, Field(min_length=1)] = "serial"
 
-
-class AggregationSection(_Section):
+@dataclass(frozen=True)
+class AggregationSection:
     """``[aggregation]``: the aggregators, and their options by name."""
 
-    aggregators: list[str] = []
-    options: dict[str, dict[str, Any]] = {}
+    aggregators: Sequence[str] = ()
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-class StoreSection(_Section):
-    """``[store]``: the file in which finished cells are kept; beside the config if relative."""
+@dataclass(frozen=True)
+class Config:
+    """A whole config file.
 
-    path: Annotated[str, Field(min_length=1)]
-
-
-class Config(_Section):
-    """A whole config file."""
+    Attributes
+    ----------
+    experiment : ExperimentSection
+    conditions, grid : dict or None
+    execution : ExecutionSection
+    aggregation : AggregationSection
+    store : str or None
+        The file in which finished cells are kept; beside the config if relative.
+    """
 
     experiment: ExperimentSection
-    conditions: Annotated[dict[str, dict[str, Any]], Field(min_length=1)] | None = None
-    grid: Annotated[dict[str, list[Any]], Field(min_length=1)] | None = None
+    conditions: Mapping[str, Mapping[str, Any]] | None = None
+    grid: Mapping[str, list[Any]] | None = None
     execution: ExecutionSection = ExecutionSection()
     aggregation: AggregationSection = AggregationSection()
-    store: StoreSection | None = None
+    store: str | None = None
+
+
+SECTIONS = ("experiment", "conditions", "grid", "execution", "aggregation", "store")
 
 
 def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
@@ -108,22 +134,135 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     if not isinstance(content, dict):
         raise ConfigError(path, [f"expected sections, such as [experiment], got {content!r}"])
     origins = dict(_override(path, content, override) for override in overrides)
-    try:
-        config = Config.model_validate(content)
-    except ValidationError as error:
-        raise ConfigError(path, [_sentence(e, origins) for e in error.errors()]) from None
-    if problems := list(_contradictions(config)):
-        raise ConfigError(path, problems)
+    reader = _Reader(origins)
+    config = reader.config(content)
+    if not reader.problems:
+        reader.problems += _contradictions(config)
+    if reader.problems:
+        raise ConfigError(path, reader.problems)
     return config
+
+
+class _Reader:
+    """Applies the rules to what was parsed, and collects what is wrong with it.
+
+    Parameters
+    ----------
+    origins : mapping
+        Place of a key -> what messages put before it, where an override gave it.
+    """
+
+    def __init__(self, origins: Mapping[tuple[str, ...], str]) -> None:
+        self.problems: list[str] = []
+        self._origins = origins
+
+    def config(self, content: Mapping[str, Any]) -> Config:
+        self._refuse_unknown((), content, SECTIONS)
+        get = content.get
+        return Config(
+            experiment=self._experiment(content),
+            conditions=self._tables(("conditions",), get("conditions"), table),
+            grid=self._tables(("grid",), get("grid"), _values),
+            execution=self._execution(get("execution", {})),
+            aggregation=self._aggregation(get("aggregation", {})),
+            store=self._store(get("store")),
+        )
+
+    def _experiment(self, content: Mapping[str, Any]) -> Any:
+        if "experiment" not in content:
+            self._missing("experiment")
+            return None
+        section = self._section("experiment", content["experiment"], EXPERIMENT_RULES)
+        if section is None:
+            return None
+        if "function" not in section:
+            self._missing("experiment", "function")
+        values = {"replicates": 1, "seed": None, "baseline": None} | {
+            key: self._checked(("experiment", key), EXPERIMENT_RULES[key], value)
+            for key, value in section.items()
+            if key in EXPERIMENT_RULES
+        }
+        return ExperimentSection(values.pop("function", ""), MappingProxyType(values))
+
+    def _execution(self, given: object) -> Any:
+        section = self._checked(("execution",), table, given)
+        if section is None:
+            return None
+        strategy = section.pop("strategy", "serial")
+        strategy = self._checked(("execution", "strategy"), text, strategy)
+        return ExecutionSection(strategy, MappingProxyType(section))
+
+    def _aggregation(self, given: object) -> Any:
+        section = self._section("aggregation", given, ("aggregators", "options"))
+        if section is None:
+            return None
+        place = ("aggregation", "aggregators")
+        return AggregationSection(
+            self._checked(place, _names, section.get("aggregators", [])),
+            self._tables(("aggregation", "options"), section.get("options", {}), table, least=0),
+        )
+
+    def _store(self, given: object) -> str | None:
+        if given is None:
+            return None
+        section = self._section("store", given, ("path",))
+        if section is None:
+            return None
+        if "path" not in section:
+            self._missing("store", "path")
+            return None
+        checked: str | None = self._checked(("store", "path"), text, section["path"])
+        return checked
+
+    def _section(self, name: str, given: object, known: Iterable[str]) -> dict[str, Any] | None:
+        section: dict[str, Any] | None = self._checked((name,), table, given)
+        if section is not None:
+            self._refuse_unknown((name,), section, known)
+        return section
+
+    def _tables(self, place: tuple[str, ...], given: object, rule: Rule, *, least: int = 1) -> Any:
+        """A table of which every value is checked by one rule."""
+        if given is None:
+            return None
+        section = self._checked(place, table, given)
+        if section is None:
+            return None
+        if len(section) < least:
+            where = self._where(place)
+            self.problems.append(str(InvalidValueError(where, given, "at least one")))
+        return {key: self._checked((*place, key), rule, value) for key, value in section.items()}
+
+    def _checked(self, place: tuple[str, ...], rule: Callable[..., Any], value: object) -> Any:
+        try:
+            return rule(self._where(place), value)
+        except InvalidValueError as error:
+            self.problems.append(str(error))
+            return None
+
+    def _refuse_unknown(
+        self, place: tuple[str, ...], section: Mapping[str, Any], known: Iterable[str]
+    ) -> None:
+        names = list(known)
+        for key in section:
+            if key not in names:
+                self.problems.append(
+                    f"{self._where((*place, key))}: no such key.{suggestion(key, names)} "
+                    f"Known: {listing(names)}"
+                )
+
+    def _missing(self, *place: str) -> None:
+        self.problems.append(f"{self._where(place)}: missing; it must be given")
+
+    def _where(self, place: tuple[str, ...]) -> str:
+        # A section that only an override has is that override's mistake.
+        origin = next((o for p, o in self._origins.items() if p[: len(place)] == place), "")
+        return origin + ".".join(place)
 
 
 def _contradictions(config: Config) -> Iterable[str]:
     if config.conditions and config.grid:
         yield "conditions, grid: give one or the other, not both"
-    for name, values in (config.grid or {}).items():
-        if not values:
-            yield f"grid.{name}: expected at least one value, got []"
-    baseline = config.experiment.baseline
+    baseline = config.experiment.values["baseline"]
     if baseline is not None and config.conditions and baseline not in config.conditions:
         yield (
             f"experiment.baseline: there is no condition {baseline!r}."
@@ -209,54 +348,3 @@ def _override(path: Path, content: dict[str, Any], override: str) -> tuple[tuple
             raise ConfigError(path, [f"--set {override}: {part!r} is not a section"])
     table[parts[-1]] = value
     return tuple(parts), f"--set {override}: "
-
-
-def _sentence(error: Any, origins: Mapping[tuple[str, ...], str]) -> str:
-    """One of pydantic's errors, for people."""
-    location = [str(part) for part in error["loc"]]
-    # A section that only an override has is that override's mistake.
-    origin = next((o for p, o in origins.items() if p[: len(location)] == tuple(location)), "")
-    where = origin + ".".join(location)
-    if error["type"] == "extra_forbidden":
-        known = _known(location[:-1])
-        return f"{where}: no such key.{suggestion(location[-1], known)} Known: {listing(known)}"
-    if error["type"] == "missing":
-        return f"{where}: missing; it must be given"
-    got = f", got {error['input']!r}"
-    if location == ["experiment", "function"] and error["type"] == "string_pattern_mismatch":
-        return f"{where}: expected 'module:attribute'{got}"
-    expected = EXPECTED.get(error["type"]) or error["msg"].removeprefix("Input should be ")
-    return f"{where}: expected {expected}{got}"
-
-
-def _known(location: Sequence[str]) -> list[str]:
-    model: Any = Config
-    for part in location:
-        model = model.model_fields[part].annotation
-    return list(model.model_fields)
-
-
-def experiment_arguments(
-    config: Config, beside: Path, *, execution: str | None = None
-) -> dict[str, Any]:
-    """The keyword arguments of :class:`crystallize.Experiment`, all but the function.
-
-    Parameters
-    ----------
-    config : Config
-    beside : path
-        The config's folder.
-    execution : str, optional
-        Another strategy; the config's options go with its own alone.
-    """
-    strategy = config.execution.strategy if execution is None else execution
-    own = strategy == config.execution.strategy
-    return {
-        **config.experiment.model_dump(exclude={"function"}),
-        "conditions": grid(**config.grid) if config.grid else config.conditions,
-        "execution": strategy,
-        "execution_options": dict(config.execution.model_extra or {}) if own else {},
-        "aggregators": config.aggregation.aggregators,
-        "aggregator_options": config.aggregation.options,
-        "store": None if config.store is None else beside / config.store.path,
-    }

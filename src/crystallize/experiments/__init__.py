@@ -15,13 +15,14 @@ __all__ = [
     "ResultAggregator",
 ]
 
-__getattr__ = lazy_names(
-    __name__,
-    {
-        "Experiment": "crystallize.experiments.experiment",
-        "ResultAggregator": "crystallize.experiments.aggregation",
-    },
-)
+if not TYPE_CHECKING:  # or else type checkers would take any name for one of ours
+    __getattr__ = lazy_names(
+        __name__,
+        {
+            "Experiment": "crystallize.experiments.experiment",
+            "ResultAggregator": "crystallize.experiments.aggregation",
+        },
+    )
 
 
 def __dir__() -> list[str]:

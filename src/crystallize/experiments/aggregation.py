@@ -28,4 +28,4 @@ class ResultAggregator:
         outcomes : Outcomes
             All that landed.
         """
-        return collated(outcomes, experiment.baseline)
+        return collated(experiment, outcomes)

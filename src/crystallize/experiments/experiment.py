@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from crystallize.description.conditions import (
 )
 from crystallize.description.seeding import root_seed
 from crystallize.description.spec import RULES, ExperimentSpec, OnError
-from crystallize.errors import UnknownNameError
+from crystallize.errors import ExecutorError, UnknownNameError
 from crystallize.experiments.aggregation import ResultAggregator
 from crystallize.plugins.host import Host
 from crystallize.results.result import Result
@@ -169,7 +170,8 @@ class Experiment:
         )
         capabilities = Capabilities.of(self._host.executor)
         if capabilities.local_processes:
-            sets = with_shared_arrays(sets)
+            with suppress(ExecutorError):  # no room for them: the run says so
+                sets = with_shared_arrays(sets)
         self.spec = ExperimentSpec(
             function=function,
             conditions=read_only(sets),
@@ -227,7 +229,8 @@ class Experiment:
         FunctionLookupError
             If its function cannot be found.
         """
-        from crystallize.description.config import experiment_arguments, read_config
+        from crystallize.description.config import read_config
+        from crystallize.description.from_config import experiment_arguments
         from crystallize.description.lookup import find_function
 
         config = read_config(path)

@@ -23,17 +23,18 @@ __all__ = [
     "hookimpl",
 ]
 
-__getattr__ = lazy_names(
-    __name__,
-    {
-        "Capabilities": "crystallize.contracts",
-        "Completion": "crystallize.contracts",
-        "Execution": "crystallize.plugins.execution.base",
-        "FuturesExecution": "crystallize.plugins.execution.futures",
-        "Outcomes": "crystallize.cells.outcomes",
-        "hookimpl": "crystallize.hookspecs",
-    },
-)
+if not TYPE_CHECKING:  # or else type checkers would take any name for one of ours
+    __getattr__ = lazy_names(
+        __name__,
+        {
+            "Capabilities": "crystallize.contracts",
+            "Completion": "crystallize.contracts",
+            "Execution": "crystallize.plugins.execution.base",
+            "FuturesExecution": "crystallize.plugins.execution.futures",
+            "Outcomes": "crystallize.cells.outcomes",
+            "hookimpl": "crystallize.hookspecs",
+        },
+    )
 
 
 def __dir__() -> list[str]:

@@ -18,6 +18,7 @@ from crystallize.plugins.catalog import Catalog, Kind
 from crystallize.plugins.loading import build
 from crystallize.plugins.manager import Manager
 from crystallize.plugins.validation import HOOKS
+from crystallize.worker.interruption import Interruption
 
 Options = Mapping[str, object]
 
@@ -113,7 +114,7 @@ class Host:
         for name, caller in self._callers[hook]:
             try:
                 results = caller(**arguments)
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, Interruption):
                 raise
             except BaseException as error:  # sys.exit in a plugin costs no results either
                 yield name, HookFailure(error)

@@ -1,26 +1,27 @@
-"""From outcomes, wherever they come from, to a result."""
+"""From outcomes, those of a run or those in a store, to a result."""
 
 from __future__ import annotations
+
+from typing import Protocol
 
 from crystallize.cells.outcomes import Outcomes
 from crystallize.results.result import Result
 
 
-def collated(outcomes: Outcomes, baseline: str) -> Result:
-    """Outcomes, seeds, provenance and metrics as a result, without sections.
+class HasBaseline(Protocol):
+    """All that a result needs of an experiment beside its outcomes."""
 
-    Parameters
-    ----------
-    outcomes : Outcomes
-        All of a run, or of a store.
-    baseline : str
-        The name of the baseline condition.
-    """
+    @property
+    def baseline(self) -> str: ...
+
+
+def collated(experiment: HasBaseline, outcomes: Outcomes) -> Result:
+    """Outcomes, seeds, provenance and metrics as a result, without sections."""
     return Result(
         metrics=outcomes.metrics(),
         done={name: table.done for name, table in outcomes.tables.items()},
         errors=list(outcomes.errors),
         root=outcomes.root,
-        baseline=baseline,
+        baseline=experiment.baseline,
         provenance=dict(outcomes.provenance),
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from crystallize.contracts import ActiveRun, Capabilities, Task
+from crystallize.contracts import Capabilities, NextTask
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import (
     CrystallizeError,
@@ -17,7 +17,7 @@ from crystallize.errors import (
 )
 from crystallize.plugins.execution.base import check_function
 from crystallize.plugins.host import Host
-from crystallize.run.plain_loop import ReplicateFunction, stream_loop
+from crystallize.run.plain_loop import LandingRun, PlainLoop
 from crystallize.worker.block_runner import BlockCall
 
 
@@ -46,7 +46,7 @@ def check_executor(name: str, capabilities: Capabilities, experiment: Experiment
         )
 
 
-class RunningExecutor:
+class Engine:
     """An executor that is given the work of one run.
 
     Parameters
@@ -83,14 +83,14 @@ class RunningExecutor:
         """Whether :meth:`completions` gives an async iterator."""
         return self.streams and self.capabilities.calls_are_async
 
-    def completions(self, next_task: Callable[[], Task | None], run: ActiveRun) -> Any:
+    def completions(self, next_task: NextTask, run: LandingRun) -> Any:
         """Start it; its completions as a generator, plain or async.
 
         Parameters
         ----------
         next_task : callable
             Where it asks for work.
-        run : ActiveRun
+        run : LandingRun
             Where it says what it can do to a running task.
 
         Raises
@@ -100,14 +100,14 @@ class RunningExecutor:
         """
         is_async = self.capabilities.calls_are_async
         if not self.streams:
-            return stream_loop(
+            loop = PlainLoop(
                 self._host.executor_name,
                 self._host.hook.run_experiment_loop,
                 self._experiment,
-                ReplicateFunction.kind(is_async),
-                self._call,
-                next_task,
+                self._call.run_cell if is_async else self._call,
+                run,
             )
+            return loop.completions(next_task)
         started = self._host.hook.execute(
             experiment=self._experiment,
             call=self._call.run_cell if is_async else self._call,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from crystallize.cells.outcomes import Outcomes
@@ -13,27 +14,40 @@ from crystallize.errors import PluginError, PluginWarning, described
 from crystallize.plugins.host import HookFailure, Host
 from crystallize.results.collation import collated
 from crystallize.results.result import Result
+from crystallize.run.signals import Interrupts
+from crystallize.worker.interruption import Interruption
 
 
-class Hooks:
-    """The hooks of one run.
+class Observers:
+    """The observers and aggregators of one run.
 
     Parameters
     ----------
     experiment : ExperimentSpec
     host : Host
         Its plugins.
+    interrupts : Interrupts
+        A request to stop ends a plugin that is at work, and costs what it would have added.
     """
 
-    def __init__(self, experiment: ExperimentSpec, host: Host) -> None:
+    def __init__(self, experiment: ExperimentSpec, host: Host, interrupts: Interrupts) -> None:
         self._experiment = experiment
         self._host = host
+        self._interruptible = interrupts.interruptible
         self._errors: list[dict[str, str]] = []
 
     def observe(self, hook: str, **arguments: Any) -> None:
-        """Tell every observer."""
-        for _ in self._call_each(hook, **arguments):
-            pass
+        """Tell every observer.
+
+        Raises
+        ------
+        Interruption
+            If the run is to stop meanwhile.
+        """
+        if self._host.implements(hook):
+            with self._interruptible():
+                for _ in self._call_each(hook, **arguments):
+                    pass
 
     def aggregate(self, outcomes: Outcomes) -> Any:
         """Turn outcomes into a result, with the sections that plugins add.
@@ -43,18 +57,24 @@ class Hooks:
         PluginError
             If two plugins add a section of one name; the result is on it.
         """
-        try:
-            result = self._host.hook.aggregate_results(
-                experiment=self._experiment, outcomes=outcomes
-            )
-        except (Exception, SystemExit) as error:
-            self._report("aggregate_results", "an aggregator", error)
-            result = collated(outcomes, self._experiment.baseline)
+        result = self._aggregated(outcomes)
         if isinstance(result, Result):
-            self._extend(result)
+            with suppress(Interruption), self._interruptible():
+                self._extend(result)
             result.provenance["plugin_errors"] = self._errors
-        self.observe("after_run", result=result)
+        with suppress(Interruption):
+            self.observe("after_run", result=result)
         return result
+
+    def _aggregated(self, outcomes: Outcomes) -> Any:
+        aggregate = self._host.hook.aggregate_results
+        with suppress(Interruption):
+            try:
+                with self._interruptible():
+                    return aggregate(experiment=self._experiment, outcomes=outcomes)
+            except (Exception, SystemExit) as error:
+                self._report("aggregate_results", "an aggregator", error)
+        return collated(self._experiment, outcomes)
 
     def _extend(self, result: Result) -> None:
         owners: dict[str, str] = {}

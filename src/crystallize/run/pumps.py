@@ -1,173 +1,403 @@
-"""The ways to drive a run: to the end, on the caller's event loop, or batch by batch."""
+"""The ways to drive a run: to the end, on the caller's event loop, or batch by batch.
+
+What is done with a completion is written once, in :class:`~crystallize.run.run.Run`.
+Two pumps bring completions to it: :func:`_pump` from executors that give an iterator,
+:func:`_apump` from those that give an asynchronous one.
+
+=========  ==================  =====================================================
+call       executor and cells  where the pump runs
+=========  ==================  =====================================================
+run        plain               in the calling thread
+run        coroutines          in a thread of its own, on an event loop of its own
+stream     as for ``run``      there too; batches come through a queue
+arun       plain               in a thread of its own
+arun       coroutines          on the caller's event loop; commits in another thread
+=========  ==================  =====================================================
+
+A pump in a thread of its own can be left behind: whatever a cell does, the caller
+gets away within two seconds of the request.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import queue
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, closing, suppress
-from typing import Any
+from contextvars import copy_context
+from time import monotonic
+from typing import Any, TypeVar
 
 from crystallize.callables import is_async
 from crystallize.cells.outcomes import Outcomes
 from crystallize.contracts import TICK
-from crystallize.plugins.execution.event_loop import loop_is_running, without_running_loop
 from crystallize.results.result import Result
 from crystallize.run.run import Run
+from crystallize.worker.event_loop import CellTask, OwnLoop, guard
 
 BATCHES_AHEAD = 16
 """How many batches a stream keeps ready for a consumer in another thread."""
+LEAVE_SECONDS = 1.6
+"""How long a pump in another thread may take to end; executors have a second of it."""
 
+T = TypeVar("T")
+Batches = Generator[list[Outcomes], None, None]
 
 _END: Any = object()
 
 
-def run(driver: Run) -> Result:
+def run(run: Run) -> Result:
     """Run to the end, also where an event loop runs in this thread."""
-    with driver.interrupts.handled(), driver.running():
-        if driver.executor.is_async:
-            without_running_loop(lambda: asyncio.run(_adrain(driver)))
-        elif is_async(driver.experiment.function):
-            without_running_loop(lambda: _drain(driver))
-        else:
-            _drain(driver)
-    return driver.conclude()
-
-
-async def arun(driver: Run) -> Result:
-    """Run to the end while the caller's event loop goes on."""
-    with driver.running():
-        if driver.executor.is_async:
-            await _adrain(driver)
-        else:
-            worker = asyncio.ensure_future(asyncio.to_thread(_drain, driver))
+    with run.interrupts.handled():
+        with run.ending():
             try:
-                await asyncio.shield(worker)
-            except asyncio.CancelledError:
-                driver.interrupts.requested = True  # seen at the next completion or tick
-                await asyncio.wait([worker])
-                raise
-    return driver.conclude()
+                run.open()
+                for _ in _batches(run):
+                    pass
+            finally:
+                run.close()
+        return run.conclude()
 
 
-def stream(driver: Run) -> Iterator[Outcomes]:
-    """Run, giving each batch of outcomes as it lands."""
-    needs_thread = driver.executor.is_async or (
-        is_async(driver.experiment.function) and loop_is_running()
-    )
-    steps: Any = _elsewhere(driver) if needs_thread else _interruptible(driver, _steps(driver))
-    with driver.running(), closing(steps):
-        for batches in steps:
-            yield from batches
-    driver.conclude()
+def stream(run: Run) -> Iterator[Outcomes]:
+    """Run, giving each batch of outcomes as it lands.
 
-
-def _drain(driver: Run) -> None:
-    for _ in _steps(driver):
-        pass
-
-
-async def _adrain(driver: Run) -> None:
-    async with aclosing(_asteps(driver)) as steps:  # type: ignore[type-var]
-        async for _ in steps:
-            pass
-
-
-def _interruptible(driver: Run, steps: Iterator[list[Outcomes]]) -> Iterator[list[Outcomes]]:
-    """Signals are ours while the run goes on, and the consumer's while it has a batch."""
-    with closing(steps):  # type: ignore[type-var]
+    Signals are ours while the run goes on, and the consumer's while it has a batch.
+    """
+    steps = _to_the_end(run)
+    try:
         while True:
-            with driver.interrupts.handled():
+            with run.interrupts.handled():
                 batches = next(steps, _END)
             if batches is _END:
                 return
-            yield batches
+            yield from batches
+    finally:
+        with run.interrupts.handled():
+            steps.close()
 
 
-def _steps(driver: Run) -> Iterator[list[Outcomes]]:
-    executor, next_of, land = driver.executor, driver.interrupts.next_of, driver.land
-    with executor.failing():
-        completions = executor.completions(driver.next_task, driver)
-    with closing(completions):
-        while True:
+async def arun(run: Run) -> Result:
+    """Run to the end while the caller's event loop goes on."""
+    with run.interrupts.handled(), _Keeper(run) as keeper:
+        with run.ending():
             try:
-                completion = next_of(completions, _END)
-            except BaseException:
-                with executor.failing():
-                    raise
-            if completion is _END:
-                driver.exhausted()
-                break
-            if (batches := land(completion)) or completion is None:
-                yield batches
-            if driver.over:
-                break
-    yield driver.release()
+                await keeper.do(run.open)
+                if run.engine.is_async:
+                    await _drain_here(run, keeper)
+                else:
+                    await _drain_in_thread(run)
+            finally:
+                await keeper.do(run.close)
+        return await keeper.do(run.conclude)
 
 
-async def _asteps(driver: Run) -> AsyncIterator[list[Outcomes]]:
-    executor, land = driver.executor, driver.land
-    with executor.failing():
-        completions = executor.completions(driver.next_task, driver)
-    async with aclosing(completions):
+def _to_the_end(run: Run) -> Batches:
+    with run.ending():
         try:
-            while True:
+            run.open()
+            yield from _batches(run)
+        finally:
+            run.close()
+    run.conclude()
+
+
+def _batches(run: Run) -> Batches:
+    """The batches of a run whose pump runs here, or in a thread of its own."""
+    if run.engine.is_async or is_async(run.experiment.function):
+        with closing(_Elsewhere(run)) as elsewhere:
+            yield from elsewhere.batches()
+        yield run.release()
+    else:
+        yield from _pump(run)
+
+
+def _pump(run: Run) -> Batches:
+    """Bring the completions of an executor to its run; the batches that are safe by then."""
+    engine, interrupts, land = run.engine, run.interrupts, run.land
+    with run.cells_around():
+        with engine.failing():
+            completions = engine.completions(run.next_task, run)
+        try:
+            while not run.over:
+                interrupts.enter_executor()
+                try:
+                    completion = next(completions, _END)
+                except BaseException:
+                    with engine.failing():
+                        raise
+                interrupts.leave_executor()
+                if completion is _END:
+                    run.exhausted()
+                    break
+                if land(completion):
+                    yield run.release()
+        finally:
+            interrupts.enter_executor()
+            try:
+                run.leave()
+                with engine.failing():
+                    completions.close()
+            finally:
+                interrupts.leave_executor()
+        yield run.release()
+
+
+async def _apump(
+    run: Run, release: Callable[[], Awaitable[list[Outcomes]]]
+) -> AsyncGenerator[list[Outcomes], None]:
+    """The same for an executor that gives an asynchronous iterator."""
+    engine, land = run.engine, run.land
+    with run.cells_around():
+        with engine.failing():
+            completions = engine.completions(run.next_task, run)
+        try:
+            while not run.over:
                 try:
                     completion = await completions.__anext__()
                 except StopAsyncIteration:
-                    driver.exhausted()
-                    break
+                    completion = _END
                 except BaseException:
-                    with executor.failing():
+                    with engine.failing():
                         raise
-                if (batches := land(completion)) or completion is None:
-                    yield batches
-                if driver.over:
+                if completion is _END:
+                    run.exhausted()
                     break
+                if land(completion):
+                    yield await release()
         finally:
-            driver.leave()
-    yield driver.release()
+            run.leave()
+            with engine.failing():
+                await completions.aclose()
+            run.warn_of_cells_left()
+        yield await release()
 
 
-def _elsewhere(driver: Run) -> Iterator[list[Outcomes]]:
-    """The batches of a run in a thread of its own, where an event loop can run."""
-    landed: queue.Queue[Any] = queue.Queue(BATCHES_AHEAD)
-    left = threading.Event()
+async def _drain_here(run: Run, keeper: _Keeper) -> None:
+    """Drive an asynchronous pump on the caller's loop, in a task that no cell can cancel."""
 
-    def put(item: Any) -> None:
-        while not left.is_set():
-            with suppress(queue.Full):
-                landed.put(item, timeout=TICK)
-                return
+    async def drain() -> None:
+        async with aclosing(_apump(run, lambda: keeper.do(run.release))) as batches:
+            async for _ in batches:
+                pass
 
-    async def adrive() -> None:
-        async with aclosing(_asteps(driver)) as steps:  # type: ignore[type-var]
-            async for batch in steps:
-                put(batch)
-                if left.is_set():
-                    return
-
-    def drive() -> None:
-        for batch in _steps(driver):
-            put(batch)
-            if left.is_set():
-                return
-
-    def target() -> None:
+    loop = asyncio.get_running_loop()
+    guard(loop)
+    pump = CellTask(drain(), loop=loop)
+    while not pump.done():
         try:
-            asyncio.run(adrive()) if driver.executor.is_async else drive()
-            put(_END)
-        except BaseException as error:
-            put(error)
+            await asyncio.shield(pump)
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if pump.refused and caller is not None:
+                # A cell tried to cancel everything there is, the caller among it.
+                pump.refused = False
+                caller.uncancel()
+                continue
+            if not pump.done():
+                await _leave(run, pump)
+            raise
+        finally:
+            if pump.done() and not pump.cancelled():
+                pump.exception()  # looked at, whoever is there to be told
 
-    thread = threading.Thread(target=target, name="crystallize-stream", daemon=True)
-    thread.start()
+
+async def _leave(run: Run, pump: CellTask) -> None:
+    """End a run whose caller was cancelled."""
+    run.interrupts.requested = True
+    run.leave()
+    _, running = await asyncio.wait([pump], timeout=LEAVE_SECONDS)
+    if running:
+        run.abandon()
+        pump.end()
+        pump.leave_behind()
+
+
+async def _drain_in_thread(run: Run) -> None:
+    """Drive a plain pump in a thread of its own while the caller's loop goes on."""
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+
+    def tell() -> None:
+        with suppress(RuntimeError):  # the loop was closed meanwhile
+            loop.call_soon_threadsafe(ended.set)
+
+    elsewhere = _Elsewhere(run, discards=True, when_ended=tell)
     try:
-        while (item := landed.get()) is not _END:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
+        while not ended.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), TICK)
+            if run.interrupts.requested:
+                break
     finally:
-        left.set()
-        thread.join()
+        elsewhere.ask_to_leave()
+        with suppress(TimeoutError):
+            if not ended.is_set():
+                await asyncio.wait_for(ended.wait(), LEAVE_SECONDS)
+        elsewhere.give_up_if_running()
+    elsewhere.raise_error()
+
+
+class _Keeper:
+    """A thread that commits and tells observers, while the event loop goes on."""
+
+    def __init__(self, run: Run) -> None:
+        self._blas = run.call.blas
+        self._pool = ThreadPoolExecutor(1, "crystallize-keeper")
+
+    def __enter__(self) -> _Keeper:
+        # The last to release gives BLAS back what the first to hold it found: this one, both times.
+        self._pool.submit(self._blas.hold).result()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._pool.submit(self._blas.release).result()
+        self._pool.shutdown()
+
+    async def do(self, function: Callable[[], T]) -> T:
+        """Call it in the thread, and wait for it here."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function)
+
+
+class _Elsewhere:
+    """A pump in a thread of its own, with an event loop of its own where it needs one.
+
+    Parameters
+    ----------
+    run : Run
+    discards : bool
+        Whether nobody reads the batches.
+    when_ended : callable, optional
+        Called in the thread at its end.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        *,
+        discards: bool = False,
+        when_ended: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._run = run
+        self._discards = discards
+        self._when_ended = when_ended
+        self._landed: queue.Queue[Any] = queue.Queue(BATCHES_AHEAD)
+        self._left = threading.Event()
+        self._loop: OwnLoop | None = None
+        self._is_stuck = False
+        self._error: BaseException | None = None
+        context = copy_context()
+        # A daemon: a cell that hangs must not keep the program from ending.
+        self._thread = threading.Thread(
+            target=context.run, args=(self._target,), name="crystallize-run", daemon=True
+        )
+        self._thread.start()
+
+    def batches(self) -> Iterator[list[Outcomes]]:
+        """What landed, as it lands.
+
+        Raises
+        ------
+        ExecutorError
+            If a cell holds up the event loop for longer than it may take.
+        """
+        patience = _Patience(self._run)
+        while not self._run.interrupts.requested:
+            try:
+                item = self._landed.get(timeout=TICK)
+            except queue.Empty:
+                if patience.is_over():
+                    self._is_stuck = True
+                    raise self._run.stuck(self._holder) from None
+                continue
+            if item is _END:
+                self.raise_error()
+                return
+            yield item
+
+    def close(self) -> None:
+        """Have the pump end, and leave it behind where it does not."""
+        self.ask_to_leave()
+        if not self._is_stuck:
+            self._thread.join(LEAVE_SECONDS)
+        self.give_up_if_running()
+
+    def ask_to_leave(self) -> None:
+        """Have no further cell begin, and coroutines cancelled."""
+        self._left.set()
+        if self._thread.is_alive():
+            self._run.call.cancel_cells()
+
+    def give_up_if_running(self) -> None:
+        """Leave the pump behind."""
+        if self._thread.is_alive():
+            self._run.abandon(self._holder)
+
+    @property
+    def _holder(self) -> object:
+        return None if self._loop is None else self._loop.holder
+
+    def raise_error(self) -> None:
+        """Raise what the pump raised, if it did."""
+        if self._error is not None:
+            raise self._error
+
+    def _target(self) -> None:
+        try:
+            if self._run.engine.is_async:
+                self._loop = OwnLoop()
+                self._loop.run(self._adrain())
+            else:
+                with closing(_pump(self._run)) as pump:
+                    self._drain(pump)
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._put(_END)
+            if self._loop is not None:
+                self._loop.close()
+            self._when_ended()
+
+    async def _adrain(self) -> None:
+        run = self._run
+        with _Keeper(run) as keeper:
+            async with aclosing(_apump(run, lambda: keeper.do(run.release))) as pump:
+                async for batches in pump:
+                    self._put(batches)
+                    if self._left.is_set():
+                        return
+
+    def _drain(self, pump: Iterator[list[Outcomes]]) -> None:
+        for batches in pump:
+            self._put(batches)
+            if self._left.is_set():
+                return
+
+    def _put(self, item: Any) -> None:
+        if self._discards or not (item or item is _END):
+            return
+        while not self._left.is_set():
+            with suppress(queue.Full):
+                self._landed.put(item, timeout=TICK)
+                return
+
+
+class _Patience:
+    """Notices a pump that a cell keeps from going on, while the program itself goes on."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._landed = run.landed
+        self._looked = monotonic()
+        self._waited = 0.0
+
+    def is_over(self) -> bool:
+        timeout = self._run.experiment.timeout
+        now = monotonic()
+        passed, self._looked = now - self._looked, now
+        if timeout is None or not self._run.engine.is_async or self._run.landed != self._landed:
+            self._landed, self._waited = self._run.landed, 0.0
+            return False
+        self._waited += min(passed, 2 * TICK)
+        return self._waited > timeout + LEAVE_SECONDS

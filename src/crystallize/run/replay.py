@@ -7,8 +7,8 @@ from typing import Any
 
 from crystallize.callables import is_async
 from crystallize.description.spec import ExperimentSpec
-from crystallize.plugins.execution.event_loop import without_running_loop
 from crystallize.worker.arguments import Arguments
+from crystallize.worker.event_loop import without_running_loop
 
 
 def run_cell(experiment: ExperimentSpec, condition: str, replicate: int) -> Any:

@@ -1,59 +1,63 @@
-"""One run, from the driver's side: what lands is kept, failures are answered, the end is made."""
+"""One run: what an executor is given to do, and what is done with what comes back.
+
+A run is driven by a pump (:mod:`crystallize.run.pumps`): it opens the run, takes
+each completion to :meth:`Run.land`, releases what landed when that is due, closes
+the run and asks for the result.  All that differs between ``run``, ``arun`` and
+``stream`` is the pump.
+"""
 
 from __future__ import annotations
 
+import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from time import perf_counter, sleep
-from typing import Any, NamedTuple
+from time import perf_counter
+from typing import Any
 from uuid import uuid4
 
 from crystallize.callables import function_name
 from crystallize.cells.block import Block, Failure, Row
 from crystallize.cells.outcome import CellError
 from crystallize.cells.outcomes import Outcomes
-from crystallize.cells.rows import Rows
-from crystallize.cells.table import Table, missing_runs
-from crystallize.contracts import TICK, Capabilities, Completion, Task
+from crystallize.contracts import Capabilities, Completion, Task
 from crystallize.description.fingerprint import source_file
-from crystallize.description.seeding import replicate_seed
 from crystallize.description.spec import ExperimentSpec
-from crystallize.errors import ExecutorError, GlobalRandomWarning, StoreError, described
+from crystallize.errors import (
+    CellLeftBehindWarning,
+    CrystallizeError,
+    ExecutorError,
+    GlobalRandomWarning,
+    PluginError,
+    described,
+)
 from crystallize.plugins.host import Host
+from crystallize.results.collation import collated
 from crystallize.results.errors import CellFailedError, Interrupted, TooManyFailuresError
 from crystallize.results.result import Result
-from crystallize.run.engine import RunningExecutor
+from crystallize.run.deadlines import Deadlines
+from crystallize.run.engine import Engine
+from crystallize.run.failures import LOST, Cell, FailurePolicy
 from crystallize.run.git import GitState
-from crystallize.run.observers import Hooks
-from crystallize.run.progress import ProgressBar
+from crystallize.run.observers import Observers
 from crystallize.run.provenance import provenance
+from crystallize.run.recorder import Recorder
 from crystallize.run.schedule import Schedule
 from crystallize.run.signals import Interrupts
-from crystallize.store import Record
-from crystallize.store.archive import Archive
-from crystallize.store.records import lost_record, record
-from crystallize.worker.block_runner import BLOCK_SECONDS, BlockCall, CellOptions
+from crystallize.worker.block_runner import BlockCall, CellOptions
 from crystallize.worker.failures import TimedOut
 from crystallize.worker.global_random import STDLIB
 from crystallize.worker.interruption import Interruption
+from crystallize.worker.shared_arrays import with_shared_arrays
 
 RELEASE_SECONDS = 0.05
 """How often outcomes are committed and reported at the most."""
 
 
-COMMIT_PAUSES = (0.1, 0.5, None)
-"""How long to wait before each further try at a commit."""
-
-
-LOST = "WorkerLost"
-"""The ``type`` of the error of a cell that took its worker down."""
-
-
 class Run:
-    """One run of an experiment.
+    """One run of an experiment; all of its state is here.
 
     Parameters
     ----------
@@ -62,173 +66,227 @@ class Run:
         Its plugins.
     streaming : bool
         Whether someone reads the batches as they land.
+
+    Attributes
+    ----------
+    id : str
+        No other run has it; every block carries it.
+    engine : Engine
+        The executor.
+    interrupts : Interrupts
+        The requests to stop.
     """
 
     def __init__(self, experiment: ExperimentSpec, host: Host, *, streaming: bool = False) -> None:
-        self.experiment = experiment
         self.id = uuid4().hex
-        self.interrupts = Interrupts()
+        self.experiment = experiment
         self._host = host
-        self._names = tuple(experiment.conditions)
-        self._tables = {name: Table(0, experiment.replicates) for name in self._names}
-        self._errors: dict[tuple[str, int], CellError] = {}
-        self._attempts: dict[tuple[int, int], int] = {}
-        self._warned: set[str] = set()
-        self._raises = experiment.on_error == "raise"
-        self._hooks = Hooks(experiment, host)
+        self._capabilities = capabilities = Capabilities.of(host.executor)
         self._makes_batches = streaming or host.implements("outcomes_completed")
-        self._archive: Archive | None = None
-        self._found = 0
-        self._rows = [Rows(condition) for condition in range(len(self._names))]
-        self._landed: list[_Landed] = []
+        self.call = self._new_call()
+        self.interrupts = Interrupts(self.call.strike)
+        self.engine = Engine(experiment, host, capabilities, self.call)
+        self._policy = FailurePolicy(experiment, loss_is_the_tasks=capabilities.loss_is_the_tasks)
+        self._deadlines = Deadlines(experiment.timeout)
+        self._observers = Observers(experiment, host, self.interrupts)
+        self._recorder = Recorder(experiment, self._observers, makes_batches=self._makes_batches)
+        self._schedule: Schedule | None = None
+        self._in_flight: dict[Task, None] = {}
         self._released = 0.0
-        self._in_flight: dict[Any, bool] = {}
-        self._looked = 0.0
+        self._unread: list[Outcomes] = []
+        self._warned: set[str] = set()
+        self._left_behind: set[Cell] = set()
+        self._opened = ExitStack()
+        self._git = GitState(self._folder())
+        self._git_state: dict[str, Any] | None = None
+        self._started = datetime.now(UTC)
+        self._began = self._ended = perf_counter()
+        self._abandoned = self._closed = False
+        self._lock, self._releasing = threading.RLock(), threading.RLock()
+        self.landed = 0
+        """How many completions and ticks there have been: what shows that the run goes on."""
+
+    def _new_call(self) -> BlockCall:
+        experiment, capabilities = self.experiment, self._capabilities
         options = CellOptions(
-            stop_on_failure=self._raises and not experiment.retries,
+            stop_on_failure=experiment.on_error == "raise" and not experiment.retries,
             seed_globals=experiment.seed_globals,
             blas_threads=experiment.blas_threads,
             timeout=experiment.timeout,
+            cancels_late_cells=capabilities.calls_are_async and not capabilities.can_stop,
         )
-        self._capabilities = Capabilities.of(host.executor)
-        # Coroutines are timed where they run.
-        self._stops_late_tasks = (
-            experiment.timeout is not None and not self._capabilities.calls_are_async
-        )
-        self._call = BlockCall(
+        conditions = experiment.conditions
+        if capabilities.local_processes:
+            conditions = with_shared_arrays(conditions)
+        return BlockCall(
             experiment.function,
-            experiment.conditions,
+            conditions,
             experiment.seed,
             experiment.injected,
             options,
+            self.id,
         )
-        self.executor = RunningExecutor(experiment, host, self._capabilities, self._call)
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """The time of the run: the store open, observers told, interruption turned into the end."""
-        self._git = GitState(self._folder())
+    def open(self) -> None:
+        """Open the store, plan what is missing in it, and tell the observers."""
+        self._began = perf_counter()
+        self._started = datetime.now(UTC)
         if not self._capabilities.local_processes:
             self._git.ask()
-        self._started = datetime.now(UTC)
-        began = perf_counter()
-        self._git_state: dict[str, Any] | None = None
+        self._policy.errors.update(self._recorder.open_store(self._opened))
+        self._schedule = self._planned()
+        shown = self.experiment.progress or bool(getattr(self._host.executor, "progress", False))
+        self._recorder.open_bar(self._opened, shown=shown)
+        self._observers.observe("before_run")
+
+    @contextmanager
+    def cells_around(self) -> Iterator[None]:
+        """What holds while cells run in this thread, or coroutines on its event loop."""
+        call, capabilities = self.call, self._capabilities
+        if self._makes_batches or not capabilities.local_processes:
+            call.blas.hold()  # for the cells, and for who looks at them as they land
+        # Coroutines interleave: with them the whole run is what a block is elsewhere.
+        before = call.watch.begin() if capabilities.calls_are_async else None
         try:
-            with closing(ExitStack()) as opened:
-                try:
-                    self._open(opened)
-                    yield
-                finally:
-                    self._git_state = self._git.result()
-                    self._seconds = perf_counter() - began
+            yield
+        finally:
+            if before is not None:
+                self._warn_of_global_random(call.watch.end(before))
+            call.close()
+            call.blas.release()
+
+    @contextmanager
+    def ending(self) -> Iterator[None]:
+        """Turn a request to stop into the end, and give errors what had finished."""
+        try:
+            yield
         except (Interruption, KeyboardInterrupt):
             # Whatever had landed is kept; conclude() makes the result of it.
             self.interrupts.requested = True
-        except (ExecutorError, StoreError) as error:
-            if hasattr(self, "_schedule"):
-                error.result = self._result()
+        except CrystallizeError as error:
+            if self._schedule is not None and getattr(error, "result", None) is None:
+                error.result = self._rescued()
             raise
 
-    def _open(self, opened: ExitStack) -> None:
-        """Everything that a run needs and gives back at its end."""
-        experiment = self.experiment
-        if experiment.store is not None:
-            self._archive = Archive(experiment, experiment.store)
-            opened.callback(self._archive.close)
-            self._tables, self._errors = self._archive.load()
-            self._found = self._archive.found
-        self._schedule = self._planned()
-        shown = experiment.progress or bool(getattr(self._host.executor, "progress", False))
-        cells = experiment.replicates * len(self._names)
-        self._bar = ProgressBar(experiment.name, cells, done=self._found, shown=shown)
-        opened.callback(self._bar.close)
-        self._hooks.observe("before_run")
-        if self._makes_batches or not self._capabilities.local_processes:
-            self._call.blas.hold()  # for the cells, and for who looks at them as they land
-        opened.callback(self._call.blas.release)
-        if self._capabilities.calls_are_async:
-            # Coroutines interleave: with them the whole run is what a block is elsewhere.
-            before = self._call.watch.begin()
-            opened.callback(lambda: self._warn_of_global_random(self._call.watch.end(before)))
-        opened.callback(self.release)
-
-    def _planned(self) -> Schedule:
-        """A schedule of the cells that are not in the store."""
-        failed: dict[str, list[int]] = {name: [] for name in self._names}
-        for name, replicate in self._errors:
-            failed[name].append(replicate)
-        return Schedule(
-            (
-                (condition, start, stop)
-                for condition, name in enumerate(self._names)
-                for start, stop in missing_runs(self._tables[name], failed[name])
-            ),
-            conditions=len(self._names),
-            workers=self._capabilities.workers,
-            single_cell=self._capabilities.single_cell
-            or self._capabilities.calls_are_async
-            or not self.executor.streams,
-        )
+    def close(self) -> None:
+        """Release what landed, and give back what the run has opened."""
+        try:
+            self.release()
+        finally:
+            with self._releasing, self._lock:
+                self._closed = True
+            self._git_state = self._git.result()
+            self._ended = perf_counter()
+            self._opened.close()
 
     def leave(self) -> None:
         """Say that what is cancelled from now on is cancelled by the driver."""
-        self._call.leaving = True
+        self.call.leaving = True
 
-    @property
-    def over(self) -> bool:
-        """Whether to stop before the work is done."""
-        return self.interrupts.requested or bool(self._errors and (self._raises or self._too_many))
+    def abandon(self, holder: object = None) -> None:
+        """Take nothing any more from a pump that does not come to its end.
 
-    @property
-    def _too_many(self) -> bool:
-        allowed = self.experiment.max_failures
-        if allowed is None:
-            return False
-        if isinstance(allowed, float):
-            allowed = allowed * self.experiment.replicates * len(self._names)
-        return len(self._errors) > allowed
+        Parameters
+        ----------
+        holder : Task, optional
+            The cell that holds it up, where it is known.
+        """
+        with self._lock:
+            self._abandoned = True
+        self.warn_of_cells_left(holder)
 
-    def next_task(self) -> Task | None:
-        """What the executor is to run next."""
-        task = self._schedule.next_task()
-        if task is not None:
-            self._in_flight[task] = False
-        return task
+    def warn_of_cells_left(self, holder: object = None) -> None:
+        """Say which cells are still running although the run is over; each once."""
+        running = [holder[:2]] if isinstance(holder, Task) else self.call.under_way()
+        cells = [self._called(cell) for cell in running if cell not in self._left_behind]
+        self._left_behind.update(running)
+        if not cells:
+            return
+        several = len(cells) > 1
+        shown = ", ".join(cells[:3]) + (f" and {len(cells) - 3} more" if len(cells) > 3 else "")
+        warnings.warn(
+            f"{shown} did not end when the run ended, and {'were' if several else 'was'} left "
+            "behind: the function holds up its event loop, swallows its cancellation, or cannot "
+            "be ended from outside.",
+            CellLeftBehindWarning,
+            stacklevel=2,
+        )
 
     def register_control(
         self, stop: Callable[[Any], None], elapsed: Callable[[Any], float | None]
     ) -> None:
         """See :meth:`crystallize.contracts.ActiveRun.register_control`."""
-        self._stop_task, self._elapsed = stop, elapsed
+        self._deadlines.register(stop, elapsed)
 
-    def land(self, completion: Completion | None) -> list[Outcomes]:
-        """Keep what a task came to; batches of outcomes that are safe by now."""
-        if self._stops_late_tasks:
-            self._stop_late_tasks()
-        if completion is None:
-            return self.release()
-        stopped = None
-        if isinstance(completion, Completion):
-            task, value, error = completion
-            stopped = self._in_flight.pop(task, None)
-        if stopped is None:
-            raise self.executor.broken_contract(
-                "it must yield a Completion of a task that next_task() gave and that has not "
-                f"completed yet; it yielded {completion!r:.200}"
-            )
-        if error is not None:
-            failed = self._stop(task) if stopped else self._lose(task, error)
-            if failed is not None:
-                self._keep(None, [failed])
-        elif type(value) is Row and value[0] == task:
-            # Gathered until the next release: a block for each would cost more than it does.
-            self._schedule.over(task)
-            self._rows[task[0]].keep(task[1], value[1], value[2])
-        else:
-            self._land_block(task, value)
-        if perf_counter() - self._released > RELEASE_SECONDS:
-            return self.release()
-        return []
+    @property
+    def over(self) -> bool:
+        """Whether to end before all cells are done."""
+        return self.interrupts.requested or self._abandoned or self._policy.ends_the_run
+
+    def next_task(self) -> Task | None:
+        """What the executor is to run next."""
+        with self._lock:
+            if self._schedule is None or self._abandoned:
+                return None
+            task = self._schedule.next_task()
+            if task is not None:
+                self._in_flight[task] = None
+            return task
+
+    def land(self, completion: Completion | None) -> bool:
+        """Take what a task came to, or a tick; whether it is time to release what landed.
+
+        Raises
+        ------
+        ExecutorError
+            If the executor breaks its contract, or cannot run cells at all.
+        Interruption
+            If the run was given up meanwhile.
+        """
+        with self._lock:
+            if self._abandoned or self._closed:
+                raise Interruption
+            self.landed += 1
+            self._deadlines.look(self._in_flight)
+            if completion is None:
+                return True
+            self._check_control()
+            task, value, error = self._checked(completion)
+            if error is not None:
+                self._take_loss(task, error)
+            elif getattr(value, "stamp", self.id) != self.id:
+                raise self.engine.broken_contract(
+                    f"it completed {task} with what the call of another run returned; it must use "
+                    "the call that it was given for this run, and keep none"
+                )
+            elif type(value) is Row and value.task == task:
+                self._take_row(task, value)
+            else:
+                self._take_block(task, value)
+            return perf_counter() - self._released > RELEASE_SECONDS
+
+    def take(self, completion: Completion) -> None:
+        """Take what completed in the middle of a loop, and release it if that is due."""
+        if self.land(completion):
+            self._unread += self._release()
+
+    def release(self) -> list[Outcomes]:
+        """Commit what landed to the store, and only then report it; what was reported."""
+        batches = self._release()
+        unread, self._unread = self._unread, []
+        return unread + batches
+
+    def _release(self) -> list[Outcomes]:
+        with self._releasing:
+            if self._closed:
+                return []
+            with self._lock:  # not for longer: cells that end meanwhile ask for work
+                landed = self._recorder.gathered()
+            batches = self._recorder.release(landed)
+            if self._released:
+                self._git.ask()  # where processes were to start first: that needs every CPU
+            self._released = perf_counter()
+            return batches
 
     def exhausted(self) -> None:
         """Learn that the executor has come to its end.
@@ -238,76 +296,14 @@ class Run:
         ExecutorError
             If it left cells behind.
         """
-        if not self.over and not self._schedule.done:
-            raise self.executor.broken_contract(
+        if self.over or self._schedule is None:
+            return
+        if not self._schedule.done:
+            raise self.engine.broken_contract(
                 "it ended before next_task() had said None with nothing in flight, so cells are "
                 "missing"
             )
-
-    def _land_block(self, task: Task, block: Any) -> None:
-        least = task.start if self.interrupts.requested else task.start + 1
-        if (
-            not isinstance(block, Block)
-            or (block.condition, block.start) != task[:2]
-            or not least <= block.stop <= task.stop
-        ):
-            raise self.executor.broken_contract(
-                f"it completed {task} with something else than call(task) returned"
-            )
-        self._schedule.finished(task, len(block), block.seconds)
-        self._tables[self._names[block.condition]].add(block)
-        errors = [error for failure in block.failures if (error := self._fail(block, failure))]
-        self._keep(block, errors)
-        if block.touched:
-            self._warn_of_global_random(block.touched)
-
-    def _keep(self, block: Block | None, errors: list[CellError]) -> None:
-        if errors:
-            self._errors.update({(error.condition, error.replicate): error for error in errors})
-        if block is None or len(block) > len(block.failures) - len(errors):
-            self._landed.append(_Landed(block, errors))
-
-    def release(self) -> list[Outcomes]:
-        """Commit what landed to the store, and only then report it.
-
-        A commit that fails is tried again; what landed stays here meanwhile.
-        """
-        for rows in self._rows:
-            for block in rows.sparse_blocks():
-                self._tables[self._names[block.condition]].add(block)
-                self._landed.append(_Landed(block, []))
-        landed = self._landed
-        if landed and self._archive is not None:
-            records = [item.record(self._names) for item in landed]
-            for pause in COMMIT_PAUSES:
-                try:
-                    self._archive.keep(records)
-                    break
-                except StoreError:
-                    if pause is None:
-                        raise
-                    sleep(pause)
-        self._landed = []
-        if self._released:
-            self._git.ask()  # where processes were to start first: that needs every CPU
-        self._released = perf_counter()
-        batches = [self._report_landed(item) for item in landed]
-        return [batch for batch in batches if batch is not None]
-
-    def _report_landed(self, item: _Landed) -> Outcomes | None:
-        block, failed = item.block, len(item.errors)
-        finished = 0 if block is None else len(block) - len(block.failures)
-        self._bar.update(finished + failed, failed)
-        if not self._makes_batches:
-            return None
-        if block is None:
-            name, table = item.errors[0].condition, Table(item.errors[0].replicate, 1)
-        else:
-            name, table = self._names[block.condition], Table(block.start, block.stop - block.start)
-            table.add(block)
-        batch = Outcomes({name: table}, item.errors, self.experiment.seed)
-        self._hooks.observe("outcomes_completed", outcomes=batch)
-        return batch
+        self._recorder.keep_errors(self._policy.losses_are_certain())
 
     def conclude(self) -> Result:
         """Make the result.
@@ -321,99 +317,165 @@ class Run:
         TooManyFailuresError
             If more cells failed than ``max_failures`` allows.
         """
-        result: Result = self._result()
+        result: Result = self._observers.aggregate(self._outcomes())
         if self.interrupts.requested:
             raise Interrupted(result, self.interrupts.signum)
-        if self._raises and self._errors:
+        if self._policy.raises and self._policy.errors:
             raise CellFailedError(result.errors[0], result)
-        if self._too_many:
+        if self._policy.too_many:
             assert self.experiment.max_failures is not None
             raise TooManyFailuresError(self.experiment.max_failures, result)
         return result
 
-    def _fail(self, block: Block, failure: Failure) -> CellError | None:
-        """Answer a failed cell: another attempt, or its error."""
-        cell = block.condition, block.start + failure.offset
-        if self._count_attempt(cell):
-            self._schedule.try_again(*cell)
-            return None
-        return self._error(cell, failure.type, failure.message, failure.traceback)
-
-    def _lose(self, task: Task, error: BaseException) -> CellError | None:
-        """Answer a task that did not come back; a cell that kills its worker is an error."""
-        if not self._schedule.lost(task):
-            return None
-        cell = task.condition, task.start
-        if self._count_attempt(cell):
-            self._schedule.suspect(*cell)
-            return None
-        message = described(error)
-        return self._error(cell, LOST, message, f"{message}\n")
-
-    def _stop_late_tasks(self) -> None:
-        """Ask the executor to stop every task whose cell has taken too long."""
-        now = perf_counter()
-        if now - self._looked < TICK / 2:
-            return
-        self._looked = now
-        timeout = self.experiment.timeout
-        assert timeout is not None
-        for task, stopped in self._in_flight.items():
-            # A block ends early by itself unless one cell holds it up.
-            limit = timeout if task.stop - task.start == 1 else timeout + BLOCK_SECONDS
-            elapsed = None if stopped else self._elapsed(task)
-            if elapsed is not None and elapsed > limit:
-                self._in_flight[task] = True
-                self._stop_task(task)
-
-    def _stop(self, task: Task) -> CellError | None:
-        """Answer a task that was stopped: find the cell, or record it."""
-        if task.stop - task.start > 1:
-            self._schedule.split(task)
-            return None
-        self._schedule.finished(task, 1, self.experiment.timeout or 0.0)
-        cell = task.condition, task.start
-        if self._count_attempt(cell):
-            self._schedule.try_again(*cell)
-            return None
-        error = TimedOut(self.experiment.timeout)
-        return self._error(cell, type(error).__name__, str(error), f"TimedOut: {error}\n")
-
-    def _count_attempt(self, cell: tuple[int, int]) -> bool:
-        """Count one attempt at a cell; whether another is allowed."""
-        self._attempts[cell] = self._attempts.get(cell, 0) + 1
-        return self._attempts[cell] <= self.experiment.retries
-
-    def _error(self, cell: tuple[int, int], kind: str, message: str, report: str) -> CellError:
-        condition, replicate = cell
-        return CellError(
-            condition=self._names[condition],
-            replicate=replicate,
-            seed=replicate_seed(self.experiment.seed, replicate),
-            type=kind,
-            message=message,
-            traceback=report,
-            attempts=self._attempts.pop(cell),
+    def stuck(self, holder: object) -> ExecutorError:
+        """The error of a run whose event loop is held up by a cell."""
+        running = [holder[:2]] if isinstance(holder, Task) else self.call.under_way()
+        cells = " or ".join(self._called(cell) for cell in running[:3])
+        return ExecutorError(
+            f"The event loop is held up by a cell: {cells or 'none is known'} took longer than "
+            f"timeout={self.experiment.timeout:g} without ever giving way to others, and cannot "
+            "be ended. Await in it, or run blocking code in processes (executor_type='process'). "
+            "What had finished is on this exception as .result."
         )
 
-    def _result(self) -> Any:
-        experiment = self.experiment
-        order = {name: place for place, name in enumerate(self._names)}
-        outcomes = Outcomes(
-            self._tables,
-            sorted(self._errors.values(), key=lambda e: (e.replicate, order[e.condition])),
-            experiment.seed,
+    def _planned(self) -> Schedule:
+        """A schedule of the cells that are not in the store."""
+        names = tuple(self.experiment.conditions)
+        failed: dict[str, list[int]] = {name: [] for name in names}
+        for name, replicate in self._policy.errors:
+            failed[name].append(replicate)
+        return Schedule(
+            (
+                (condition, start, stop)
+                for condition, name in enumerate(names)
+                for start, stop in self._recorder.tables[name].missing(failed[name])
+            ),
+            conditions=len(names),
+            workers=self._capabilities.workers,
+            single_cell=self._capabilities.single_cell
+            or self._capabilities.calls_are_async
+            or not self.engine.streams,
+        )
+
+    def _check_control(self) -> None:
+        wanted = self.experiment.timeout is not None and self._capabilities.can_stop
+        if wanted and not self._deadlines.enforceable:
+            raise self.engine.broken_contract(
+                "it says that it can stop a running task, so its execute must say how, with "
+                "run.register_control(stop, elapsed)"
+            )
+
+    def _checked(self, completion: object) -> Completion:
+        if isinstance(completion, Completion) and self._in_flight.pop(completion.task, ...) is None:
+            return completion
+        raise self.engine.broken_contract(
+            "it must yield a Completion of a task that next_task() gave and that has not "
+            f"completed yet; it yielded {completion!r:.200}"
+        )
+
+    def _take_row(self, task: Task, row: Row) -> None:
+        schedule = self._planned_schedule
+        if self._deadlines.was_stopped(task) or self._deadlines.is_late(row.seconds):
+            self._take_late(task)
+            return
+        schedule.over(task)
+        self._recorder.keep_errors(self._policy.losses_are_certain())
+        self._recorder.keep_row(row)
+
+    def _take_block(self, task: Task, block: Any) -> None:
+        was_cut = self.interrupts.requested or self.call.leaving
+        least = task.start if was_cut else task.start + 1
+        if (
+            not isinstance(block, Block)
+            or (block.condition, block.start) != task[:2]
+            or not least <= block.stop <= task.stop
+        ):
+            raise self.engine.broken_contract(
+                f"it completed {task} with something else than call(task) returned"
+            )
+        self._deadlines.was_stopped(task)  # what came all the same is taken
+        self._planned_schedule.finished(task, len(block), block.seconds)
+        self._recorder.keep_errors(self._policy.losses_are_certain())
+        errors = [error for failure in block.failures if (error := self._answer(block, failure))]
+        self._recorder.keep_block(block, errors)
+        if block.touched:
+            self._warn_of_global_random(block.touched)
+
+    def _answer(self, block: Block, failure: Failure) -> CellError | None:
+        """Answer a failed cell: another attempt, or its error."""
+        cell = block.condition, block.start + failure.offset
+        if self._policy.is_tried_again(cell):
+            self._planned_schedule.try_again(*cell)
+            return None
+        return self._policy.failed(cell, failure)
+
+    def _take_loss(self, task: Task, error: BaseException) -> None:
+        """Answer a task that did not come back."""
+        if self._deadlines.was_stopped(task):
+            self._take_late(task, str(error) if isinstance(error, TimeoutError) else "")
+            return
+        if not self._planned_schedule.lost(task):
+            return
+        cell = task.condition, task.start
+        if self._policy.is_tried_again(cell):
+            self._planned_schedule.suspect(*cell)
+            return
+        message = described(error)
+        report = "\n".join([message, *getattr(error, "__notes__", ())]).rstrip() + "\n"
+        errors = self._policy.lost_alone(task, Failure(0, LOST, message, report))
+        if self._policy.engine_is_broken:
+            raise ExecutorError(
+                f"The execution strategy {self._host.executor_name!r} loses every task, whichever "
+                f"cell it is of; the last time with {message}. What had finished is on this "
+                "exception as .result."
+            ) from error
+        self._recorder.keep_errors(errors)
+
+    def _take_late(self, task: Task, addition: str = "") -> None:
+        """Answer a task whose cell has taken too long: find the cell, or record it."""
+        if task.stop - task.start > 1:
+            self._planned_schedule.split(task)
+            return
+        self._planned_schedule.finished(task, 1, self.experiment.timeout or 0.0)
+        cell = task.condition, task.start
+        if self._policy.is_tried_again(cell):
+            self._planned_schedule.try_again(*cell)
+            return
+        error = TimedOut(self.experiment.timeout)
+        message = f"{error}; {addition}" if addition else str(error)
+        failure = Failure(0, type(error).__name__, message, f"TimedOut: {message}\n")
+        self._recorder.keep_errors([self._policy.failed(cell, failure)])
+
+    @property
+    def _planned_schedule(self) -> Schedule:
+        assert self._schedule is not None, "a run is opened before anything lands"
+        return self._schedule
+
+    def _outcomes(self) -> Outcomes:
+        return Outcomes(
+            self._recorder.tables,
+            self._policy.in_order(),
+            self.experiment.seed,
             provenance(
-                experiment,
+                self.experiment,
                 self._host,
                 workers=self._capabilities.workers,
                 git=self._git_state,
                 started=self._started,
-                seconds=self._seconds,
-                found=self._found,
+                seconds=self._ended - self._began,
+                found=self._recorder.found,
             ),
         )
-        return self._hooks.aggregate(outcomes)
+
+    def _rescued(self) -> Any:
+        """The result of a run that ends with an error."""
+        outcomes = self._outcomes()
+        try:
+            return self._observers.aggregate(outcomes)
+        except PluginError as error:
+            return error.result
+        except Exception:
+            return collated(self.experiment, outcomes)
 
     def _warn_of_global_random(self, touched: tuple[str, ...]) -> None:
         innocent = {STDLIB} if self._capabilities.draws_global_random else set()
@@ -429,18 +491,12 @@ class Run:
             stacklevel=2,
         )
 
+    def _called(self, cell: Cell) -> str:
+        condition, replicate = cell
+        return (
+            f"replicate {replicate} of condition {tuple(self.experiment.conditions)[condition]!r}"
+        )
+
     def _folder(self) -> Path:
         file = source_file(self.experiment.function)
         return file.parent if file else Path.cwd()
-
-
-class _Landed(NamedTuple):
-    """What came to an end and is to be kept and reported: a block, or a cell that was lost."""
-
-    block: Block | None
-    errors: list[CellError]
-
-    def record(self, names: Sequence[str]) -> Record:
-        if self.block is None:
-            return lost_record(self.errors[0])
-        return record(names[self.block.condition], self.block, self.errors)

@@ -2,77 +2,162 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any
 
 from crystallize.worker.interruption import Interruption
 
-SIGNALS: dict[signal.Signals, Any] = {
-    signal.SIGINT: signal.default_int_handler,
-    signal.SIGTERM: signal.SIG_DFL,
-}
-"""The signals that end a run, with the handlers that Python gives them."""
-
-
-T = TypeVar("T")
+AGAIN_SECONDS = 1.0
+"""After which time the signal is sent once more to an executor that has not answered it."""
 
 
 class Interrupts:
-    """Turns signals into :exc:`Interruption`, but only while the driver waits for work.
+    """The requests to stop one run.
 
-    While an outcome is being kept the signal is noted and acted upon afterwards,
-    so that what finished is never half kept.  A handler that the user installed
-    stays in place.
+    A signal is noted, and seen at the next completion or tick.  In the main thread
+    it also raises :exc:`Interruption`, but only where nothing can be left half done:
+    in a cell, which is run again; where a stranger's code may take for ever; and, the
+    second time, anywhere in an executor.  What finished is never half kept.
+
+    Parameters
+    ----------
+    strike : callable
+        Strikes the cell that this thread is running; whether there is one.
 
     Attributes
     ----------
     requested : bool
-        Whether the run is to stop; looked at after every completion and tick.
+        Whether the run is to stop.
     signum : int
         The signal that asked for it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, strike: Callable[[], bool]) -> None:
         self.requested = False
         self.signum: int = signal.SIGINT
-        self._waiting = False
+        self._strike = strike
+        self._in_executor = False
+        self._interruptible = False
+        self._reminder: threading.Timer | None = None
 
     @contextmanager
     def handled(self) -> Iterator[None]:
-        """Handle the signals in this block, in the main thread, where Python's handlers are."""
-        ours = []
-        if threading.current_thread() is threading.main_thread():
-            ours = [s for s, handler in SIGNALS.items() if signal.getsignal(s) is handler]
-        for signum in ours:
-            signal.signal(signum, self._on_signal)
+        """Be told of signals in this block, in the main thread, where Python's handlers run."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        _handlers.join(self)
         try:
             yield
         finally:
-            for signum in ours:
-                signal.signal(signum, SIGNALS[signum])
+            _handlers.leave(self)
+            if self._reminder is not None:
+                self._reminder.cancel()
 
-    def next_of(self, iterator: Iterator[T], end: T) -> T:
-        """The iterator's next item, or `end`; a signal ends the wait where the main thread waits.
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """A stranger's code, which a signal ends wherever it is.
 
         Raises
         ------
         Interruption
         """
-        self._waiting = threading.current_thread() is threading.main_thread()
+        before = self._interruptible
+        self._interruptible = _in_main_thread()
         try:
-            if self.requested:
-                raise Interruption
-            return next(iterator, end)
+            yield
         finally:
-            self._waiting = False
+            self._interruptible = before
+
+    def enter_executor(self) -> None:
+        """Say that from now on an executor's code runs: the second signal ends it."""
+        self._in_executor = _in_main_thread()
+
+    def leave_executor(self) -> None:
+        """Say that it does no longer."""
+        self._in_executor = False
+
+    def request(self, signum: int) -> bool:
+        """Ask the run to stop; whether the code that runs now is to be interrupted."""
+        again = self.requested
+        if not again:
+            self.requested, self.signum = True, signum
+            if self._in_executor and hasattr(signal, "pthread_kill"):
+                self._reminder = threading.Timer(AGAIN_SECONDS, self._remind)
+                self._reminder.daemon = True
+                self._reminder.start()
+        return self._strike() or self._interruptible or (again and self._in_executor)
+
+    def _remind(self) -> None:
+        if self._in_executor:
+            with suppress(OSError):
+                ident = threading.main_thread().ident
+                assert ident is not None
+                signal.pthread_kill(ident, self.signum)
+
+
+class _Handlers:
+    """This process's handlers of the signals that end runs, while there are any.
+
+    A handler that the user installed stays in place.
+    """
+
+    def __init__(self) -> None:
+        self._runs: list[Interrupts] = []
+        self._before: dict[int, Any] = {}
+
+    def join(self, run: Interrupts) -> None:
+        if not self._runs:
+            for signum in (signal.SIGINT, signal.SIGTERM):
+                handler = signal.getsignal(signum)
+                if _is_pythons(handler):
+                    self._before[signum] = handler
+                    signal.signal(signum, self._on_signal)
+        self._runs.append(run)
+
+    def leave(self, run: Interrupts) -> None:
+        self._runs.remove(run)
+        if not self._runs:
+            self.give_back()
+
+    def give_back(self) -> None:
+        """Put the handlers back that were there before."""
+        while self._before:
+            signum, handler = self._before.popitem()
+            if signal.getsignal(signum) == self._on_signal:
+                signal.signal(signum, handler)
+
+    def forget(self) -> None:
+        """In a forked child, which has no run of its own."""
+        self._runs.clear()
+        with suppress(ValueError):  # not in its main thread
+            self.give_back()
 
     def _on_signal(self, signum: int, frame: FrameType | None) -> None:
-        if self.requested:  # a second Ctrl-C: out, at once
-            raise KeyboardInterrupt
-        self.requested, self.signum = True, signum
-        if self._waiting:
+        # Every run is told, also those around a nested one; then the code that runs now.
+        answers = [run.request(signum) for run in self._runs]
+        if any(answers):
             raise Interruption
+
+
+def _is_pythons(handler: Any) -> bool:
+    """Whether nobody but Python, or its event loop's runner, has put a handler there."""
+    if handler is signal.default_int_handler or handler is signal.SIG_DFL:
+        return True
+    method = getattr(handler, "func", handler)
+    return getattr(method, "__module__", "") == "asyncio.runners"
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+_handlers = _Handlers()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_handlers.forget)

@@ -49,6 +49,11 @@ class StoredExperiment:
             self.records, tuple(identity["conditions"]), identity["replicates"], identity["seed"]
         )
 
+    @property
+    def baseline(self) -> str:
+        """The name of the baseline condition."""
+        return str(self.identity["baseline"])
+
     def counts(self) -> list[dict[str, Any]]:
         """For each condition how many cells are done, failed and missing."""
         rows = []
@@ -65,4 +70,4 @@ class StoredExperiment:
         order = list(self.tables)
         errors = sorted(self.errors.values(), key=lambda e: (e.replicate, order.index(e.condition)))
         outcomes = Outcomes(self.tables, errors, self.identity["seed"], self.identity)
-        return collated(outcomes, self.identity["baseline"])
+        return collated(self, outcomes)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass, replace
 from functools import partial
+from threading import get_ident
 from time import perf_counter
 from typing import Any
 
@@ -22,9 +24,13 @@ from crystallize.contracts import Task, named_tuple
 from crystallize.description.seeding import replicate_seed
 from crystallize.worker.arguments import Arguments
 from crystallize.worker.blas import BlasLimits, limits_of_worker
-from crystallize.worker.failures import TimedOut, _failure
+from crystallize.worker.clock import clock
+from crystallize.worker.event_loop import CELL, CellTask, OwnLoop, StepTimer, loop_is_running
+from crystallize.worker.failures import TimedOut, failure_of
 from crystallize.worker.global_random import GlobalRandomWatch, GlobalStateKept, seed_global
 from crystallize.worker.interruption import Interruption
+from crystallize.worker.pickling import pickled_by_value
+from crystallize.worker.running_cells import RunningCells, leave_child, strike_here
 
 BLOCK_SECONDS = 0.3
 """When a block ends early, and the driver schedules the rest of it anew."""
@@ -53,12 +59,16 @@ class CellOptions:
         them alone.
     timeout : float or None
         Seconds that a cell may take.
+    cancels_late_cells : bool
+        Whether a coroutine that takes longer is cancelled where it runs, because its
+        executor cannot stop it.
     """
 
     stop_on_failure: bool = False
     seed_globals: bool = False
     blas_threads: int | None = 1
     timeout: float | None = None
+    cancels_late_cells: bool = False
 
 
 class BlockCall:
@@ -75,6 +85,15 @@ class BlockCall:
     injected : sequence of str
         What the function asks for by name.
     options : CellOptions
+    stamp : str
+        Whose run it is: on every block, so that one of another run is found out.
+
+    Attributes
+    ----------
+    has_timeout : bool
+        Whether a cell may take only so long.
+    leaving : bool
+        Whether a cancellation is the driver's; otherwise it is the cell's own failure.
     """
 
     def __init__(
@@ -84,15 +103,15 @@ class BlockCall:
         root: int,
         injected: Sequence[str],
         options: CellOptions,
+        stamp: str = "",
     ) -> None:
         self._function = function
-        self._conditions = conditions
+        self._conditions = {name: dict(given) for name, given in conditions.items()}
         self._root = root
         self._injected = injected
         self._options = options
+        self.stamp = stamp
         self.blas = BlasLimits(options.blas_threads)
-        self.leaving = False
-        """Whether a cancellation is the driver's; otherwise it is the cell's own failure."""
         self._prepare()
 
     def _prepare(self) -> None:
@@ -101,16 +120,24 @@ class BlockCall:
             for name, params in self._conditions.items()
         ]
         self._is_async = is_async(self._function)
+        self._loops: dict[int, OwnLoop] = {}
+        self._blocks: dict[int, RunningCells] = {}
+        self._awaited: dict[asyncio.Task[Any], Task] = {}
+        self._struck: set[Task] = set()
+        self._process = os.getpid()
+        self.has_timeout = self._options.timeout is not None
+        self.leaving = False
         self.watch = GlobalRandomWatch()
 
     def __getstate__(self) -> dict[str, Any]:
         # cloudpickle's bytes inside, so that an executor's plain pickle takes lambdas too.
         heavy = (self._function, self._conditions)
         return {
-            "heavy": cloudpickle.dumps(heavy),
+            "heavy": pickled_by_value(heavy),
             "root": self._root,
             "injected": self._injected,
             "options": self._options,
+            "stamp": self.stamp,
             "path": sys.path,
         }
 
@@ -121,8 +148,8 @@ class BlockCall:
         self._root = state["root"]
         self._injected = state["injected"]
         self._options = state["options"]
+        self.stamp = state["stamp"]
         self.blas = limits_of_worker(self._options.blas_threads)
-        self.leaving = False
         self._prepare()
 
     def __call__(self, task: Task) -> Block:
@@ -142,22 +169,38 @@ class BlockCall:
         """Run a block of one cell of a coroutine function on the running loop."""
         condition, replicate, _ = task
         arguments = self._arguments[condition]
+        timeout = self._options.timeout
+        running: Any = asyncio.current_task()
+        began = 0.0 if timeout is None else perf_counter()
         outcome: Row | Block
+        CELL.set(task)
+        if type(running) is CellTask:
+            running.cell = task
+        self._awaited[running] = task
         try:
             awaitable: Awaitable[Any] = self._function(
                 **(arguments(replicate) if arguments.constant is None else arguments.constant)
             )
-            if self._options.timeout is not None:
-                awaitable = _within(self._options.timeout, awaitable)
-            names, values = checked_metrics(await awaitable)
-            outcome = named_tuple(Row, (task, names, values))
+            if timeout is None:
+                result = await awaitable
+                seconds = 0.0
+            else:
+                result = await _within(timeout, awaitable, self._options.cancels_late_cells)
+                seconds = perf_counter() - began
+            names, values = checked_metrics(result)
+            outcome = named_tuple(Row, (task, names, values, self.stamp, seconds))
         except BaseException as error:
             cancelled = isinstance(error, (asyncio.CancelledError, GeneratorExit))
             if isinstance(error, Interruption) or (cancelled and self.leaving):
                 raise
-            outcome = Block(condition, replicate, replicate + 1, [], [_failure(0, error)], 0.0)
-        running = asyncio.current_task()
-        if running is not None and running.cancelling() and not self.leaving:
+            outcome = self._failed(task, error)
+        finally:
+            del self._awaited[running]
+            if os.getpid() != self._process:
+                leave_child(sys.exc_info()[1])
+        if task in self._struck:
+            raise Interruption
+        if running.cancelling() and not self.leaving:
             # The cell cancelled the task that others run in after it.
             with suppress(asyncio.CancelledError):
                 await asyncio.sleep(0)
@@ -165,16 +208,68 @@ class BlockCall:
                 pass
         return outcome
 
+    def strike(self) -> bool:
+        """Strike the cell that this thread is running, if it is.
+
+        Returns
+        -------
+        bool
+            Whether there is one; then an :exc:`Interruption` is to be raised in it.
+        """
+        if strike_here():
+            return True
+        if not loop_is_running():
+            return False
+        task = self._awaited.get(asyncio.current_task())  # type: ignore[arg-type]
+        if task is None or task in self._struck:
+            return False
+        self._struck.add(task)
+        return True
+
+    def cancel_cells(self) -> None:
+        """Ask the coroutines that a loop of ours runs for others to end, from any thread."""
+        self.leaving = True
+        for loop in list(self._loops.values()):
+            loop.cancel()
+
+    def under_way(self) -> list[tuple[int, int]]:
+        """The cells, (condition, replicate), that are running in this process now."""
+        blocks = [(cells.task[0], cells.present) for cells in list(self._blocks.values())]
+        awaited = [(task[0], task[1]) for task in list(self._awaited.values())]
+        return list(dict.fromkeys(blocks + awaited))
+
+    def close(self) -> None:
+        """Close the event loops that blocks were run on."""
+        while self._loops:
+            self._loops.popitem()[1].close()
+
     def _run(self, task: Task) -> Block:
         rows, failures = Rows(task.condition), list[Failure]()
         run = self._await_cells if self._is_async else self._call_cells
+        cells = RunningCells(task)
+        thread = get_ident()
         began = perf_counter()
         # On Ctrl-C what finished of the block is kept; the driver knows of the signal.
         with suppress(Interruption):
-            run(task, rows, failures)
-        return rows.block(task.start, failures, perf_counter() - began)
+            try:
+                self._blocks[thread] = cells
+                cells.begin()
+                run(task, cells, rows, failures)
+            finally:
+                cells.end()
+        cells.end()  # the signal may have come in the middle of the first
+        self._blocks.pop(thread, None)
+        if cells.struck is not None:
+            offset = cells.struck - task.start
+            failures = [failure for failure in failures if failure.offset < offset]
+            rows.forget_from(cells.struck)
+        block = rows.block(task.start, failures, perf_counter() - began)
+        block.stamp = self.stamp
+        return block
 
-    def _call_cells(self, task: Task, rows: Rows, failures: list[Failure]) -> None:
+    def _call_cells(
+        self, task: Task, cells: RunningCells, rows: Rows, failures: list[Failure]
+    ) -> None:
         # The inner loop of everything: what can be done once for a block is done before it, and
         # what can be done once for a few cells is done after these.
         options, arguments = self._options, self._arguments[task.condition]
@@ -192,7 +287,7 @@ class BlockCall:
             if following > stop:
                 following = stop
             try:
-                for replicate in range(first, following):
+                for replicate in cells.stretch(first, following):
                     if seeding:
                         seed_global(replicate_seed(self._root, replicate))
                     result = call() if constant is not None else function(**arguments(replicate))
@@ -203,11 +298,15 @@ class BlockCall:
             except Interruption:
                 raise
             except BaseException as error:
-                failures.append(_failure(replicate - task.start, error))
+                cells.leave_if_forked(error)
+                failures.append(failure_of(replicate - task.start, error))
                 if options.stop_on_failure:
                     return
                 following = replicate + 1
                 rows.settle(following)
+            if cells.is_over:
+                cells.leave_if_forked()
+                return
             now = clock()
             if now > deadline:
                 return
@@ -217,42 +316,64 @@ class BlockCall:
                 few *= 2
             first, looked = following, now
 
-    def _await_cells(self, task: Task, rows: Rows, failures: list[Failure]) -> None:
+    def _await_cells(
+        self, task: Task, cells: RunningCells, rows: Rows, failures: list[Failure]
+    ) -> None:
         deadline = perf_counter() + BLOCK_SECONDS
-        with asyncio.Runner() as runner:
-            for replicate in range(task.start, task.stop):
-                if self._options.seed_globals:
-                    seed_global(replicate_seed(self._root, replicate))
-                cell = task._replace(start=replicate, stop=replicate + 1)
-                outcome = runner.run(self.run_cell(cell))
-                if isinstance(outcome, Row):
-                    rows.keep(replicate, outcome.names, outcome.values)
-                else:
-                    (failure,) = outcome.failures
-                    failures.append(replace(failure, offset=replicate - task.start))
-                    if self._options.stop_on_failure:
-                        return
-                if perf_counter() > deadline:
+        loop = self._loops.get(get_ident())
+        if loop is None:
+            loop = self._loops[get_ident()] = OwnLoop()
+        for replicate in cells.stretch(task.start, task.stop):
+            if self._options.seed_globals:
+                seed_global(replicate_seed(self._root, replicate))
+            cell = task._replace(start=replicate, stop=replicate + 1)
+            try:
+                outcome = loop.run(self.run_cell(cell), cell)
+            except asyncio.CancelledError:
+                return  # the driver's own: it leaves
+            except RuntimeError as error:  # a cell that closes the loop, or uses one in it
+                outcome = self._failed(cell, error)
+            if isinstance(outcome, Row):
+                rows.keep(replicate, outcome.names, outcome.values)
+            else:
+                (failure,) = outcome.failures
+                failures.append(replace(failure, offset=replicate - task.start))
+                if self._options.stop_on_failure:
                     return
+            if perf_counter() > deadline:
+                return
+
+    def _failed(self, task: Task, error: BaseException) -> Block:
+        failures = [failure_of(0, error)]
+        return Block(*task, columns=[], failures=failures, seconds=0.0, stamp=self.stamp)
 
     def _timed(self, **arguments: Any) -> Any:
         """Refuse a result that came too late, but before anyone stopped the worker."""
-        began = perf_counter()
+        began, lost = perf_counter(), clock.lost_seconds()
         result = self._function(**arguments)
-        if self._options.timeout is not None and perf_counter() - began > self._options.timeout:
-            raise TimedOut(self._options.timeout)
+        took = perf_counter() - began
+        timeout = self._options.timeout
+        if timeout is None or took <= timeout:
+            return result
+        if took - (clock.lost_seconds() - lost) > timeout:
+            raise TimedOut(timeout)
         return result
 
 
-async def _within(timeout: float, awaitable: Awaitable[Any]) -> Any:
-    began = perf_counter()
+async def _within(timeout: float, awaitable: Awaitable[Any], cancels: bool) -> Any:
+    """Await a cell that may not keep the loop from others for longer than it may take itself.
+
+    Whether it waited for too long is the driver's to say, who knows how long it was kept
+    from running by others; unless nobody but the loop can cancel it.
+    """
+    steps = StepTimer(awaitable, perf_counter)
     try:
-        async with asyncio.timeout(timeout) as limit:
-            result = await awaitable
+        async with asyncio.timeout(timeout if cancels else None) as limit:
+            result = await steps
     except TimeoutError:
         if limit.expired():
             raise TimedOut(timeout) from None
         raise
-    if perf_counter() - began > timeout:
+    if steps.seconds > timeout:
         raise TimedOut(timeout)
     return result

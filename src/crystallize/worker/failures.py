@@ -15,7 +15,7 @@ class TimedOut(Exception):
         super().__init__(f"took longer than {timeout:g} s")
 
 
-def _failure(offset: int, error: BaseException) -> Failure:
+def failure_of(offset: int, error: BaseException) -> Failure:
     """An exception as text."""
     name, message = type(error).__name__, _message(error)
     report = (

@@ -25,18 +25,19 @@ __all__ = [
     "SerialExecution",
 ]
 
-__getattr__ = lazy_names(
-    __name__,
-    {
-        "VALID_EXECUTOR_TYPES": "crystallize.plugins.execution.parallel",
-        "AsyncExecution": "crystallize.plugins.execution.asynchronous",
-        "Completion": "crystallize.contracts",
-        "Execution": "crystallize.plugins.execution.base",
-        "FuturesExecution": "crystallize.plugins.execution.futures",
-        "ParallelExecution": "crystallize.plugins.execution.parallel",
-        "SerialExecution": "crystallize.plugins.execution.serial",
-    },
-)
+if not TYPE_CHECKING:  # or else type checkers would take any name for one of ours
+    __getattr__ = lazy_names(
+        __name__,
+        {
+            "VALID_EXECUTOR_TYPES": "crystallize.plugins.execution.parallel",
+            "AsyncExecution": "crystallize.plugins.execution.asynchronous",
+            "Completion": "crystallize.contracts",
+            "Execution": "crystallize.plugins.execution.base",
+            "FuturesExecution": "crystallize.plugins.execution.futures",
+            "ParallelExecution": "crystallize.plugins.execution.parallel",
+            "SerialExecution": "crystallize.plugins.execution.serial",
+        },
+    )
 
 
 def __dir__() -> list[str]:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, closing
 from functools import partial
+from time import perf_counter
 from typing import Any
 
 from crystallize.checks import whole_number
@@ -28,14 +29,19 @@ from crystallize.plugins.execution.base import (
     Option,
     check_function,
 )
-from crystallize.plugins.execution.event_loop import without_running_loop
+from crystallize.worker.event_loop import (
+    END_SECONDS,
+    CellTask,
+    OwnLoop,
+    without_running_loop,
+)
 
 
 class AsyncExecution(Execution):
     """Run coroutine functions concurrently, at most `max_concurrency` at once.
 
     Memory does not grow with the number of replicates: a window of
-    `max_concurrency` tasks asks for work, nothing is queued ahead.
+    `max_concurrency` asyncio tasks asks for work, nothing is queued ahead.
 
     Parameters
     ----------
@@ -56,8 +62,9 @@ class AsyncExecution(Execution):
     """
 
     functions = ASYNC
-    max_concurrency = Option(partial(whole_number, least=1))
     single_cell = True
+    can_stop = True
+    max_concurrency = Option(partial(whole_number, least=1))
 
     def __init__(self, progress: bool = False, *, max_concurrency: int = 1000) -> None:
         super().__init__(progress)
@@ -69,52 +76,18 @@ class AsyncExecution(Execution):
 
     @hookimpl
     async def execute(
-        self, experiment: Any, call: Call, next_task: NextTask, run: ActiveRun
+        self, experiment: HasReplicates, call: Call, next_task: NextTask, run: ActiveRun
     ) -> AsyncIterator[Completion | None]:
-        running: set[asyncio.Task[None]] = set()
-        done: deque[Completion] = deque()
-        news = asyncio.Event()
-        most = self.max_concurrency
-
-        async def work(task: Any) -> None:
-            while task is not None:
-                try:
-                    completion = named_tuple(Completion, (task, await call(task), None))
-                except Exception as error:
-                    completion = Completion(task, error=error)
-                if not done:
-                    news.set()
-                done.append(completion)
-                if len(done) >= most:
-                    # A coroutine that never awaits would keep the loop from everyone else.
-                    await asyncio.sleep(0)
-                task = next_task()
-
-        def ended(worker: asyncio.Task[None]) -> None:
-            running.discard(worker)
-            if not running:  # the end of the last one is news too, with nothing done since
-                news.set()
-
+        window = _Window(call, next_task, self.max_concurrency)
+        run.register_control(window.stop, window.elapsed)
         try:
-            while True:
-                while len(running) < self.max_concurrency and (task := next_task()) is not None:
-                    worker = asyncio.create_task(work(task))
-                    running.add(worker)
-                    worker.add_done_callback(ended)
-                if not running and not done:
-                    return
-                try:
-                    async with asyncio.timeout(TICK):
-                        await news.wait()
-                except TimeoutError:
+            while window.fill():
+                if not await window.news():
                     yield None
-                news.clear()
-                while done:
-                    yield done.popleft()
+                while window.done:
+                    yield window.done.popleft()
         finally:
-            for worker in running:
-                worker.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+            await window.close()
 
     @hookimpl
     def run_experiment_loop(
@@ -131,4 +104,110 @@ class AsyncExecution(Execution):
                         results.add(completion)
                 return results.values
 
-        return without_running_loop(lambda: asyncio.run(collect()))
+        def in_loop() -> list[Any]:
+            with closing(OwnLoop()) as loop:
+                return loop.run(collect())
+
+        return without_running_loop(in_loop)
+
+
+class _Window:
+    """The asyncio tasks of one run, each of which runs one cell after another.
+
+    Parameters
+    ----------
+    call : callable
+    next_task : callable
+    size : int
+        How many there are at the most.
+    """
+
+    def __init__(self, call: Call, next_task: NextTask, size: int) -> None:
+        self.done: deque[Completion] = deque()
+        self._call = call
+        self._next_task = next_task
+        self._size = size
+        self._news = asyncio.Event()
+        self._workers: set[CellTask] = set()
+        self._running: dict[Any, tuple[float, CellTask]] = {}
+        self._cancelled: dict[Any, float] = {}
+
+    def fill(self) -> bool:
+        """Start workers while there is room and work; whether anything is left to wait for."""
+        while len(self._workers) < self._size and (task := self._next_task()) is not None:
+            worker = CellTask(self._work(task), loop=asyncio.get_running_loop())
+            self._workers.add(worker)
+            worker.add_done_callback(self._ended)
+        return bool(self._workers or self.done)
+
+    async def news(self) -> bool:
+        """Wait until something completed, or for a tick; whether anything did."""
+        try:
+            async with asyncio.timeout(TICK):
+                await self._news.wait()
+        except TimeoutError:
+            pass
+        self._news.clear()
+        if self._cancelled:
+            self._leave_behind(before=perf_counter() - END_SECONDS)
+        return bool(self.done)
+
+    def elapsed(self, task: Any) -> float | None:
+        """For how many seconds a task has been running, or ``None``."""
+        if task not in self._running or task in self._cancelled:
+            return None
+        return perf_counter() - self._running[task][0]
+
+    def stop(self, task: Any) -> None:
+        """Cancel a task; its completion then has an error, also where it does not end by it."""
+        if task in self._running and task not in self._cancelled:
+            self._cancelled[task] = perf_counter()
+            self._running[task][1].end()
+
+    async def close(self) -> None:
+        """Cancel what is running, and wait for it as long as is promised."""
+        for worker in self._workers:
+            worker.end()
+        if self._workers:
+            _, stuck = await asyncio.wait(self._workers, timeout=END_SECONDS)
+            for worker in stuck:
+                worker.leave_behind()
+
+    async def _work(self, task: Any) -> None:
+        call, next_task, done, running = self._call, self._next_task, self.done, self._running
+        worker: Any = asyncio.current_task()
+        while task is not None:
+            running[task] = perf_counter(), worker
+            try:
+                completion = named_tuple(Completion, (task, await call(task), None))
+            except Exception as error:
+                completion = Completion(task, error=error)
+            if task not in running or running[task][1] is not worker:
+                return  # left behind, and another has its place
+            del running[task]
+            if self._cancelled and self._cancelled.pop(task, None) is not None:
+                completion = Completion(task, error=asyncio.CancelledError())
+            if not done:
+                self._news.set()
+            done.append(completion)
+            if len(done) >= self._size:
+                # A coroutine that never awaits would keep the loop from everyone else.
+                await asyncio.sleep(0)
+            task = next_task()
+
+    def _ended(self, worker: asyncio.Task[Any]) -> None:
+        self._workers.discard(worker)
+        if not worker.cancelled():
+            worker.exception()  # looked at, so that nobody is told that nobody did
+        if not self._workers:  # the end of the last one is news too, with nothing done since
+            self._news.set()
+
+    def _leave_behind(self, before: float) -> None:
+        """Give up those that were cancelled before some time and have not ended."""
+        for task in [task for task, since in self._cancelled.items() if since < before]:
+            _, worker = self._running.pop(task)
+            del self._cancelled[task]
+            worker.leave_behind()
+            self._workers.discard(worker)
+            error = TimeoutError("it did not end when it was cancelled, and was left behind")
+            self.done.append(Completion(task, error=error))

@@ -103,6 +103,18 @@ class AloneRun:
         """Nothing is done with it."""
 
 
+class Awaited:
+    """A coroutine function as a plain one: each call has an event loop of its own."""
+
+    def __init__(self, function: Callable[[int], Any]) -> None:
+        self._function = function
+
+    def __call__(self, index: int) -> Any:
+        import asyncio
+
+        return asyncio.run(self._function(index))
+
+
 class Option(Generic[T]):
     """An attribute of an executor that is checked whenever it is assigned.
 
@@ -226,6 +238,8 @@ class Execution(ABC):
             Whatever `replicate_fn` raises; nothing is retried here.
         """
         check_function(type(self).__name__, self.functions, replicate_fn)
+        if is_async(replicate_fn):
+            replicate_fn = Awaited(replicate_fn)
         with closing(LoopResults(self, experiment)) as results:
             completions: Any = self.execute(
                 experiment, replicate_fn, results.next_index, AloneRun()

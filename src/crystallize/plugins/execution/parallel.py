@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import partial
 from typing import Any
 
-from crystallize.checks import whole_number
+from crystallize.checks import choice, optional, whole_number
 from crystallize.contracts import ActiveRun, Call, Completion, NextTask
-from crystallize.errors import InvalidValueError, suggestion
+from crystallize.errors import InvalidValueError
 from crystallize.hookspecs import hookimpl
+from crystallize.plugins.execution.base import Option
 from crystallize.plugins.execution.futures import FutureLike, FuturesExecution
 from crystallize.plugins.execution.threads import ThreadPool
 
@@ -20,6 +21,15 @@ MOST_PROCESSES = 60 if sys.platform == "win32" else sys.maxsize
 
 VALID_EXECUTOR_TYPES = frozenset({"thread", "process"})
 """What ``executor_type`` may be."""
+
+
+class _Workers(Option[int | None]):
+    """How many workers, of which there may be so many at the most."""
+
+    def __set__(self, executor: Any, value: object) -> None:
+        super().__set__(executor, value)
+        if executor.max_workers is not None and executor.max_workers > executor._most:
+            raise InvalidValueError("max_workers", value, f"at most {executor._most} processes")
 
 
 class ParallelExecution(FuturesExecution):
@@ -51,6 +61,9 @@ class ParallelExecution(FuturesExecution):
     [0, 1, 4]
     """
 
+    executor_type: Option[str] = Option(partial(choice, choices=("thread", "process")))
+    max_workers = _Workers(optional(partial(whole_number, least=1)))
+
     def __init__(
         self,
         max_workers: int | None = None,
@@ -58,35 +71,40 @@ class ParallelExecution(FuturesExecution):
         progress: bool = False,
     ) -> None:
         super().__init__(progress)
-        if not isinstance(executor_type, str) or executor_type not in VALID_EXECUTOR_TYPES:
-            hint = suggestion(str(executor_type), VALID_EXECUTOR_TYPES)
-            raise InvalidValueError(
-                "executor_type", executor_type, f"'thread' or 'process'{hint and ' -' + hint}"
-            )
-        self.max_workers = (
-            None if max_workers is None else whole_number("max_workers", max_workers, least=1)
-        )
-        if executor_type == "process" and self.max_workers and self.max_workers > MOST_PROCESSES:
-            raise InvalidValueError(
-                "max_workers", max_workers, f"at most {MOST_PROCESSES} processes"
-            )
         self.executor_type = executor_type
-        self.shares_process = executor_type == "thread"
-        self.local_processes = executor_type == "process"
+        self.max_workers = max_workers
 
-    @cached_property
+    @property
     def workers(self) -> int:
         if self.max_workers is not None:
             return self.max_workers
         from loky import cpu_count
 
-        most = MOST_PROCESSES if self.executor_type == "process" else sys.maxsize
-        return min(int(cpu_count()), most)
+        return min(int(cpu_count()), self._most)
 
     @property
     def can_stop(self) -> bool:
         """Whether a running task can be stopped: a process can be killed, a thread cannot."""
         return self.executor_type == "process"
+
+    @property
+    def shares_process(self) -> bool:  # type: ignore[override]
+        """Whether two cells may run at once in one process."""
+        return self.executor_type == "thread"
+
+    @property
+    def local_processes(self) -> bool:
+        """Whether cells run in other processes of this machine."""
+        return self.executor_type == "process"
+
+    @property
+    def loss_is_the_tasks(self) -> bool:
+        """Whether a lost task was its own doing: each worker has a process for itself."""
+        return self.executor_type == "process"
+
+    @property
+    def _most(self) -> int:
+        return MOST_PROCESSES if self.executor_type == "process" else sys.maxsize
 
     @hookimpl
     def execute(
@@ -95,7 +113,7 @@ class ParallelExecution(FuturesExecution):
         if self.executor_type == "thread":
             yield from super().execute(experiment, call, next_task, run)
             return
-        from crystallize.plugins.execution.processes import ProcessPool
+        from crystallize.plugins.execution.processes.pool import ProcessPool
 
         with ProcessPool(call, self.workers) as processes:
             run.register_control(processes.stop, processes.elapsed)

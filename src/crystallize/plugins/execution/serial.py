@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 from crystallize.callables import is_async
@@ -17,7 +17,6 @@ from crystallize.contracts import (
 )
 from crystallize.hookspecs import hookimpl
 from crystallize.plugins.execution.base import Execution, attempt
-from crystallize.plugins.execution.event_loop import without_running_loop
 
 
 class SerialExecution(Execution):
@@ -40,7 +39,7 @@ class SerialExecution(Execution):
 
     @hookimpl
     def execute(
-        self, experiment: Any, call: Call, next_task: NextTask, run: ActiveRun
+        self, experiment: HasReplicates, call: Call, next_task: NextTask, run: ActiveRun
     ) -> Iterator[Completion | None]:
         while (task := next_task()) is not None:
             yield attempt(call, task)
@@ -51,11 +50,13 @@ class SerialExecution(Execution):
     ) -> list[Any]:
         if not is_async(replicate_fn):
             return super().run_experiment_loop(experiment, replicate_fn)
+        from crystallize.worker.event_loop import OwnLoop, without_running_loop
 
         def in_loop() -> list[Any]:
-            with asyncio.Runner() as runner:
+            with closing(OwnLoop()) as loop:
                 return super(SerialExecution, self).run_experiment_loop(
-                    experiment, lambda i: runner.run(replicate_fn(i))
+                    experiment,
+                    lambda i: loop.run(replicate_fn(i)),
                 )
 
         return without_running_loop(in_loop)

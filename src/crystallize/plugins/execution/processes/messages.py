@@ -20,6 +20,8 @@ BUFFER_BYTES = 2**20
 
 LOAD, RUN, FORGET = b"l", b"r", b"f"
 LOADED, UNLOADABLE, VALUE, ERROR = b"L", b"U", b"v", b"e"
+IMPORTING, IMPORTED = b"i", b"I"
+"""A task's time stands still, and goes on."""
 
 HEAD = struct.Struct("!cI")
 """What a message is, and how many arrays come after it."""

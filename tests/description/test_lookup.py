@@ -1,4 +1,4 @@
-"""Looking a function up, case by case: what is found, carried to workers, missing, broken."""
+"""``module:attribute``: what is found, carried to workers, missing, broken."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cloudpickle
 import pytest
@@ -49,6 +50,14 @@ def refusal(spec: str, beside: Path) -> FunctionLookupError:
     return refused.value
 
 
+def in_a_worker(function: Callable[..., Any]) -> dict[str, Any]:
+    """The metrics of one cell that runs in another process."""
+    options = {"executor_type": "process", "max_workers": 1}
+    result = Experiment(function, execution="parallel", execution_options=options).run()
+    assert result.errors == []
+    return {name: column[0] for name, column in result.metrics["baseline"].items()}
+
+
 # --- found ----------------------------------------------------------------------------------
 
 
@@ -84,6 +93,15 @@ def test_a_folder_without_init_is_a_package_too(write: Write, tmp_path: Path) ->
 def test_an_installed_function(tmp_path: Path) -> None:
     assert find_function("json:dumps", tmp_path) is json.dumps
     assert find_function("os.path:join", tmp_path) is os.path.join
+
+
+def test_a_module_beside_the_file_wins_over_an_installed_one_which_keeps_its_place(
+    write: Write,
+) -> None:
+    folder = write("json.py", "def run():\n    return 'beside'\n")
+
+    assert find_function("json:run", folder)() == "beside"
+    assert sys.modules["json"] is json
 
 
 def test_a_module_beside_the_file_imports_its_siblings(write: Write) -> None:
@@ -137,7 +155,7 @@ def test_an_edited_file_is_read_again_even_within_the_second(write: Write) -> No
         assert find_function("trial:run", folder)() == value
 
 
-def test_a_file_is_mended_after_it_failed(write: Write) -> None:
+def test_a_file_is_fixed_after_it_failed(write: Write) -> None:
     folder = write("trial.py", "1 / 0\n")
     refusal("trial:run", folder)
     write("trial.py", "def run():\n    return 1\n")
@@ -196,16 +214,32 @@ def test_worker_processes_run_an_edited_file_and_its_siblings(write: Write) -> N
             "study/trial.py",
             f"import constants\n\ndef run():\n    return float(constants.N + {value})\n",
         )
-        experiment = Experiment(
-            find_function("trial:run", folder),
-            execution="parallel",
-            execution_options={"executor_type": "process", "max_workers": 1},
-        )
-        result = experiment.run()
-        assert result.errors == []
-        values.append(result.metrics["baseline"]["value"].tolist())
+        values.append(in_a_worker(find_function("trial:run", folder))["value"])
 
-    assert values == [[11.0], [12.0]]
+    assert values == [11.0, 12.0]
+
+
+def test_worker_processes_tell_two_modules_of_one_name_apart(write: Write) -> None:
+    found = []
+    for name in ("first", "second"):
+        folder = write(f"{name}/trial.py", f"def run():\n    return {{'name': {name!r}}}\n")
+        found.append(find_function("trial:run", folder))
+
+    assert [in_a_worker(function)["name"] for function in found] == ["first", "second"]
+
+
+def test_worker_processes_run_a_part_of_a_package_with_a_sibling(
+    write: Write, tmp_path: Path
+) -> None:
+    write("constants.py", "N = 5\n")
+    write("study/__init__.py", "")
+    write(
+        "study/inner.py",
+        "import constants\n\nclass Model:\n    @staticmethod\n    def run():\n"
+        "        return constants.N\n",
+    )
+
+    assert in_a_worker(find_function("study.inner:Model.run", tmp_path)) == {"value": 5}
 
 
 # --- not found ------------------------------------------------------------------------------
@@ -243,6 +277,11 @@ def test_an_attribute_that_is_no_function(write: Write) -> None:
 
     assert "int" in message
     assert "'trial:N'" in message
+
+
+@pytest.mark.parametrize("spec", ["trial", "trial:", ":run", "a b:c", "../up:run", "a:b:c"])
+def test_a_name_that_is_no_module_and_attribute(tmp_path: Path, spec: str) -> None:
+    assert "is not of the form 'module:attribute'" in str(refusal(spec, tmp_path))
 
 
 # --- broken ---------------------------------------------------------------------------------

@@ -1,0 +1,114 @@
+"""Every check by name: ``nox -l`` lists them, ``nox -s types`` runs one.
+
+Versions of Python that are not installed are passed over.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from itertools import chain
+from pathlib import Path
+
+import nox
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parent
+PYTHONS = ("3.11", "3.12", "3.13")
+PLUGINS = ("plugins/crystallize-dask",)
+
+nox.needs_version = ">=2024.4.15"
+nox.options.sessions = ["lint", "types", "tests"]
+nox.options.error_on_missing_interpreters = False
+
+# nox takes the first `python3.12` on the path, which may be a shim of pyenv's that runs nothing.
+pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+os.environ["PATH"] = os.pathsep.join(
+    [*(str(path) for path in sorted(pyenv.glob("versions/3.*/bin"))), os.environ["PATH"]]
+)
+
+
+def install(session: nox.Session, constraints: str | Path = "constraints.txt") -> None:
+    plugins = [argument for plugin in PLUGINS for argument in ("-e", plugin)]
+    session.install("-q", "-c", str(constraints), "-e", ".[test]", *plugins)
+
+
+def pytest(session: nox.Session, *arguments: str) -> None:
+    """What follows ``--`` on nox's command line goes to pytest, as in ``-- -n 2 -k store``."""
+    session.run("pytest", "-q", *arguments, *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Everything but the faults."""
+    install(session)
+    pytest(session, "-m", "not faults")
+
+
+@nox.session(python=PYTHONS)
+def faults(session: nox.Session) -> None:
+    """Workers and drivers that are killed, hang or are interrupted; full disks."""
+    install(session)
+    pytest(session, "-m", "faults")
+
+
+@nox.session(python=PYTHONS[0])
+def docs(session: nox.Session) -> None:
+    """Every snippet of every page, every example in a docstring, every link."""
+    install(session)
+    pytest(session, "tests/docs", "tests/examples")
+
+
+@nox.session(python=PYTHONS[0])
+def lint(session: nox.Session) -> None:
+    """Style, and that every file is formatted."""
+    session.install("-q", "-c", "constraints.txt", "ruff")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session(python=PYTHONS[0])
+def types(session: nox.Session) -> None:
+    """mypy over sources, plugins and tests."""
+    install(session)
+    session.run("mypy")
+
+
+@nox.session(python=PYTHONS[0])
+def coverage(session: nox.Session) -> None:
+    """Which lines the tests reach, those that run in worker processes and commands too."""
+    install(session)
+    session.install("-q", "-c", "constraints.txt", "coverage")
+    session.run("coverage", "erase")
+    # These look at what a process loads, and coverage loads the same itself.
+    ignored = "--ignore=tests/cli/test_startup.py"
+    try:
+        session.run("coverage", "run", "-m", "pytest", "-q", ignored, *session.posargs)
+    finally:
+        session.run("coverage", "combine", "-q")
+        session.run("coverage", "report")
+
+
+@nox.session(python=PYTHONS[0])
+def minimum(session: nox.Session) -> None:
+    """The tests with the oldest version of every dependency that we claim to work with."""
+    constraints = Path(session.create_tmp()) / "minimum.txt"
+    lines = sorted(oldest(ROOT / "pyproject.toml", *(ROOT / p / "pyproject.toml" for p in PLUGINS)))
+    constraints.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    install(session, constraints)
+    session.run("python", "-m", "pip", "list")
+    pytest(session)
+
+
+def oldest(*projects: Path) -> set[str]:
+    """``name==version`` for each lower bound that projects declare."""
+    found = set()
+    for path in projects:
+        project = tomllib.loads(path.read_text(encoding="utf-8"))["project"]
+        extras = project.get("optional-dependencies", {}).values()
+        for text in chain(project.get("dependencies", []), *extras):
+            requirement = Requirement(text)
+            bounds = [s.version for s in requirement.specifier if s.operator == ">="]
+            if bounds and not requirement.name.startswith("crystallize"):
+                found.add(f"{requirement.name}=={bounds[0]}")
+    return found

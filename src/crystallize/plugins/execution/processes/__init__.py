@@ -1,0 +1,25 @@
+"""Worker processes that are lost one at a time.
+
+A pool with a shared queue breaks as a whole when a worker dies, and cannot say
+which task that worker had.  So each worker is a process with a pipe of its own: a
+task is written when its worker is free, and a pipe that ends takes one task with
+it.  loky starts the processes: they need no ``__main__`` guard and start safely
+beside threads::
+
+    the driver                                          a worker process
+    ----------                                          ----------------
+    ProcessPool (pool), one a run                       serve (serve)
+        next_task() -> waiting                              LOAD: unpickle the callable
+        Worker (worker), one a process                      RUN:  call(task)
+            connection  <=== messages, both ways ===>       connection
+            driver_end  ---- nothing, ever --------->       lifeline: ends with the driver
+            crash       <--- what faulthandler writes --    crash
+                                                            CellClock: time that counts for
+                                                            no cell (imports, suspension)
+    Reserve (reserve), one a process
+        idle workers, for the next run that would start them the same (surroundings)
+
+Messages (``messages``) are pickles; arrays of 16 kB and more travel beside them,
+uncopied.  A worker that is told to forget its callable puts back what cells changed
+in its process (``kept_state``).  What only Linux has is in ``linux``.
+"""

@@ -1,0 +1,203 @@
+"""The worker processes of one run, and the tasks that they have."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import wait
+from types import TracebackType
+from typing import Any
+
+from crystallize.contracts import TICK, Completion
+from crystallize.errors import CrystallizeError, ExecutorError, FunctionError
+from crystallize.plugins.execution.futures import IN_FLIGHT_PER_WORKER
+from crystallize.plugins.execution.processes.messages import (
+    IMPORTED,
+    IMPORTING,
+    LOADED,
+    UNLOADABLE,
+    VALUE,
+    Message,
+    receive,
+)
+from crystallize.plugins.execution.processes.reserve import reserve
+from crystallize.plugins.execution.processes.surroundings import Surroundings
+from crystallize.plugins.execution.processes.worker import Worker
+from crystallize.worker.pickling import pickled_by_value
+
+MAX_FAILED_STARTS = 3
+"""How many workers in a row may end while they load the function."""
+
+
+class WorkerLost(Exception):
+    """A worker process ended with a task; says how."""
+
+
+class ProcessPool:
+    """Worker processes that run one callable.
+
+    Parameters
+    ----------
+    call : callable
+        Pickled here once with cloudpickle and sent to each worker once.
+    workers : int
+        How many processes; each is started when there is a task for it.
+
+    Raises
+    ------
+    FunctionError
+        If `call` cannot be pickled.
+    """
+
+    def __init__(self, call: Callable[[Any], Any], workers: int) -> None:
+        try:
+            self._payload = pickled_by_value(call)
+        except Exception as error:
+            raise FunctionError(
+                "The function, or something that it or a condition refers to, cannot be sent to "
+                f"another process: {type(error).__name__}: {error}. Make it inside the function, "
+                "or run in threads (executor_type='thread') or serially."
+            ) from error
+        self._size = workers
+        self._surroundings = Surroundings.now()
+        self._workers: list[Worker] = []
+        self._waiting: deque[Any] = deque()
+        self._failed_starts = 0
+
+    def __enter__(self) -> ProcessPool:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for worker in [worker for worker in self._workers if worker.busy]:
+            worker.kill()
+            self._discard(worker)
+        reserve.put(self._surroundings, self._workers)
+
+    def completions(self, next_task: Callable[[], Any | None]) -> Iterator[Completion | None]:
+        """Run tasks until there are none; ``None`` where nothing completes for a tick.
+
+        Raises
+        ------
+        ExecutorError
+            If the workers cannot load the callable.
+        """
+        while True:
+            self._take(next_task)
+            self._hand_out()
+            busy = {worker.connection: worker for worker in self._workers if worker.busy}
+            if not busy:
+                return
+            ready = [busy[connection] for connection in wait(list(busy), TICK)]  # type: ignore[index]
+            # Where a process that it left behind holds its pipe open, only this tells of a death.
+            dead = [] if ready else [w for w in busy.values() if not w.process.is_alive()]
+            if not ready and not dead:
+                yield None
+            for worker in ready or dead:
+                answers = worker in ready or worker.connection.poll()
+                outcome = self._receive(worker) if answers else self._lose(worker)
+                # Before the outcome is unpickled and kept: no worker waits for that.
+                self._hand_out()
+                if outcome is not None:
+                    yield outcome if isinstance(outcome, Completion) else _settled(*outcome)
+
+    def elapsed(self, task: Any) -> float | None:
+        """For how many seconds a task has been running; ``None`` while it waits, or has ended."""
+        for worker in self._workers:
+            if worker.busy and worker.task == task and worker.loaded:
+                # While nobody asks for completions an answer may have been there for long.
+                return None if worker.connection.poll() else worker.elapsed
+        return None
+
+    def stop(self, task: Any) -> None:
+        """Kill the worker that runs a task, if it does; its completion then has an error."""
+        for worker in self._workers:
+            if worker.busy and worker.task == task:
+                worker.kill()
+
+    def _take(self, next_task: Callable[[], Any | None]) -> None:
+        """Have one task ready for each that runs."""
+        room = IN_FLIGHT_PER_WORKER * self._size - sum(worker.busy for worker in self._workers)
+        while len(self._waiting) < room and (task := next_task()) is not None:
+            self._waiting.append(task)
+
+    def _hand_out(self) -> None:
+        free = [worker for worker in self._workers if not worker.busy]
+        for worker in [worker for worker in free if not worker.is_usable()]:
+            free.remove(worker)
+            self._discard(worker)
+        missing = min(self._size - len(self._workers), len(self._waiting) - len(free))
+        if missing > 0:
+            free += self._started(missing)
+        while free and self._waiting:
+            free.pop().run(self._waiting.popleft())
+
+    def _started(self, count: int) -> list[Worker]:
+        """All are started before one is sent the callable, which may take until it listens."""
+        started = reserve.take(self._surroundings, count)
+        for worker in started:
+            worker.generation = self._failed_starts
+        self._workers += started
+        for worker in started:
+            worker.load(self._payload)
+        return started
+
+    def _receive(self, worker: Worker) -> Completion | tuple[Any, Message] | None:
+        """A worker's task with the message that ends it, or with the loss of both."""
+        try:
+            message = receive(worker.connection)
+        except (EOFError, OSError):  # with the worker one task is lost, and nothing else
+            return self._lose(worker)
+        worker.heard = time.monotonic()
+        if message.kind == LOADED:
+            worker.loaded, worker.since = True, worker.heard
+            return None
+        if message.kind in (IMPORTING, IMPORTED):
+            worker.stand_still(message.kind == IMPORTING)
+            return None
+        if message.kind == UNLOADABLE:
+            raise ExecutorError(
+                "A worker process could not load the function; is its module importable there?\n\n"
+                + str(message.content, "utf-8")
+            )
+        self._failed_starts = 0
+        worker.busy = False
+        return worker.task, message
+
+    def _lose(self, worker: Worker) -> Completion | None:
+        how = worker.how_it_ended()
+        words = worker.last_words()
+        self._discard(worker)
+        if worker.loaded:
+            error = WorkerLost(how)
+            if words:
+                error.add_note(words)
+            return Completion(worker.task, error=error)
+        self._waiting.appendleft(worker.task)
+        if worker.generation == self._failed_starts:  # those that end at once are one event
+            self._failed_starts += 1
+        if self._failed_starts >= MAX_FAILED_STARTS:
+            raise ExecutorError(f"Workers end while they load the function: {how}")
+        return None
+
+    def _discard(self, worker: Worker) -> None:
+        self._workers.remove(worker)
+        worker.end()
+
+
+def _settled(task: Any, message: Message) -> Completion:
+    try:
+        value = message.value()
+    except BaseException as error:
+        # The value's own unpickling failed: this task is lost, the worker and the rest live on.
+        return Completion(task, error=error)
+    if message.kind == VALUE:
+        return Completion(task, value)
+    if isinstance(value, CrystallizeError):
+        raise value
+    return Completion(task, error=value)

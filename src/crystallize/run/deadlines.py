@@ -1,0 +1,88 @@
+"""Which cells have taken too long, counting only time in which they could run."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from time import perf_counter
+
+from crystallize.contracts import TICK, Task
+from crystallize.worker.block_runner import BLOCK_SECONDS
+
+GAP_SECONDS = 3 * TICK
+"""When the driver has not looked for so long, cells may not have been able to run either."""
+
+
+class Deadlines:
+    """The time limit of the cells of one run.
+
+    The driver looks at every completion and every tick.  Where it did not, the
+    program was stopped (Ctrl-Z), its event loop was held up, or someone kept the
+    driver waiting: that time is nobody's fault, and counts for no cell.
+
+    Parameters
+    ----------
+    timeout : float or None
+        Seconds that a cell may take.
+    """
+
+    def __init__(self, timeout: float | None) -> None:
+        self.timeout = timeout
+        self._stop: Callable[[Task], None] | None = None
+        self._elapsed: Callable[[Task], float | None] | None = None
+        self._stopped: set[Task] = set()
+        self._looked = perf_counter()
+        self._gaps: deque[tuple[float, float]] = deque(maxlen=1000)
+
+    def register(
+        self, stop: Callable[[Task], None], elapsed: Callable[[Task], float | None]
+    ) -> None:
+        """Learn what the executor can do to a running task."""
+        self._stop, self._elapsed = stop, elapsed
+
+    @property
+    def enforceable(self) -> bool:
+        """Whether the executor has said how to stop a task."""
+        return self._stop is not None
+
+    def look(self, in_flight: Iterable[Task]) -> None:
+        """Stop every task whose cell has taken too long."""
+        now = perf_counter()
+        passed = now - self._looked
+        if self.timeout is None or passed < TICK / 2:
+            return
+        self._looked = now
+        if passed > GAP_SECONDS:
+            self._gaps.append((now, passed - TICK))
+            return  # what has ended meanwhile is heard of first
+        if self._stop is None or self._elapsed is None:
+            return
+        for task in in_flight:
+            if task in self._stopped:
+                continue
+            # A block ends early by itself unless one cell holds it up.
+            limit = self.timeout + (BLOCK_SECONDS if task.stop - task.start > 1 else 0.0)
+            elapsed = self._elapsed(task)
+            if elapsed is not None and elapsed > limit and self._counted(elapsed, now) > limit:
+                self._stopped.add(task)
+                self._stop(task)
+
+    def was_stopped(self, task: Task) -> bool:
+        """Whether a task that is over now was stopped."""
+        if task not in self._stopped:
+            return False
+        self._stopped.remove(task)
+        return True
+
+    def is_late(self, seconds: float) -> bool:
+        """Whether a cell that ended just now, and took so long, took too long."""
+        if self.timeout is None or seconds <= self.timeout:
+            return False
+        now = perf_counter()
+        if now - self._looked > GAP_SECONDS:
+            seconds -= now - self._looked - TICK
+        return self._counted(seconds, now) > self.timeout
+
+    def _counted(self, seconds: float, now: float) -> float:
+        began = now - seconds
+        return seconds - sum(min(length, end - began) for end, length in self._gaps if end > began)

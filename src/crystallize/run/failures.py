@@ -1,0 +1,124 @@
+"""What a failed cell leads to: another attempt, an error, or the end of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from crystallize.cells.block import Failure
+from crystallize.cells.outcome import CellError
+from crystallize.contracts import Task
+from crystallize.description.seeding import replicate_seed
+from crystallize.description.spec import ExperimentSpec
+
+ENGINE_LOSSES = 3
+"""How many cells in a row may be lost alone before it is the engine's fault, not theirs."""
+LOST = "WorkerLost"
+"""The ``type`` of the error of a cell that took its worker down."""
+
+Cell = tuple[int, int]
+"""The index of the condition, and the replicate."""
+
+
+class FailurePolicy:
+    """Decides on failed cells, and keeps the errors of a run.
+
+    Parameters
+    ----------
+    experiment : ExperimentSpec
+    loss_is_the_tasks : bool
+        Whether the executor's losses are always the doing of the task that was lost.
+
+    Attributes
+    ----------
+    errors : dict
+        (condition, replicate) -> error, of all cells that failed for good.
+    """
+
+    def __init__(self, experiment: ExperimentSpec, *, loss_is_the_tasks: bool) -> None:
+        self.errors: dict[tuple[str, int], CellError] = {}
+        self._experiment = experiment
+        self._names = tuple(experiment.conditions)
+        self._loss_is_the_tasks = loss_is_the_tasks
+        self._attempts: dict[Cell, int] = {}
+        self._lost: dict[Cell, CellError] = {}
+
+    @property
+    def ends_the_run(self) -> bool:
+        """Whether enough has failed to end the run."""
+        return bool(self.errors) and (self.raises or self.too_many)
+
+    @property
+    def raises(self) -> bool:
+        """Whether the first failed cell ends the run."""
+        return self._experiment.on_error == "raise"
+
+    @property
+    def too_many(self) -> bool:
+        """Whether more cells failed than may."""
+        allowed = self._experiment.max_failures
+        if allowed is None:
+            return False
+        if isinstance(allowed, float):
+            allowed = allowed * self._experiment.cells
+        return len(self.errors) > allowed
+
+    def is_tried_again(self, cell: Cell) -> bool:
+        """Count one attempt at a cell; whether another is allowed."""
+        self._attempts[cell] = self._attempts.get(cell, 0) + 1
+        return self._attempts[cell] <= self._experiment.retries
+
+    def failed(self, cell: Cell, failure: Failure) -> CellError:
+        """Keep the error of a cell that is not tried again."""
+        error = self._error(cell, failure)
+        self._keep(error)
+        return error
+
+    def lost_alone(self, task: Task, failure: Failure) -> list[CellError]:
+        """Judge a cell that was lost while it ran alone, and is not tried again.
+
+        One cell after another lost, with no success between them, is no cell's
+        doing: until something succeeds, or nothing is left to run, the errors wait.
+
+        Returns
+        -------
+        list of CellError
+            What is certain now.
+        """
+        cell = task.condition, task.start
+        self._lost[cell] = self._error(cell, failure)
+        return self.losses_are_certain() if self._loss_is_the_tasks else []
+
+    @property
+    def engine_is_broken(self) -> bool:
+        """Whether so many cells were lost alone in a row that it is no fault of theirs."""
+        return len(self._lost) >= ENGINE_LOSSES
+
+    def losses_are_certain(self) -> list[CellError]:
+        """Learn that the engine works: who was lost alone took its worker down."""
+        if not self._lost:
+            return []
+        certain = list(self._lost.values())
+        self._lost.clear()
+        for error in certain:
+            self._keep(error)
+        return certain
+
+    def in_order(self) -> Sequence[CellError]:
+        """The errors in replicate order."""
+        order = {name: place for place, name in enumerate(self._names)}
+        return sorted(self.errors.values(), key=lambda e: (e.replicate, order[e.condition]))
+
+    def _keep(self, error: CellError) -> None:
+        self.errors[error.condition, error.replicate] = error
+
+    def _error(self, cell: Cell, failure: Failure) -> CellError:
+        condition, replicate = cell
+        return CellError(
+            condition=self._names[condition],
+            replicate=replicate,
+            seed=replicate_seed(self._experiment.seed, replicate),
+            type=failure.type,
+            message=failure.message,
+            traceback=failure.traceback,
+            attempts=self._attempts.pop(cell),
+        )

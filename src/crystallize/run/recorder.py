@@ -1,0 +1,161 @@
+"""What finished is kept here: in columns, in the store, and then reported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from time import sleep
+from typing import NamedTuple
+
+from crystallize.cells.block import Block, Row
+from crystallize.cells.outcome import CellError
+from crystallize.cells.outcomes import Outcomes
+from crystallize.cells.rows import Rows
+from crystallize.cells.table import Table
+from crystallize.description.spec import ExperimentSpec
+from crystallize.errors import StoreError
+from crystallize.run.observers import Observers
+from crystallize.run.progress import ProgressBar
+from crystallize.store.archive import Archive
+from crystallize.store.records import lost_record, record
+from crystallize.store.sqlite import Record
+
+COMMIT_PAUSES = (0.1, 0.5, None)
+"""How long to wait before each further try at a commit."""
+
+
+class Landed(NamedTuple):
+    """What came to an end and is to be kept and reported: a block, or a cell that was lost."""
+
+    block: Block | None
+    errors: list[CellError]
+
+    def record(self, names: Sequence[str]) -> Record:
+        if self.block is None:
+            return lost_record(self.errors[0])
+        return record(names[self.block.condition], self.block, self.errors)
+
+    def outcomes(self, names: Sequence[str], root: int) -> Outcomes:
+        block = self.block
+        if block is None:
+            name, table = self.errors[0].condition, Table(self.errors[0].replicate, 1)
+        else:
+            name, table = names[block.condition], Table(block.start, block.stop - block.start)
+            table.add(block)
+        return Outcomes({name: table}, self.errors, root)
+
+
+class Recorder:
+    """Keeps the outcomes of one run.
+
+    What landed is in :attr:`tables` at once; a release commits it to the store, and
+    only then reports it.
+
+    Parameters
+    ----------
+    experiment : ExperimentSpec
+    observers : Observers
+    makes_batches : bool
+        Whether someone looks at outcomes as they land.
+
+    Attributes
+    ----------
+    tables : dict of str to Table
+        Condition -> its cells.
+    found : int
+        How many cells were in the store already.
+    """
+
+    def __init__(
+        self, experiment: ExperimentSpec, observers: Observers, *, makes_batches: bool
+    ) -> None:
+        self.found = 0
+        self._experiment = experiment
+        self._names = tuple(experiment.conditions)
+        self.tables = {name: Table(0, experiment.replicates) for name in self._names}
+        self._observers = observers
+        self._makes_batches = makes_batches
+        self._archive: Archive | None = None
+        self._bar: ProgressBar | None = None
+        self._rows = [Rows(condition) for condition in range(len(self._names))]
+        self._landed: list[Landed] = []
+
+    def open_store(self, opened: ExitStack) -> dict[tuple[str, int], CellError]:
+        """Open the store, if there is one; the errors of the cells that are in it."""
+        if self._experiment.store is None:
+            return {}
+        self._archive = Archive(self._experiment, self._experiment.store)
+        opened.callback(self._archive.close)
+        self.tables, errors = self._archive.load()
+        self.found = self._archive.found
+        return errors
+
+    def open_bar(self, opened: ExitStack, *, shown: bool) -> None:
+        """Show progress, where that is asked for."""
+        experiment = self._experiment
+        self._bar = ProgressBar(experiment.name, experiment.cells, done=self.found, shown=shown)
+        opened.callback(self._bar.close)
+
+    def keep_row(self, row: Row) -> None:
+        """Keep one cell; a block for each would cost more than the cell does."""
+        self._rows[row.task.condition].keep(row.task.start, row.names, row.values)
+
+    def keep_block(self, block: Block, errors: list[CellError]) -> None:
+        """Keep a block's metrics, and the errors of those of its cells that failed for good."""
+        self.tables[self._names[block.condition]].add(block)
+        if len(block) > len(block.failures) - len(errors):
+            self._landed.append(Landed(block, errors))
+
+    def keep_errors(self, errors: Sequence[CellError]) -> None:
+        """Keep cells that never came back."""
+        self._landed += [Landed(None, [error]) for error in errors]
+
+    def gathered(self) -> list[Landed]:
+        """Take what landed since the last time."""
+        for rows in self._rows:
+            for block in rows.sparse_blocks():
+                self.keep_block(block, [])
+        landed, self._landed = self._landed, []
+        return landed
+
+    def release(self, landed: list[Landed]) -> list[Outcomes]:
+        """Commit what landed to the store, and only then report it.
+
+        A commit that fails is tried again, and at last kept for the next release.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be committed.
+        """
+        if landed and self._archive is not None:
+            try:
+                self._commit(self._archive, landed)
+            except StoreError:
+                self._landed = landed + self._landed
+                raise
+        batches = []
+        for item in landed:
+            self._count(item)
+            if self._makes_batches:
+                batches.append(item.outcomes(self._names, self._experiment.seed))
+        for batch in batches:
+            self._observers.observe("outcomes_completed", outcomes=batch)
+        return batches
+
+    def _commit(self, archive: Archive, landed: list[Landed]) -> None:
+        records = [item.record(self._names) for item in landed]
+        for pause in COMMIT_PAUSES:
+            try:
+                archive.keep(records)
+                return
+            except StoreError:
+                if pause is None:
+                    raise
+                sleep(pause)
+
+    def _count(self, item: Landed) -> None:
+        if self._bar is not None:
+            block, failed = item.block, len(item.errors)
+            finished = 0 if block is None else len(block) - len(block.failures)
+            self._bar.update(finished + failed, failed)

@@ -1,0 +1,133 @@
+"""The cells that a thread is running, which others may have to end or to name.
+
+A signal's handler runs in the main thread in the middle of a cell, and a fork leaves
+a child in the middle of one.  Both must end the block after the present cell.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from operator import length_hint
+from typing import NoReturn
+
+from crystallize.contracts import Task
+
+
+class RunningCells:
+    """A block that is being run.
+
+    Attributes
+    ----------
+    task : Task
+    pending : list of int
+        The replicates of the present stretch; emptied, it ends after the present one.
+    struck : int or None
+        The replicate in which the driver's own signal landed: what it came to is
+        no result, whatever the function made of the exception.
+    outer : RunningCells or None
+        The block in one of whose cells this one is run: a nested experiment.
+    """
+
+    __slots__ = ("_forked", "_stretch", "outer", "pending", "struck", "task")
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.outer = _here.cells
+        self.pending: list[int] = []
+        self.struck: int | None = None
+        self._stretch: Iterator[int] = iter(())
+        self._forked = False
+
+    def begin(self) -> None:
+        """Say that this thread runs the block now."""
+        _here.cells = self
+
+    def end(self) -> None:
+        """Say that it does no longer; once more does no harm."""
+        _here.cells = self.outer
+
+    def stretch(self, first: int, following: int) -> Iterator[int]:
+        """The replicates [first, following), one after another."""
+        self.pending[:] = range(first, following)
+        self._stretch = iter(self.pending)
+        return self._stretch
+
+    @property
+    def present(self) -> int:
+        """The replicate whose cell is running."""
+        if not self.pending:
+            return self.task.start if self.struck is None else self.struck
+        left = length_hint(self._stretch)
+        return self.pending[max(0, len(self.pending) - left - 1)]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no further cell of the block may begin."""
+        return self._forked or self.struck is not None
+
+    def strike(self) -> None:
+        """End this block, and those around it, after the present cell, which does not count."""
+        cells: RunningCells | None = self
+        while cells is not None:
+            if cells.struck is None:
+                cells.struck = cells.present
+            cells.pending.clear()
+            cells = cells.outer
+
+    def leave_if_forked(self, error: BaseException | None = None) -> None:
+        """End the process if it is a child that a cell forked: it is not to go on as its parent."""
+        if self._forked:
+            leave_child(error)
+
+    def _forget(self) -> None:
+        cells: RunningCells | None = self
+        while cells is not None:
+            cells._forked = True
+            cells.pending.clear()
+            cells = cells.outer
+
+
+class _Here(threading.local):
+    """What this thread is running."""
+
+    cells: RunningCells | None = None
+
+
+_here = _Here()
+
+
+def strike_here() -> bool:
+    """Strike the cell that this thread is running; whether there is one that was not struck yet."""
+    cells = _here.cells
+    if cells is None or cells.struck is not None:
+        return False
+    cells.strike()
+    return True
+
+
+def leave_child(error: BaseException | None) -> NoReturn:
+    """End a forked child as it would have ended without a driver around it."""
+    code = 0
+    if isinstance(error, SystemExit):
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    elif error is not None:
+        code = 1
+        with suppress(Exception):
+            sys.excepthook(type(error), error, error.__traceback__)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+    os._exit(code)
+
+
+def _in_child() -> None:
+    if _here.cells is not None:
+        _here.cells._forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)

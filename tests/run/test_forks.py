@@ -1,0 +1,57 @@
+"""Functions that fork: a child is no second driver, and answers nobody."""
+
+import os
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+
+STRATEGIES = {
+    "serial": "{}",
+    "thread": "{'execution': 'parallel'}",
+    "process": "PROCESS",
+}
+ENDS = {
+    "os._exit": "os._exit(0)",
+    "sys.exit": "sys.exit(0)",
+    "raise": "raise ValueError('in the child')",
+    "return": "return -1.0",
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_forked_child_runs_no_further_cell_and_keeps_nothing(program, tmp_path, strategy, end):
+    running = program(
+        "def trial(replicate):\n"
+        "    with open('calls', 'a') as calls:\n"
+        "        print(replicate, os.getpid(), file=calls)\n"
+        "    if replicate == 2 and os.fork() == 0:\n"
+        f"        {ENDS[end]}\n"
+        "    return float(replicate)\n"
+        "if __name__ == '__main__':\n"
+        "    me = os.getpid()\n"
+        "    result = Experiment(\n"
+        f"        trial, replicates=30, seed=1, store='cells.db', **{STRATEGIES[strategy]}\n"
+        "    ).run()\n"
+        "    values = result.metrics['baseline']['value'].tolist()\n"
+        "    print(me == os.getpid(), values, result.errors)\n"
+    )
+    assert running.ended() == f"True {[float(i) for i in range(30)]} []"
+    calls = [line.split()[0] for line in (tmp_path / "calls").read_text().splitlines()]
+    assert sorted(map(int, calls)) == list(range(30))
+    if end == "raise":
+        assert "ValueError: in the child" in running.err
+
+
+def test_a_forked_child_has_the_programs_own_signal_handlers(program):
+    running = program(
+        "import multiprocessing\n"
+        "def trial(replicate):\n"
+        "    with multiprocessing.get_context('fork').Pool(2) as pool:\n"
+        "        return float(sum(pool.map(abs, range(-3, 0))))\n"
+        "if __name__ == '__main__':\n"
+        "    print(Experiment(trial, replicates=8).run().metrics['baseline']['value'].tolist())\n"
+    )
+    assert running.ended() == str([6.0] * 8)
+    assert running.err == ""

@@ -1,0 +1,235 @@
+"""Ctrl-C and SIGTERM, however a run is driven and wherever they land."""
+
+import signal
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+
+WAYS = {
+    "run serial": "Experiment(plain, replicates=2000, **options).run()",
+    "run threads": "Experiment(plain, replicates=2000, execution='parallel', **options).run()",
+    "run processes": "Experiment(plain, replicates=2000, **PROCESS, **options).run()",
+    "run async": "Experiment(waits, replicates=2000, **ASYNC, **options).run()",
+    "run serial coroutines": "Experiment(waits, replicates=2000, **options).run()",
+    "arun serial": "asyncio.run(Experiment(plain, replicates=2000, **options).arun())",
+    "arun processes": (
+        "asyncio.run(Experiment(plain, replicates=2000, **PROCESS, **options).arun())"
+    ),
+    "arun async": "asyncio.run(Experiment(waits, replicates=2000, **ASYNC, **options).arun())",
+    "stream serial": "list(Experiment(plain, replicates=2000, **options).stream())",
+    "stream async": "list(Experiment(waits, replicates=2000, **ASYNC, **options).stream())",
+    "a plain loop": "Experiment(plain, replicates=2000, execution=Loop(), **options).run()",
+}
+
+PROGRAM = """
+from pathlib import Path
+
+
+class Loop:
+    @hookimpl
+    def run_experiment_loop(self, experiment, replicate_fn):
+        return [replicate_fn(i) for i in range(experiment.replicates)]
+
+
+def plain(replicate):
+    if replicate == 10:
+        ready()
+    time.sleep(0.01)
+    return float(replicate)
+
+
+async def waits(replicate):
+    if replicate == 10:
+        ready()
+    await asyncio.sleep(0.01)
+    return float(replicate)
+
+
+options = {"seed": 1, "store": "cells.db"}
+if __name__ == "__main__":
+    try:
+        try:
+            %s
+        except Interrupted as error:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            interrupted = error
+    except KeyboardInterrupt:
+        pass  # a second signal, after the run had ended by the first
+    values = interrupted.result.metrics["baseline"]["value"]
+    kept = [i for i, value in enumerate(values) if value == i]
+    print(len(kept), done(interrupted.result), interrupted.signum, len(interrupted.result.errors))
+"""
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=["int", "term"])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_signal_ends_the_run_and_result_and_store_agree(program, tmp_path, way, signum):
+    running = program(PROGRAM % WAYS[way])
+    kept, done, signalled, errors = map(int, running.signalled(signum).split())
+    assert running.returncode == 0
+    assert running.seconds < 6  # two seconds, and a machine that does other things too
+    assert 0 < kept == done < 2000
+    assert signalled == signum
+    assert errors == 0
+    from crystallize.store.stored import StoredExperiment
+
+    (row,) = StoredExperiment(tmp_path / "cells.db").counts()
+    assert (row["done"], row["failed"]) == (kept, 0)
+
+
+@pytest.mark.parametrize("way", ["run serial", "run threads", "run processes", "arun async"])
+@pytest.mark.parametrize("pause", [0.0, 0.003, 0.02])
+def test_two_signals_are_one_interruption(program, tmp_path, way, pause):
+    running = program(PROGRAM % WAYS[way])
+    kept, done, *_ = map(int, running.signalled(signal.SIGINT, signal.SIGINT, pause=pause).split())
+    assert kept == done
+    assert running.returncode == 0, running.err
+    from crystallize.store.stored import StoredExperiment
+
+    (row,) = StoredExperiment(tmp_path / "cells.db").counts()
+    assert row["done"] == kept
+
+
+@pytest.mark.parametrize("hook", ["before_run", "outcomes_completed", "extend_result", "after_run"])
+def test_a_signal_in_a_hook_ends_the_run_with_what_had_finished(program, hook):
+    running = program(
+        "class Slow:\n"
+        "    @hookimpl\n"
+        f"    def {hook}(self, experiment):\n"
+        "        ready()\n"
+        "        time.sleep(60)\n"
+        "try:\n"
+        "    Experiment(lambda: 1.0, replicates=20, plugins=[Slow()]).run()\n"
+        "except Interrupted as error:\n"
+        "    print(done(error.result), error.result.provenance['plugin_errors'])\n"
+    )
+    done = running.signalled(signal.SIGINT)
+    assert running.seconds < 6
+    assert done == {"before_run": "0 []", "outcomes_completed": "1 []"}.get(hook, "20 []")
+
+
+def test_a_signal_while_a_store_is_read_gives_what_it_holds(program):
+    running = program(
+        "from crystallize.store.archive import Archive\n"
+        "def trial():\n"
+        "    return 1.0\n"
+        "Experiment(trial, replicates=20, seed=1, store='cells.db').run()\n"
+        "load = Archive.load\n"
+        "def slowly(self):\n"
+        "    ready()\n"
+        "    time.sleep(0.5)\n"
+        "    return load(self)\n"
+        "Archive.load = slowly\n"
+        "try:\n"
+        "    Experiment(trial, replicates=40, seed=1, store='cells.db').run()\n"
+        "except Interrupted as error:\n"
+        "    print(done(error.result))\n"
+    )
+    assert running.signalled(signal.SIGINT) == "20"
+
+
+STRUCK = {
+    "a bare except": (
+        "def trial(replicate):\n"
+        "    try:\n"
+        "        if replicate == 5:\n"
+        "            ready()\n"
+        "            time.sleep(30)\n"
+        "        return float(replicate)\n"
+        "    except:\n"
+        "        return -1.0\n"
+    ),
+    "a callback of C code": (
+        "import ctypes\n"
+        "CALLBACK = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)\n"
+        "def slow(x):\n"
+        "    ready()\n"
+        "    time.sleep(30)\n"
+        "    return x\n"
+        "def trial(replicate):\n"
+        "    return CALLBACK(slow)(5.0) if replicate == 5 else float(replicate)\n"
+    ),
+    "a nested experiment": (
+        "def inner(replicate):\n"
+        "    if replicate == 3:\n"
+        "        ready()\n"
+        "        time.sleep(30)\n"
+        "    return 1.0\n"
+        "def trial(replicate):\n"
+        "    if replicate == 5:\n"
+        "        Experiment(inner, replicates=9).run()\n"
+        "    return float(replicate)\n"
+    ),
+    "another exception": (
+        "def trial(replicate):\n"
+        "    try:\n"
+        "        if replicate == 5:\n"
+        "            ready()\n"
+        "            time.sleep(30)\n"
+        "        return float(replicate)\n"
+        "    except BaseException as error:\n"
+        "        raise ValueError('oh') from error\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", STRUCK)
+def test_a_cell_in_which_the_signal_landed_is_run_again(program, kind):
+    running = program(
+        STRUCK[kind] + "try:\n"
+        "    Experiment(trial, replicates=9, seed=1, store='cells.db').run()\n"
+        "except Interrupted as error:\n"
+        "    print(done(error.result), error.result.errors)\n"
+        "time.sleep = lambda seconds: None\n"
+        "result = Experiment(trial, replicates=9, seed=1, store='cells.db').run()\n"
+        "print(result.metrics['baseline']['value'].tolist(), result.errors)\n"
+    )
+    first, second = running.signalled(signal.SIGINT).splitlines()
+    assert first == "5 []"
+    assert second == f"{[float(i) for i in range(9)]} []"
+
+
+def test_an_executor_that_does_not_answer_is_interrupted_all_the_same(program):
+    running = program(
+        "from crystallize.plugins.execution import Completion, Execution\n"
+        "class Deaf(Execution):\n"
+        "    @hookimpl\n"
+        "    def execute(self, experiment, call, next_task, run):\n"
+        "        yield Completion(task := next_task(), call(task))\n"
+        "        ready()\n"
+        "        time.sleep(60)\n"
+        "try:\n"
+        "    Experiment(lambda: 1.0, replicates=20, execution=Deaf()).run()\n"
+        "except Interrupted as error:\n"
+        "    print(done(error.result))\n"
+    )
+    assert running.signalled(signal.SIGINT) == "1"
+    assert running.seconds < 6
+
+
+def test_the_handlers_are_the_callers_before_and_after(program):
+    running = program(
+        "handlers = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]\n"
+        "Experiment(lambda: 1.0, replicates=3).run()\n"
+        "asyncio.run(Experiment(lambda: 1.0, replicates=3).arun())\n"
+        "for outcome in Experiment(lambda: 1.0, replicates=3).stream():\n"
+        "    now = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]\n"
+        "    assert now == handlers, now\n"
+        "print([signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)] == handlers)\n"
+    )
+    assert running.ended() == "True"
+
+
+def test_a_handler_of_the_users_stays_in_place(program):
+    running = program(
+        "seen = []\n"
+        "signal.signal(signal.SIGTERM, lambda *_: seen.append(1))\n"
+        "def trial(replicate):\n"
+        "    if replicate == 2:\n"
+        "        signal.raise_signal(signal.SIGTERM)\n"
+        "    return 1.0\n"
+        "print(done(Experiment(trial, replicates=5).run()), seen)\n"
+    )
+    assert running.ended() == "5 [1]"
