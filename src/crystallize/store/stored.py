@@ -9,8 +9,8 @@ from crystallize.cells.outcomes import Outcomes
 from crystallize.errors import StoreError
 from crystallize.results.collation import collated
 from crystallize.results.result import Result
-from crystallize.store import Store
 from crystallize.store.records import read_records
+from crystallize.store.sqlite import Store
 
 
 class StoredExperiment:
@@ -26,8 +26,14 @@ class StoredExperiment:
         Name, function, seed, conditions and versions of its experiment.
     changes : list
         The changes of identity that were accepted.
+    records : list of Record
+        The undamaged ones.
     damaged : list of str
-        What is damaged.
+        What the damaged ones are called.
+    tables : dict of str to Table
+        Condition -> its cells.
+    errors : dict of (str, int) to CellError
+        Cell -> its error.
 
     Raises
     ------
