@@ -107,8 +107,8 @@ def test_each_caller_calls_one_plugin_which_answers_itself():
             return (yield)
 
     manager = Manager()
-    for name in ("one", "two"):
-        manager.add("aggregator", name, plugin(aggregate_results=lambda self, name=name: name))
+    manager.add("aggregator", "one", plugin(aggregate_results=lambda self: "one"))
+    manager.add("aggregator", "two", plugin(aggregate_results=lambda self: "two"))
     manager.add("aggregator", "wraps", Wraps())
     callers = dict(manager.one_by_one("aggregate_results"))
     answers = {name: caller(experiment=None, outcomes=None) for name, caller in callers.items()}

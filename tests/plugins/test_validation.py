@@ -240,7 +240,7 @@ def test_what_a_base_class_marks_is_found_and_an_attribute_of_the_object_hides_i
 
     assert [i.hook for i in checked_implementations("plugin", "D", Derived())] == ["extend_result"]
     hidden = Derived()
-    hidden.extend_result = dict
+    hidden.extend_result = lambda: {"hidden": 1}
     with pytest.raises(PluginError, match="overrides extend_result of Base without the mark"):
         checked_implementations("plugin", "D", hidden)
 
