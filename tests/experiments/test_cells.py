@@ -1,7 +1,6 @@
 """A block of cells: each comes to what its own call returned, whatever came before it."""
 
 import math
-import random
 
 import numpy as np
 import pytest
@@ -9,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crystallize import Experiment
-from crystallize.worker.global_random import NUMPY, STDLIB, GlobalRandomWatch
 
 PROCESS = {
     "execution": "parallel",
@@ -116,35 +114,3 @@ def test_arrays_of_any_size_come_back_writeable_and_in_order(options, size):
             assert found.dtype == value.dtype
             assert np.array_equal(found, value)
             assert found.flags.writeable
-
-
-@pytest.mark.parametrize(
-    ("draw", "name"),
-    [
-        (random.random, STDLIB),
-        (lambda: random.gauss(0, 1), STDLIB),
-        (np.random.rand, NUMPY),
-        (np.random.randn, NUMPY),
-    ],
-    ids=["random", "gauss", "rand", "randn"],
-)
-def test_a_draw_from_a_global_generator_is_noticed(draw, name):
-    for _ in range(3):  # normal numbers are made in pairs, and the second of a pair is kept
-        watch = GlobalRandomWatch()
-        before = watch.begin()
-        draw()
-        assert watch.end(before) == (name,)
-
-
-def test_seeding_a_global_generator_is_noticed_and_what_others_draw_is_not_ours():
-    watch = GlobalRandomWatch()
-    before = watch.begin()
-    random.seed(7)
-    np.random.seed(7)
-    assert watch.end(before) == (STDLIB, NUMPY)
-    before = watch.begin()
-    assert watch.end(before) == ()
-    random.random()
-    before = watch.begin()
-    random.random()
-    assert watch.end(before) == ()

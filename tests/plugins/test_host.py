@@ -1,13 +1,11 @@
-"""The plugins of one experiment: what does not fit a hook is refused when it is registered."""
-
-import dataclasses
-import inspect
+"""Which plugins an experiment has, and how their hooks are called."""
 
 import pytest
 
-from crystallize import Experiment, hookimpl, hookspecs
-from crystallize.errors import DuplicateNameError, PluginError
-from crystallize.plugins.execution import SerialExecution
+from crystallize import Experiment, hookimpl
+from crystallize.errors import DuplicateNameError, OptionError, PluginError, UnknownNameError
+from crystallize.plugins.catalog import Catalog
+from crystallize.plugins.host import HookFailure, Host, UsedPlugin
 from crystallize.plugins.validation import HOOKS
 
 
@@ -15,91 +13,18 @@ def run(**options):
     return Experiment(lambda replicate: replicate, replicates=2, **options).run()
 
 
+def used(options):
+    return [(p["name"], p["kind"]) for p in run(**options).provenance["plugins"]]
+
+
 def plugin(**methods):
     return type("Plugin", (), {name: hookimpl(method) for name, method in methods.items()})()
 
 
-def test_a_misspelt_hook_names_the_plugin_and_the_closest():
-    with pytest.raises(PluginError, match=r"Plugin implements 'extend_results'.*'extend_result'"):
-        run(plugins=[plugin(extend_results=lambda self: {})])
-
-
-def test_an_argument_that_does_not_exist_shows_the_signature():
-    with pytest.raises(
-        PluginError, match=r"hook after_run\(experiment, result\): the argument 'results' does not"
-    ):
-        run(plugins=[plugin(after_run=lambda self, results: None)])
-
-
-def test_an_argument_with_a_default_would_never_be_filled():
-    with pytest.raises(PluginError, match="'result' has a default"):
-        run(plugins=[plugin(after_run=lambda self, result=None: None)])
-
-
-def test_an_async_hook_would_never_be_awaited():
-    async def after_run(self, result):
-        raise AssertionError
-
-    with pytest.raises(PluginError, match="after_run with 'async def'"):
-        run(plugins=[plugin(after_run=after_run)])
-
-
-def test_what_is_given_as_an_executor_needs_no_mark():
-    class Unmarked:
-        def run_experiment_loop(self, experiment, replicate_fn):
-            return [replicate_fn(i) for i in range(experiment.replicates)]
-
-    assert run(execution=Unmarked()).metrics["baseline"]["value"].tolist() == [0, 1]
-
-    class Misnamed:
-        def run_experiment_loop(self, experiment, function):
-            return []
-
-    with pytest.raises(PluginError, match="the argument 'function' does not exist"):
-        run(execution=Misnamed())
-
-
-def test_properties_are_not_evaluated():
-    class Lazy:
-        @property
-        def expensive(self):
-            raise AssertionError("evaluated")
-
-        @hookimpl
-        def extend_result(self):
-            return {"fine": 1}
-
-    assert run(aggregators=[Lazy()]).sections == {"fine": 1}
-
-
-def test_equal_and_unhashable_plugins_are_told_apart():
-    @dataclasses.dataclass
-    class Counts:
-        seen: list = dataclasses.field(default_factory=list)
-
-        @hookimpl
-        def after_run(self, result):
-            self.seen.append(1)
-
-    first, second = Counts(), Counts()
-    assert first == second
-    run(plugins=[first, second])
-    assert (first.seen, second.seen) == ([1], [1])
-
-
-def test_modules_and_static_methods_are_plugins_too():
-    import types
-
-    module = types.ModuleType("observing")
-    module.extend_result = hookimpl(lambda result: {"from": "module"})
-
-    class Static:
-        @staticmethod
-        @hookimpl
-        def extend_result(result):
-            return {"static": 1}
-
-    assert run(plugins=[module, Static()]).sections == {"from": "module", "static": 1}
+class Loop:
+    @hookimpl
+    def run_experiment_loop(self, experiment, replicate_fn):
+        return [replicate_fn(i) for i in range(experiment.replicates)]
 
 
 def test_a_name_given_twice_is_an_error(distribution):
@@ -112,13 +37,6 @@ def test_a_name_given_twice_is_an_error(distribution):
     assert run(aggregators=["sec"]).sections == {"s": 1}
     with pytest.raises(DuplicateNameError, match=r"sec \(twice-named 1\.0\) is named twice"):
         run(aggregators=["sec", "sec"])
-
-
-def test_a_refused_plugin_leaves_nothing_behind():
-    bad = plugin(extend_result=lambda self: {"x": 1}, before_rum=lambda self: None)
-    with pytest.raises(PluginError, match="before_rum"):
-        run(aggregators=[bad])
-    assert run().sections == {}
 
 
 def test_two_experiments_share_no_plugins():
@@ -137,15 +55,6 @@ def test_a_hook_wrapper_wraps_the_aggregation():
             return result
 
     assert run(aggregators=[Wraps()]).sections == {"wrapped": True}
-
-
-@pytest.mark.parametrize("hook", HOOKS)
-def test_every_hook_says_what_it_is_for(hook):
-    assert len((inspect.getdoc(getattr(hookspecs, hook)) or "").split()) > 5
-
-
-def used(experiment_options):
-    return [(p["name"], p["kind"]) for p in run(**experiment_options).provenance["plugins"]]
 
 
 WATCH = """
@@ -179,39 +88,8 @@ def test_naming_an_installed_observer_makes_no_second_one(distribution, spelling
     assert used({"plugins": [spelling]}).count(("watch", "plugin")) == 1
 
 
-@pytest.mark.parametrize("roles", [("plugins", "aggregators"), ("aggregators", "aggregators")])
-def test_an_object_given_twice_is_refused(roles):
-    both = plugin(extend_result=lambda self: {"x": 1})
-    options = {role: [both] * roles.count(role) for role in roles}
-    with pytest.raises(DuplicateNameError, match="Plugin is given twice"):
-        run(**options)
-
-
-def test_objects_of_one_class_are_told_apart_in_the_provenance():
-    def observer():
-        return plugin(before_run=lambda self: None)
-
-    names = [name for name, kind in used({"plugins": [observer(), observer()]}) if kind == "plugin"]
-    assert names == ["Plugin", "Plugin-2"]
-
-
-def test_only_the_chosen_executor_executes():
-    class Loop:
-        @hookimpl
-        def run_experiment_loop(self, experiment, replicate_fn):
-            return [replicate_fn(i) for i in range(experiment.replicates)]
-
-    with pytest.raises(PluginError, match="implements execute, which is the executor's"):
-        run(execution=Loop(), plugins=[SerialExecution()])
-
-
 def test_an_observer_may_wrap_what_the_executor_does():
     seen = []
-
-    class Loop:
-        @hookimpl
-        def run_experiment_loop(self, experiment, replicate_fn):
-            return [replicate_fn(i) for i in range(experiment.replicates)]
 
     class Around:
         @hookimpl(wrapper=True)
@@ -237,98 +115,63 @@ def test_a_named_plugin_that_does_not_fit_names_its_distribution(distribution):
         run(execution="idle")
 
 
-class KeywordOnly:
+def test_a_host_has_what_it_was_given_and_says_so():
+    loop, observer, section = Loop(), plugin(before_run=lambda self: None), Section()
+    host = Host(executor=loop, plugins=[observer], aggregators=[section], catalog=Catalog(()))
+    assert host.executor is loop
+    assert (host.executor_name, host.executor_options) == ("Loop", {})
+    assert host.used == (
+        UsedPlugin("Plugin", "plugin", None, None),
+        UsedPlugin("Section", "aggregator", None, None),
+        UsedPlugin("Loop", "executor", None, None),
+    )
+    implemented = {"run_experiment_loop", "before_run", "extend_result"}
+    assert {hook for hook in HOOKS if host.implements(hook)} == implemented
+
+
+def test_the_cores_own_plugins_are_there_and_not_in_the_provenance():
+    host = Host(executor=Loop(), defaults=[Section()], catalog=Catalog(()))
+    assert host.implements("extend_result")
+    assert [plugin.name for plugin in host.used] == ["Loop"]
+
+
+class Section:
     @hookimpl
-    def before_run(self, *, experiment): ...
+    def extend_result(self):
+        return {"section": 1}
 
 
-class AsyncGenerator:
-    @hookimpl
-    async def before_run(self, experiment):
-        yield
+@pytest.mark.parametrize("error", [RuntimeError("no luck"), SystemExit(3), GeneratorExit()])
+def test_a_plugin_that_fails_stops_no_other(error):
+    def fails(self):
+        raise error
+
+    plugins = [plugin(extend_result=fails), Section(), plugin(extend_result=lambda self: None)]
+    host = Host(executor=Loop(), aggregators=plugins, catalog=Catalog(()))
+    answers = list(host.each("extend_result", experiment=None, result=None))
+    assert answers == [
+        ("Plugin", HookFailure(error)),
+        ("Section", {"section": 1}),
+        ("Plugin-2", None),
+    ]
 
 
-class Generator:
-    @hookimpl
-    def before_run(self, experiment):
-        yield
+def test_ctrl_c_in_a_plugin_is_not_taken_for_its_failure():
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    host = Host(executor=Loop(), plugins=[plugin(before_run=interrupted)], catalog=Catalog(()))
+    with pytest.raises(KeyboardInterrupt):
+        list(host.each("before_run", experiment=None))
 
 
-class Wrapper:
-    @hookimpl(wrapper=True)
-    def before_run(self, experiment):
-        return (yield)
+def test_options_go_with_a_name():
+    with pytest.raises(OptionError, match=r"the executor is an object.*Got: 'speed'"):
+        Host(executor=Loop(), executor_options={"speed": 1})
+    with pytest.raises(UnknownNameError, match=r"aggregator 'sec'.*options for it were given"):
+        Host(executor=Loop(), aggregators=[Section()], aggregator_options={"sec": {"n": 1}})
 
 
-class WrapperThatDoesNotYield:
-    @hookimpl(wrapper=True)
-    def aggregate_results(self, experiment): ...
-
-
-@pytest.mark.parametrize(
-    ("kind", "says"),
-    [
-        (KeywordOnly, "keyword-only"),
-        (AsyncGenerator, "async"),
-        (Generator, "generator"),
-        (Wrapper, "wrapper"),
-        (WrapperThatDoesNotYield, "without a 'yield'"),
-    ],
-)
-def test_an_implementation_that_would_never_do_its_work_is_refused(kind, says):
-    with pytest.raises(PluginError, match=rf"Plugin {kind.__name__}.*{says}"):
-        run(plugins=[kind()])
-
-
-def test_a_loop_may_not_be_an_async_generator():
-    async def run_experiment_loop(self, experiment, replicate_fn):
-        yield
-
-    with pytest.raises(PluginError, match="run_experiment_loop with 'async def'"):
-        run(execution=plugin(run_experiment_loop=run_experiment_loop))
-
-
-def test_the_mark_may_be_above_staticmethod():
-    class Static:
-        @hookimpl
-        @staticmethod
-        def extend_result():
-            return {"static": 1}
-
-    assert run(plugins=[Static()]).sections == {"static": 1}
-
-
-def test_a_hook_may_be_implemented_under_another_name():
-    class Renamed:
-        @hookimpl(specname="extend_result")
-        def sections(self):
-            return {"renamed": 1}
-
-    assert run(aggregators=[Renamed()]).sections == {"renamed": 1}
-
-
-def test_a_property_that_raises_is_no_executor():
-    class Explosive:
-        @property
-        def execute(self):
-            raise AssertionError("evaluated")
-
-    with pytest.raises(PluginError, match="Explosive is not an executor"):
-        run(execution=Explosive())
-
-
-def test_an_override_without_the_mark_does_not_silently_turn_a_hook_off():
-    class Mine(SerialExecution):
-        def execute(self, experiment, call, next_task):
-            return super().execute(experiment, call, next_task)
-
-    with pytest.raises(PluginError, match=r"Mine overrides execute of SerialExecution without"):
-        run(execution=Mine())
-
-
-def test_an_observer_without_a_mark_is_told_of_it():
-    class Forgetful:
-        def before_run(self, experiment): ...
-
-    with pytest.raises(PluginError, match="Its before_run lacks the mark"):
-        run(plugins=[Forgetful()])
+def test_a_class_is_no_plugin():
+    with pytest.raises(PluginError, match=r"The executor Loop is a class; give an object: Loop\("):
+        Host(executor=Loop)

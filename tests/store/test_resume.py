@@ -1,22 +1,11 @@
 """A run on a store runs what is missing, and its bytes are those of an undisturbed run."""
 
-import json
-import sqlite3
-
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from crystallize import CrystallizeError, Experiment
-from crystallize.cells.block import Failure
-from crystallize.cells.metrics import checked_metrics
-from crystallize.cells.rows import Rows
-from crystallize.cells.table import Table
+from crystallize import Experiment
 from crystallize.errors import StoreMismatchError
 from crystallize.results.errors import CellFailedError
-from crystallize.store import Record, Store
-from crystallize.store.records import read_records, record
 from crystallize.store.stored import StoredExperiment
 from crystallize.testing import same_result
 
@@ -47,11 +36,6 @@ def trial(rng, replicate, condition, shift):
 def make(store=None, **options):
     arguments = {"replicates": 20, "seed": 7, **options}
     return Experiment(trial, arguments.pop("conditions", CONDITIONS), store=store, **arguments)
-
-
-@pytest.fixture
-def store(tmp_path):
-    return tmp_path / "store.db"
 
 
 def test_a_finished_store_runs_nothing_again(store):
@@ -164,110 +148,3 @@ def test_a_store_made_by_one_strategy_is_resumed_by_another(store, strategy):
     ).run()
     assert result.provenance["store"]["found"] == 10
     same_result(Experiment(lambda rng: rng.random(), **options).run(), result)
-
-
-NAMES = ["it's; DROP TABLE blocks", "../../up", "nul\0", "two\nlines", "😀", "x" * 10_000, '"q"']
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_any_name_is_stored_and_shown_intact(tmp_path, name):
-    folder = tmp_path / "only"
-    folder.mkdir()
-    store = folder / "s.db"
-    Experiment(lambda p: {name: p}, {name: {"p": 1.5}}, replicates=3, name=name, store=store).run()
-    stored = StoredExperiment(store)
-    assert stored.identity["name"] == name
-    assert stored.result().metrics[name][name].tolist() == [1.5] * 3
-    assert {path.name for path in folder.iterdir()} == {"s.db", "s.db-driver"}
-    assert [path.name for path in tmp_path.iterdir()] == ["only"]
-
-
-@given(name=st.text(min_size=1, max_size=30))
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-def test_fuzzed_names_come_back(tmp_path_factory, name):
-    store = tmp_path_factory.mktemp("fuzz") / "s.db"
-    Experiment(lambda p: {name: p}, {name: {"p": 1}}, name=name, store=store).run()
-    assert StoredExperiment(store).result().metrics[name][name].tolist() == [1]
-
-
-values = st.one_of(
-    st.floats(), st.integers(-(2**70), 2**70), st.booleans(), st.text(max_size=4), st.none()
-)
-
-
-@given(cells=st.lists(st.one_of(st.dictionaries(st.sampled_from("ab"), values), st.just(None)),
-                      min_size=1, max_size=8))  # fmt: skip
-@settings(max_examples=150)
-def test_a_block_comes_back_as_it_was(cells):
-    rows, failures = Rows(0), []
-    for offset, metrics in enumerate(cells):
-        if metrics is None:
-            failures.append(Failure(offset, "ValueError", "x", ""))
-        else:
-            rows.add(3 + offset, metrics)
-    block = rows.block(3, failures, 0.1)
-    direct = Table(0, 12)
-    direct.add(block)
-    tables, errors = read_records([record("c", block, [])], ("c",), 12, 0)
-    assert errors == {}
-    assert tables["c"].done.tolist() == direct.done.tolist()
-    assert tables["c"].names() == direct.names()
-    for replicate in range(12):
-        assert repr(tables["c"].row(replicate)) == repr(direct.row(replicate))
-
-
-@given(cells=st.dictionaries(st.integers(0, 40), st.dictionaries(st.sampled_from("ab"), values),
-                             min_size=1))  # fmt: skip
-@settings(max_examples=100)
-def test_a_block_with_gaps_comes_back_as_it_was(cells):
-    rows = Rows(0)
-    for replicate, metrics in cells.items():
-        rows.keep(replicate, *checked_metrics(metrics))
-    (block,) = rows.sparse_blocks()
-    tables, errors = read_records([record("c", block, [])], ("c",), 50, 0)
-    assert errors == {}
-    assert np.flatnonzero(tables["c"].done).tolist() == sorted(cells)
-    for replicate in range(50):
-        metrics = cells.get(replicate, {})
-        expected = {name: metrics[name] for name in tables["c"].names() if name in metrics}
-        assert repr(tables["c"].row(replicate) or {}) == repr(expected)
-
-
-def test_looking_at_a_store_unpickles_nothing_and_imports_no_code(store):
-    class Evil:
-        def __reduce__(self):
-            return (calls.append, ("unpickled",))
-
-    import pickle
-
-    with Store(store, create=True) as opened:
-        opened.set_identity({"seed": 1})
-        payload = pickle.dumps(Evil())
-        opened.add([Record("a", 0, 1, payload)])
-        with pytest.raises((CrystallizeError, ValueError)):
-            read_records(opened.records(), ("a",), 1, 1)
-    assert calls == []
-
-
-def test_a_store_in_a_read_only_folder_can_be_looked_at(store):
-    make(store).run()
-    store.with_name("s2.db").write_bytes(store.read_bytes())
-    store.parent.chmod(0o555)
-    try:
-        before = sorted(path.name for path in store.parent.iterdir())
-        assert StoredExperiment(store).counts()[0]["done"] == 20
-        assert sorted(path.name for path in store.parent.iterdir()) == before
-    finally:
-        store.parent.chmod(0o755)
-
-
-def test_values_in_the_file_are_json_and_npy(store):
-    make(store).run()
-    connection = sqlite3.connect(store)
-    for (payload,) in connection.execute("SELECT payload FROM blocks"):
-        length = int.from_bytes(payload[:8], "big")
-        content = json.loads(payload[8 : 8 + length])
-        rest = payload[8 + length :]
-        assert len(rest) == sum(content["sizes"])
-        assert rest.startswith(b"\x93NUMPY")
-    connection.close()

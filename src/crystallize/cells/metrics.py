@@ -26,7 +26,7 @@ ONLY_METRIC = "value"
 Names = tuple[Any, ...]
 
 
-_NUMBER: Names = (ONLY_METRIC,)
+NUMBER_NAMES: Names = (ONLY_METRIC,)
 
 
 def checked_value(name: object, value: Any) -> Any:
@@ -77,7 +77,7 @@ def checked_metrics(result: Any) -> tuple[Names, Collection[Any]]:
         value is no data.
     """
     if type(result) is float:
-        return _NUMBER, (result,)
+        return NUMBER_NAMES, (result,)
     names, values = _as_metrics(result)
     for name in names:
         if type(name) is not str:
@@ -105,7 +105,7 @@ def _as_metrics(result: Any) -> tuple[Names, tuple[Any, ...]]:
     if isinstance(result, (Number, np.bool_)) or (
         isinstance(result, np.ndarray) and result.ndim == 0
     ):
-        return _NUMBER, (result,)
+        return NUMBER_NAMES, (result,)
     hint = ""
     if hasattr(result, "__await__"):
         hint = " that nobody awaited; define the function with 'async def'"

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from crystallize.cells.block import Block, BlockColumn, Failure
 from crystallize.cells.column import packed
-from crystallize.cells.metrics import _NUMBER, ONLY_METRIC, PLAIN, Names, checked_metrics
+from crystallize.cells.metrics import NUMBER_NAMES, ONLY_METRIC, PLAIN, Names, checked_metrics
 
 SPARSE_GAP = 1024
 """How far apart two cells of one block may be; what is reported of a block has its whole span."""
@@ -67,7 +67,7 @@ class Rows:
     def settle(self, following: int) -> None:
         """Keep what is in :attr:`numbers`; what comes into it next is of cell `following`."""
         if self.numbers:
-            group = self._group_of(_NUMBER)
+            group = self._group_of(NUMBER_NAMES)
             kept = len(group)
             # An interruption may come between any two of these lines, and be followed by another
             # call: then the numbers may be kept already, or their replicates without them.

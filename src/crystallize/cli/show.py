@@ -9,7 +9,7 @@ import click
 
 from crystallize.cells.plain import json_data
 from crystallize.cli.refusal import refusing
-from crystallize.results.summary import one_line
+from crystallize.results.tables import one_line
 from crystallize.store.stored import StoredExperiment
 
 

@@ -1,19 +1,27 @@
-"""From the outcomes of a run to its result."""
+"""From outcomes, those of a run or those in a store, to a result."""
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from crystallize.cells.outcomes import Outcomes
-from crystallize.description.spec import ExperimentSpec
 from crystallize.results.result import Result
 
 
-def collated(experiment: ExperimentSpec, outcomes: Outcomes) -> Result:
+class HasBaseline(Protocol):
+    """All that a result needs of an experiment beside its outcomes."""
+
+    @property
+    def baseline(self) -> str: ...
+
+
+def collated(experiment: HasBaseline, outcomes: Outcomes) -> Result:
     """Outcomes, seeds, provenance and metrics as a result, without sections."""
     return Result(
         metrics=outcomes.metrics(),
         done={name: table.done for name, table in outcomes.tables.items()},
         errors=list(outcomes.errors),
-        root=experiment.seed,
+        root=outcomes.root,
         baseline=experiment.baseline,
         provenance=dict(outcomes.provenance),
     )

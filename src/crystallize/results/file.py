@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
+import numpy as np
 import numpy.typing as npt
 
-from crystallize.cells.arrays import Bundle, as_objects, restored
+from crystallize.cells.arrays import Array, Bundle, as_objects, restored
 from crystallize.cells.outcome import CellError
 from crystallize.cells.plain import plain_data
 from crystallize.errors import ResultFileError
@@ -27,46 +29,33 @@ LONG_AGO = (1980, 1, 1, 0, 0, 0)
 """The time of every entry, so that one result is always the same bytes."""
 
 
-Parts = dict[str, Any]
-"""The arguments of :class:`~crystallize.Result`, by name."""
+class Parts(TypedDict):
+    """What a file holds: the arguments of :class:`~crystallize.Result`, by name."""
+
+    metrics: Mapping[str, Mapping[str, Array]]
+    done: Mapping[str, npt.NDArray[np.bool_]]
+    errors: list[CellError]
+    root: int
+    baseline: str
+    provenance: dict[str, Any]
+    sections: dict[str, Any]
 
 
 def save(result: Parts, path: Path) -> None:
     """Write what a result consists of; see :meth:`crystallize.Result.save`."""
     bundle = Bundle()
     try:
-        content = {
-            "format": FORMAT,
-            "version": VERSION,
-            "root": result["root"],
-            "baseline": result["baseline"],
-            "conditions": [
-                {
-                    "name": condition,
-                    "done": bundle.keep(done),
-                    "metrics": [
-                        {"name": metric, **bundle.keep(values)}
-                        for metric, values in result["metrics"][condition].items()
-                    ],
-                }
-                for condition, done in result["done"].items()
-            ],
-            "errors": [
-                [getattr(e, name) for name in CellError.__slots__] for e in result["errors"]
-            ],
-            "sections": plain_data(result["sections"], "sections"),
-            "provenance": plain_data(result["provenance"], "provenance"),
-        }
+        content = _content(result, bundle)
     except TypeError as error:
         raise ResultFileError(f"{path}: cannot save this result: {error}.") from error
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(_entry(CONTENT), json.dumps(content))
         for number, array in enumerate(bundle.arrays):
-            archive.writestr(_entry(f"{number}.npy"), array)
+            archive.writestr(_entry(_array_name(number)), array)
 
 
 def load(path: Path) -> Parts:
-    """The arguments of :class:`~crystallize.Result` from a file."""
+    """Read what a result consists of; see :meth:`crystallize.Result.load`."""
     try:
         with zipfile.ZipFile(path) as archive:
             content = json.loads(archive.read(CONTENT))
@@ -75,23 +64,7 @@ def load(path: Path) -> Parts:
                     f"{path}: holds {content['format']} version {content['version']}; this "
                     f"version of Crystallize reads {FORMAT} version {VERSION}."
                 )
-
-            def values(kept: dict[str, Any]) -> npt.NDArray[Any]:
-                found = restored(kept, lambda number: archive.read(f"{number}.npy"))
-                return as_objects(found) if isinstance(found, list) else found
-
-            conditions = content["conditions"]
-            return {
-                "root": content["root"],
-                "baseline": content["baseline"],
-                "done": {c["name"]: values(c["done"]) for c in conditions},
-                "metrics": {
-                    c["name"]: {m["name"]: values(m) for m in c["metrics"]} for c in conditions
-                },
-                "errors": [CellError(*fields) for fields in content["errors"]],
-                "sections": content["sections"],
-                "provenance": content["provenance"],
-            }
+            return _parts(content, lambda number: archive.read(_array_name(number)))
     except ResultFileError:
         raise
     except Exception as error:  # damage shows as anything that zip, zlib, JSON or NumPy raise
@@ -99,6 +72,53 @@ def load(path: Path) -> Parts:
             f"{path}: this is not a saved result, or it is damaged ({error}). "
             "Result.save writes one."
         ) from error
+
+
+def _content(result: Parts, bundle: Bundle) -> dict[str, Any]:
+    """The JSON of a result, whose arrays go into the bundle."""
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "root": result["root"],
+        "baseline": result["baseline"],
+        "conditions": [
+            {
+                "name": condition,
+                "done": bundle.keep(done),
+                "metrics": [
+                    {"name": metric, **bundle.keep(values)}
+                    for metric, values in result["metrics"][condition].items()
+                ],
+            }
+            for condition, done in result["done"].items()
+        ],
+        "errors": [[getattr(e, name) for name in CellError.__slots__] for e in result["errors"]],
+        "sections": plain_data(result["sections"], "sections"),
+        "provenance": plain_data(result["provenance"], "provenance"),
+    }
+
+
+def _parts(content: dict[str, Any], array: Callable[[int], bytes]) -> Parts:
+    """What :func:`_content` took; `array` gives the bytes of an array by its number."""
+
+    def values(kept: dict[str, Any]) -> Array:
+        found = restored(kept, array)
+        return as_objects(found) if isinstance(found, list) else found
+
+    conditions = content["conditions"]
+    return {
+        "root": content["root"],
+        "baseline": content["baseline"],
+        "done": {c["name"]: values(c["done"]) for c in conditions},
+        "metrics": {c["name"]: {m["name"]: values(m) for m in c["metrics"]} for c in conditions},
+        "errors": [CellError(*fields) for fields in content["errors"]],
+        "sections": content["sections"],
+        "provenance": content["provenance"],
+    }
+
+
+def _array_name(number: int) -> str:
+    return f"{number}.npy"
 
 
 def _entry(name: str) -> zipfile.ZipInfo:

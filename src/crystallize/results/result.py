@@ -1,4 +1,4 @@
-"""What an experiment came to."""
+"""What an experiment came to, in one object; how it is computed and written is beside it."""
 
 from __future__ import annotations
 
@@ -11,19 +11,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from crystallize.cells.arrays import Array
 from crystallize.cells.outcome import CellError
 from crystallize.cells.plain import json_data, plain_data
 from crystallize.description.seeding import replicate_seed
 from crystallize.results import file
-from crystallize.results.summary import as_html, as_text, summarize
+from crystallize.results.exports import as_frame, error_data, metric_data
+from crystallize.results.summary import SummaryRow, summarize
+from crystallize.results.tables import as_html, as_text
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Array = npt.NDArray[Any]
-
-
-INDEX_COLUMNS = ("condition", "replicate")
 
 
 class Result:
@@ -86,7 +84,7 @@ class Result:
         """The seed of each replicate; made when first looked at."""
         return [replicate_seed(self.root, replicate) for replicate in range(self.replicates)]
 
-    def summary(self) -> list[dict[str, Any]]:
+    def summary(self) -> list[SummaryRow]:
         """One row for each condition and metric.
 
         Returns
@@ -116,19 +114,7 @@ class Result:
         ImportError
             Where pandas is not installed.
         """
-        import pandas as pd
-
-        frames = []
-        for condition, arrays in self.metrics.items():
-            columns: dict[str, Any] = {
-                "condition": condition,
-                "replicate": np.arange(self.replicates),
-            }
-            for metric, values in arrays.items():
-                name = f"metric.{metric}" if metric in INDEX_COLUMNS else metric
-                columns[name] = values if values.ndim == 1 else list(values)
-            frames.append(pd.DataFrame(columns))
-        return pd.concat(frames, ignore_index=True)
+        return as_frame(self.metrics, self.replicates)
 
     def to_dict(self) -> dict[str, Any]:
         """The result as strict JSON has it.
@@ -144,7 +130,8 @@ class Result:
         return {
             "metrics": {
                 condition: {
-                    metric: self._listed(condition, values) for metric, values in arrays.items()
+                    metric: metric_data(values, self.done[condition])
+                    for metric, values in arrays.items()
                 }
                 for condition, arrays in self.metrics.items()
             },
@@ -168,8 +155,16 @@ class Result:
         ResultFileError
             If a section or the provenance is not plain data.
         """
-        parts = ("metrics", "done", "errors", "root", "baseline", "sections", "provenance")
-        file.save({part: getattr(self, part) for part in parts}, Path(path))
+        parts: file.Parts = {
+            "metrics": self.metrics,
+            "done": self.done,
+            "errors": self.errors,
+            "root": self.root,
+            "baseline": self.baseline,
+            "provenance": self.provenance,
+            "sections": self.sections,
+        }
+        file.save(parts, Path(path))
 
     @classmethod
     def load(cls, path: str | Path) -> Result:
@@ -187,15 +182,3 @@ class Result:
 
     def _repr_html_(self) -> str:
         return as_html(self.summary(), failed=len(self.errors))
-
-    def _listed(self, condition: str, values: Array) -> list[Any]:
-        done = self.done[condition].tolist()
-        return [
-            json_data(plain_data(value, "metric")) if finished else None
-            for value, finished in zip(values.tolist(), done, strict=True)
-        ]
-
-
-def error_data(error: CellError) -> dict[str, Any]:
-    """An error as plain data."""
-    return {name: getattr(error, name) for name in CellError.__slots__}

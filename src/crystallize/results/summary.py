@@ -1,33 +1,35 @@
-"""The summary of a result, as rows, as text and as HTML."""
+"""The summary of a result: one row of statistics for each condition and metric."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from html import escape
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from crystallize.cells.arrays import Array
 from crystallize.cells.outcome import CellError
 
 COLUMNS = ("condition", "metric", "n", "failed", "mean", "sd", "mcse", "min", "max")
 
 
-Row = dict[str, Any]
+SummaryRow = dict[str, Any]
+"""Column -> a name, a count, or a number that may not exist."""
 
 
 def summarize(
-    metrics: Mapping[str, Mapping[str, npt.NDArray[Any]]],
+    metrics: Mapping[str, Mapping[str, Array]],
     done: Mapping[str, npt.NDArray[np.bool_]],
     errors: Sequence[CellError],
-) -> list[Row]:
+) -> list[SummaryRow]:
     """See :meth:`crystallize.Result.summary`."""
     failed = Counter(error.condition for error in errors)
     rows = []
     for condition, finished in done.items():
+        # A condition without metrics has a row all the same, which says how many cells failed.
         arrays = metrics[condition] or {"": np.full(len(finished), None)}
         for metric, values in arrays.items():
             row = {"condition": condition, "metric": metric, **_statistics(values, finished)}
@@ -35,14 +37,9 @@ def summarize(
     return [{column: row[column] for column in COLUMNS} for row in rows]
 
 
-def _statistics(values: npt.NDArray[Any], finished: npt.NDArray[np.bool_]) -> Row:
-    kept = values[finished]
-    if kept.dtype == object:
-        kept = kept[[value is not None for value in kept]]
-        if all(isinstance(value, (bool, int, float)) for value in kept):
-            with suppress(OverflowError):
-                kept = kept.astype(np.float64)
-    row: Row = dict.fromkeys(("mean", "sd", "mcse", "min", "max"))
+def _statistics(values: Array, finished: npt.NDArray[np.bool_]) -> SummaryRow:
+    kept = _present(values[finished])
+    row: SummaryRow = dict.fromkeys(("mean", "sd", "mcse", "min", "max"))
     row["n"] = len(kept)
     if kept.dtype.kind not in "biuf" or kept.ndim != 1 or not len(kept):
         return row
@@ -57,37 +54,12 @@ def _statistics(values: npt.NDArray[Any], finished: npt.NDArray[np.bool_]) -> Ro
     return row
 
 
-def as_text(rows: Sequence[Row], failed: int) -> str:
-    """An aligned table, and how many cells failed where any did."""
-    cells = [COLUMNS, *(tuple(_shown(row[column]) for column in COLUMNS) for row in rows)]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(COLUMNS))]
-    lines = []
-    for line in cells:
-        names = [text.ljust(width) for text, width in zip(line[:2], widths[:2], strict=True)]
-        numbers = [text.rjust(width) for text, width in zip(line[2:], widths[2:], strict=True)]
-        lines.append("  ".join((*names, *numbers)).rstrip())
-    if failed:
-        lines.append(f"{failed} {'cell' if failed == 1 else 'cells'} failed; see .errors")
-    return "\n".join(lines)
-
-
-def as_html(rows: Sequence[Row], failed: int) -> str:
-    """The same as an HTML table, everything escaped."""
-    head = "".join(f"<th>{column}</th>" for column in COLUMNS)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(_shown(row[c]))}</td>" for c in COLUMNS) + "</tr>"
-        for row in rows
-    )
-    note = f"<p>{failed} {'cell' if failed == 1 else 'cells'} failed</p>" if failed else ""
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.6g}" if isinstance(value, float) else one_line(value)
-
-
-def one_line(name: object) -> str:
-    """A name, which may hold anything, on one line."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(name))
+def _present(values: Array) -> Array:
+    """The values that there are, as floats where objects are all numbers."""
+    if values.dtype != object:
+        return values
+    present = values[[value is not None for value in values]]
+    if all(isinstance(value, (bool, int, float)) for value in present):
+        with suppress(OverflowError):  # an integer that no float can hold: then no statistics
+            return present.astype(np.float64)
+    return present

@@ -10,18 +10,24 @@ from crystallize.cells.outcome import CellError
 from crystallize.cells.table import Table
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import StoreMismatchError, StoreWarning
-from crystallize.store import Record, Store
 from crystallize.store.identity import differences, identity, united
 from crystallize.store.records import Cell, read_records
+from crystallize.store.sqlite import Record, Store
 
 
 class Archive:
-    """The store of a run that is under way.
+    """The store of a run that is under way, opened and found to be its experiment's.
 
     Parameters
     ----------
     experiment : ExperimentSpec
-        With a ``store``.
+    path : path
+        The store; made where there is none.
+
+    Attributes
+    ----------
+    found : int
+        How many of the experiment's cells were in the store when it was loaded.
 
     Raises
     ------
@@ -35,7 +41,6 @@ class Archive:
         self._experiment = experiment
         self._store = Store(path, create=True)
         self.found = 0
-        """How many of the experiment's cells were in the store already."""
         try:
             self._agree()
         except BaseException:
@@ -43,6 +48,7 @@ class Archive:
             raise
 
     def _agree(self) -> None:
+        """See that the store is of this experiment, and say in it what there is of it now."""
         wanted = identity(self._experiment)
         stored = self._store.identity
         changes = self._store.changes
@@ -60,7 +66,14 @@ class Archive:
         self._store.set_identity(wanted, changes)
 
     def load(self) -> tuple[dict[str, Table], dict[Cell, CellError]]:
-        """The cells that are in the store, of those that the experiment has."""
+        """The cells that are in the store, of those that the experiment has.
+
+        Returns
+        -------
+        (dict of str to Table, dict of (str, int) to CellError)
+            Condition -> its cells, and cell -> its error; the errors are left out where
+            failed cells are to be run again.
+        """
         experiment = self._experiment
         for damaged in self._store.set_aside():
             warnings.warn(
@@ -83,4 +96,5 @@ class Archive:
         self._store.add(records)
 
     def close(self) -> None:
+        """Close the file; what was kept is in it already."""
         self._store.close()

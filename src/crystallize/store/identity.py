@@ -10,9 +10,13 @@ from crystallize.description.fingerprint import shown_parameter, source_file, so
 from crystallize.description.seeding import RULE
 from crystallize.description.spec import ExperimentSpec
 from crystallize.description.versions import versions
+from crystallize.store.sqlite import Identity
+
+MUST_AGREE = ("source_sha256", "seed", "rule", "seed_globals")
+"""What two identities of one experiment have in common, beside conditions of one name."""
 
 
-def identity(experiment: ExperimentSpec) -> dict[str, Any]:
+def identity(experiment: ExperimentSpec) -> Identity:
     """What makes two runs one experiment, and where to find its function."""
     file = source_file(experiment.function)
     return {
@@ -38,10 +42,7 @@ def identity(experiment: ExperimentSpec) -> dict[str, Any]:
     }
 
 
-MUST_AGREE = ("source_sha256", "seed", "rule", "seed_globals")
-
-
-def differences(stored: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+def differences(stored: Identity, wanted: Identity) -> list[str]:
     """What differs between two identities, where it makes them two experiments.
 
     More replicates and other conditions do not; a condition of one name must
@@ -63,7 +64,7 @@ def differences(stored: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
     return found
 
 
-def united(stored: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+def united(stored: Identity, wanted: Identity) -> Identity:
     """The identity of all that either of two has."""
     both = {key: {**stored[key], **wanted[key]} for key in ("conditions", "opaque")}
     return {**wanted, **both, "replicates": max(stored["replicates"], wanted["replicates"])}

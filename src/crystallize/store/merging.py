@@ -11,13 +11,20 @@ import numpy as np
 from crystallize.cells.outcome import CellError
 from crystallize.cells.table import Table
 from crystallize.errors import StoreError
-from crystallize.store import Store
 from crystallize.store.identity import differences, united
+from crystallize.store.sqlite import Store
 from crystallize.store.stored import StoredExperiment
 
 
 def merge(sources: list[StoredExperiment], path: Path) -> None:
     """Put the cells of several stores of one experiment into a new one.
+
+    Parameters
+    ----------
+    sources : list of StoredExperiment
+        One or more.
+    path : path
+        The new store.
 
     Raises
     ------
@@ -43,18 +50,20 @@ def merge(sources: list[StoredExperiment], path: Path) -> None:
 
 
 def _conflicts(one: StoredExperiment, other: StoredExperiment) -> Iterator[str]:
+    """The cells to which the two came differently."""
     for condition in one.tables.keys() & other.tables.keys():
         tables = one.tables[condition], other.tables[condition]
         for replicate in range(min(table.size for table in tables)):
             first, second = (
-                _settled(table, source.errors.get((condition, replicate)), replicate)
+                _shown_outcome(table, source.errors.get((condition, replicate)), replicate)
                 for table, source in zip(tables, (one, other), strict=True)
             )
             if first is not None and second is not None and first != second:
                 yield f"condition {condition!r}, replicate {replicate}: {first} and {second}"
 
 
-def _settled(table: Table, error: CellError | None, replicate: int) -> str | None:
+def _shown_outcome(table: Table, error: CellError | None, replicate: int) -> str | None:
+    """What a cell came to, to the last bit, or ``None`` where it has not been run."""
     if error is not None:
         return f"{error.type}: {error.message}"
     row = table.row(replicate)

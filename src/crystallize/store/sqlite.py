@@ -1,7 +1,7 @@
 """One SQLite file: an experiment's identity and every finished block, each with a checksum.
 
-The store keeps bytes and knows nothing of what they mean; nothing in it is ever
-unpickled.
+What a block is, :mod:`crystallize.store.records` knows; here it is bytes, which are
+never unpickled.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ CREATE TABLE damaged AS SELECT * FROM blocks;
 
 
 Identity = dict[str, Any]
+"""What makes two runs one experiment, as JSON; :mod:`crystallize.store.identity` makes it."""
 
 
 class Record(NamedTuple):
@@ -191,6 +192,23 @@ class Store:
         )
 
     def _prepare(self, read_only: bool) -> None:
+        """See that it is a store of this version; make it one where it is empty."""
+        tables = self._checked_tables()
+        if read_only:
+            if not tables:
+                raise StoreError(f"{self.path}: this store is empty.")
+            return
+        connection = self._connection
+        # Waits for others; a change of the journal alone would not.
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("COMMIT")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        if not tables:
+            self._make_tables()
+
+    def _checked_tables(self) -> int:
+        """How many tables there are, all of them a store's."""
         connection = self._connection
         ((application,),) = connection.execute("PRAGMA application_id").fetchall()
         ((version,),) = connection.execute("PRAGMA user_version").fetchall()
@@ -202,22 +220,16 @@ class Store:
                 f"{self.path}: this store has format {version}; this version of Crystallize reads "
                 f"format {SCHEMA_VERSION}. Update Crystallize."
             )
-        if read_only:
-            if not tables:
-                raise StoreError(f"{self.path}: this store is empty.")
-            return
-        # Waits for others; a change of the journal alone would not.
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("COMMIT")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        if not tables:
-            with connection:
-                connection.execute("BEGIN IMMEDIATE")
-                for statement in SCHEMA.split(";"):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        return int(tables)
+
+    def _make_tables(self) -> None:
+        connection = self._connection
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            for statement in SCHEMA.split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def _locked(self) -> sqlite3.Connection:
         """Hold a lock that ends with this process, however it ends.

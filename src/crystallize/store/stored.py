@@ -7,9 +7,10 @@ from typing import Any
 
 from crystallize.cells.outcomes import Outcomes
 from crystallize.errors import StoreError
+from crystallize.results.collation import collated
 from crystallize.results.result import Result
-from crystallize.store import Store
 from crystallize.store.records import read_records
+from crystallize.store.sqlite import Store
 
 
 class StoredExperiment:
@@ -25,8 +26,14 @@ class StoredExperiment:
         Name, function, seed, conditions and versions of its experiment.
     changes : list
         The changes of identity that were accepted.
+    records : list of Record
+        The undamaged ones.
     damaged : list of str
-        What is damaged.
+        What the damaged ones are called.
+    tables : dict of str to Table
+        Condition -> its cells.
+    errors : dict of (str, int) to CellError
+        Cell -> its error.
 
     Raises
     ------
@@ -48,6 +55,11 @@ class StoredExperiment:
             self.records, tuple(identity["conditions"]), identity["replicates"], identity["seed"]
         )
 
+    @property
+    def baseline(self) -> str:
+        """The name of the baseline condition."""
+        return str(self.identity["baseline"])
+
     def counts(self) -> list[dict[str, Any]]:
         """For each condition how many cells are done, failed and missing."""
         rows = []
@@ -63,12 +75,5 @@ class StoredExperiment:
         """The cells as a result, which has no provenance but the identity."""
         order = list(self.tables)
         errors = sorted(self.errors.values(), key=lambda e: (e.replicate, order.index(e.condition)))
-        outcomes = Outcomes(self.tables, errors, self.identity["seed"])
-        return Result(
-            metrics=outcomes.metrics(),
-            done={name: table.done for name, table in self.tables.items()},
-            errors=errors,
-            root=self.identity["seed"],
-            baseline=self.identity["baseline"],
-            provenance=dict(self.identity),
-        )
+        outcomes = Outcomes(self.tables, errors, self.identity["seed"], self.identity)
+        return collated(self, outcomes)

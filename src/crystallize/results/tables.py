@@ -1,0 +1,53 @@
+"""The rows of a summary as people see them: as text and as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from crystallize.results.summary import COLUMNS, SummaryRow
+
+NAMES = 2
+"""How many of the columns, at the left, hold names."""
+
+
+def as_text(rows: Sequence[SummaryRow], failed: int) -> str:
+    """An aligned table, and how many cells failed where any did."""
+    cells = [COLUMNS, *(tuple(_shown(row[column]) for column in COLUMNS) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = []
+    for line in cells:
+        padded = [
+            text.ljust(width) if place < NAMES else text.rjust(width)
+            for place, (text, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        lines.append("  ".join(padded).rstrip())
+    if failed:
+        lines.append(f"{_failures(failed)}; see .errors")
+    return "\n".join(lines)
+
+
+def as_html(rows: Sequence[SummaryRow], failed: int) -> str:
+    """The same as an HTML table, everything escaped."""
+    head = "".join(f"<th>{column}</th>" for column in COLUMNS)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(_shown(row[c]))}</td>" for c in COLUMNS) + "</tr>"
+        for row in rows
+    )
+    note = f"<p>{_failures(failed)}</p>" if failed else ""
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
+
+
+def one_line(name: object) -> str:
+    """A name, which may hold anything, on one line."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(name))
+
+
+def _failures(failed: int) -> str:
+    return f"{failed} {'cell' if failed == 1 else 'cells'} failed"
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.6g}" if isinstance(value, float) else one_line(value)

@@ -1,0 +1,77 @@
+"""The summary: statistics of the values that there are."""
+
+import math
+
+import numpy as np
+import pytest
+
+from crystallize import Experiment
+from crystallize.cells.outcome import CellError
+from crystallize.results.summary import COLUMNS, summarize
+
+
+def summary_of(values, done=None, errors=()):
+    """The one row of a result with one condition and one metric."""
+    finished = np.ones(len(values), dtype=bool) if done is None else np.array(done)
+    (row,) = summarize({"c": {"m": values}}, {"c": finished}, errors)
+    assert tuple(row) == COLUMNS
+    return row
+
+
+def test_the_summary_is_that_of_numpy(result):
+    row = next(r for r in result.summary() if (r["condition"], r["metric"]) == ("wide", "x"))
+    kept = np.delete(result.metrics["wide"]["x"], 2)
+    assert (row["n"], row["failed"]) == (4, 1)
+    assert row["mean"] == kept.mean()
+    assert row["sd"] == kept.std(ddof=1)
+    assert row["mcse"] == pytest.approx(kept.std(ddof=1) / 2)
+    assert (row["min"], row["max"]) == (kept.min(), kept.max())
+
+
+def test_text_has_no_mean(result):
+    row = next(r for r in result.summary() if r["metric"] == "name")
+    assert (row["n"], row["mean"], row["sd"]) == (5, None, None)
+
+
+def test_one_replicate_has_no_standard_deviation():
+    (row,) = Experiment(lambda: 2.0).run().summary()
+    assert (row["mean"], row["sd"], row["mcse"]) == (2.0, None, None)
+
+
+def test_cells_that_have_not_finished_do_not_count():
+    row = summary_of(np.array([1.0, math.nan, 3.0]), done=[True, False, True])
+    assert (row["n"], row["mean"], row["min"], row["max"]) == (2, 2.0, 1.0, 3.0)
+
+
+def test_objects_that_are_all_numbers_are_summarized_as_floats():
+    row = summary_of(np.array([2**70, None, 0.5, True], dtype=object))
+    assert (row["n"], row["min"], row["max"]) == (3, 0.5, 2.0**70)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([10**400, 1], dtype=object),
+        np.array(["a", 1.0], dtype=object),
+        np.array([1 + 2j, 1.0]),
+        np.zeros((2, 3)),
+        np.array(["a", "b"]),
+    ],
+    ids=["too-large", "mixed", "complex", "arrays", "text"],
+)
+def test_what_has_no_mean_is_counted(values):
+    row = summary_of(values)
+    assert row["n"] == 2
+    assert {row[name] for name in ("mean", "sd", "mcse", "min", "max")} == {None}
+
+
+def test_infinities_are_summed_without_a_warning():
+    row = summary_of(np.array([math.inf, -math.inf, 1.0]))
+    assert math.isnan(row["mean"])
+    assert (row["min"], row["max"]) == (-math.inf, math.inf)
+
+
+def test_a_condition_without_metrics_says_how_many_cells_failed():
+    errors = [CellError("c", i, 1, "ValueError", "no", "", 1) for i in range(2)]
+    (row,) = summarize({"c": {}}, {"c": np.zeros(2, dtype=bool)}, errors)
+    assert (row["metric"], row["n"], row["failed"], row["mean"]) == ("", 0, 2, None)

@@ -1,0 +1,60 @@
+"""A result says where it comes from: enough to run it again."""
+
+import json
+
+import numpy as np
+
+from crystallize import Experiment
+
+
+def trial(rng, scale):
+    return rng.normal() * scale
+
+
+def test_provenance_says_where_a_result_comes_from():
+    conditions = {"narrow": {"scale": 1.0}, "wide": {"scale": 2.0}}
+    provenance = Experiment(trial, conditions, replicates=5, seed=1, name="kinds").run().provenance
+    assert provenance["experiment"] == "kinds"
+    assert provenance["function"]["name"] == "trial"
+    assert len(provenance["function"]["source_sha256"]) == 64
+    assert provenance["conditions"] == {"narrow": {"scale": 1.0}, "wide": {"scale": 2.0}}
+    assert provenance["seed"]["root"] == 1
+    assert "SeedSequence(root).spawn(n)[replicate]" in provenance["seed"]["rule"]
+    assert set(provenance["versions"]) == {"python", "numpy", "crystallize-core"}
+    assert provenance["execution"]["strategy"] == "serial"
+    assert provenance["execution"]["workers"] == 1
+    assert provenance["plugins"][-1]["distribution"] == "crystallize-core"
+    assert provenance["seconds"] > 0
+    assert provenance["started"].endswith("+00:00")
+    assert provenance["platform"]
+
+
+def test_provenance_names_the_commit_and_a_dirty_tree(tmp_path, monkeypatch):
+    import subprocess
+
+    def git(*arguments):
+        identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+        subprocess.run(
+            ["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True
+        )
+
+    module = tmp_path / "committed_module.py"
+    module.write_text("def trial(): return 1.0\n")
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "first")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import committed_module
+
+    state = Experiment(committed_module.trial).run().provenance["git"]
+    assert len(state["commit"]) == 40
+    assert state["dirty"] is False
+    module.write_text("def trial(): return 1.0  # changed\n")
+    assert Experiment(committed_module.trial).run().provenance["git"]["dirty"] is True
+
+
+def test_large_parameters_are_a_digest():
+    result = Experiment(lambda data: data.sum(), {"a": {"data": np.arange(9.0)}}).run()
+    shown = result.provenance["conditions"]["a"]["data"]["array"]
+    assert (shown["dtype"], shown["shape"]) == ("float64", [9])
+    json.dumps(result.to_dict(), allow_nan=False)

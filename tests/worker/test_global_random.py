@@ -1,0 +1,97 @@
+"""Draws from the global generators are noticed, and their states can be put back."""
+
+import random
+
+import numpy as np
+import pytest
+
+from crystallize.worker.global_random import (
+    NUMPY,
+    STDLIB,
+    GlobalRandomWatch,
+    GlobalStateKept,
+    seed_global,
+)
+
+
+@pytest.fixture(params=[np.random.MT19937, np.random.PCG64, np.random.SFC64, np.random.Philox])
+def global_generator(request):
+    """The generator behind ``numpy.random``, which a program may replace."""
+    get, replace = np.random.get_bit_generator, np.random.set_bit_generator  # type: ignore[attr-defined]
+    usual = get()
+    replace(request.param(2001))
+    yield
+    replace(usual)
+
+
+@pytest.mark.parametrize(
+    ("draw", "name"),
+    [
+        (random.random, STDLIB),
+        (lambda: random.gauss(0, 1), STDLIB),
+        (np.random.rand, NUMPY),
+        (np.random.randn, NUMPY),
+    ],
+    ids=["random", "gauss", "rand", "randn"],
+)
+def test_a_draw_from_a_global_generator_is_noticed(draw, name):
+    for _ in range(3):  # normal numbers are made in pairs, and the second of a pair is kept
+        watch = GlobalRandomWatch()
+        before = watch.begin()
+        draw()
+        assert watch.end(before) == (name,)
+
+
+def test_seeding_a_global_generator_is_noticed_and_what_others_draw_is_not_ours():
+    watch = GlobalRandomWatch()
+    before = watch.begin()
+    random.seed(7)
+    np.random.seed(7)
+    assert watch.end(before) == (STDLIB, NUMPY)
+    before = watch.begin()
+    assert watch.end(before) == ()
+    random.random()
+    before = watch.begin()
+    random.random()
+    assert watch.end(before) == ()
+
+
+@pytest.mark.usefixtures("global_generator")
+@pytest.mark.parametrize("draw", [np.random.rand, np.random.randn], ids=["rand", "randn"])
+def test_a_draw_is_noticed_whatever_generator_is_behind_numpys(draw):
+    watch = GlobalRandomWatch()
+    assert watch.end(watch.begin()) == ()
+    before = watch.begin()
+    draw()
+    assert watch.end(before) == (NUMPY,)
+
+
+def test_a_change_while_other_cells_run_is_seen_by_each_of_them():
+    watch = GlobalRandomWatch()
+    first, second = watch.begin(), watch.begin()
+    random.random()
+    assert watch.end(first) == (STDLIB,)
+    assert watch.end(second) == (STDLIB,)
+    assert watch.end(watch.begin()) == ()
+
+
+@pytest.mark.usefixtures("global_generator")
+def test_states_are_put_back_with_the_normal_number_that_is_kept():
+    def numbers():
+        return [random.gauss(0, 1), random.random(), np.random.randn(), np.random.rand()]
+
+    random.gauss(0, 1), np.random.randn()
+    with GlobalStateKept():
+        inside = numbers()
+    assert numbers() == inside
+
+
+def test_one_seed_gives_one_sequence_and_numpy_takes_its_low_bits():
+    def numbers(seed):
+        seed_global(seed)
+        return random.random(), np.random.rand()
+
+    with GlobalStateKept():
+        assert numbers(2**40 + 7) == numbers(2**40 + 7)
+        assert numbers(2**40 + 7)[1] == numbers(7)[1]
+        assert numbers(2**40 + 7)[0] != numbers(7)[0]
