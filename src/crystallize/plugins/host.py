@@ -12,11 +12,12 @@ from typing import Any, cast
 import pluggy
 
 from crystallize import hookspecs
+from crystallize.checks import Faults, keys_among
 from crystallize.errors import (
+    CrystallizeError,
     DuplicateNameError,
     OptionError,
     PluginError,
-    UnknownNameError,
     listing,
     suggestion,
 )
@@ -87,6 +88,8 @@ class Host:
     Raises
     ------
     UnknownNameError, DuplicateNameError, OptionError, PluginError, PluginLoadError
+    InvalidValuesError
+        If there is more than one of these; lists them all.
     """
 
     def __init__(
@@ -108,19 +111,21 @@ class Host:
         self.hook = self._manager.hook
         for default in defaults:
             self._manager.add("aggregator", type(default).__name__, default)
-        named = {self._catalog.find("plugin", name) for name in plugins if isinstance(name, str)}
-        observers = [info.qualified for info in self._catalog.observers() if info not in named]
+        faults = Faults()
+        found = set(self._found("plugin", plugins))
+        observers = [info.qualified for info in self._catalog.observers() if info not in found]
         for plugin in (*observers, *plugins):
-            self._add("plugin", plugin, {}, HOOKS)
+            faults(self._add, "plugin", plugin, {}, HOOKS)
         options = dict(aggregator_options or {})
         for aggregator in aggregators:
-            own = options.pop(aggregator, {}) if isinstance(aggregator, str) else {}
-            self._add("aggregator", aggregator, own, AGGREGATOR_HOOKS)
-        if options:
-            name = next(iter(options))
-            known = [aggregator for aggregator in aggregators if isinstance(aggregator, str)]
-            raise UnknownNameError("aggregator", name, known, advice="(options for it were given)")
-        self.executor = self._add("executor", executor, executor_options or {}, EXECUTOR_HOOKS)
+            own = options.get(aggregator, {}) if isinstance(aggregator, str) else {}
+            faults(self._add, "aggregator", aggregator, own, AGGREGATOR_HOOKS)
+        names = [aggregator for aggregator in aggregators if isinstance(aggregator, str)]
+        faults(keys_among, "aggregator_options", options, "aggregator", names)
+        self.executor = faults(
+            self._add, "executor", executor, executor_options or {}, EXECUTOR_HOOKS
+        )
+        faults.raise_any()
         self.executor_name = self._used[-1].name
         self.used = tuple(self._used)
         self._callers = {hook: list(self._manager.one_by_one(hook)) for hook in HOOKS}
@@ -148,6 +153,13 @@ class Host:
                 yield name, HookFailure(error)
             else:
                 yield name, results[0] if results else None
+
+    def _found(self, kind: Kind, plugins: Iterable[object]) -> Iterator[PluginInfo]:
+        """Those of some names that lead to a plugin; the others are refused when they are added."""
+        for name in plugins:
+            if isinstance(name, str):
+                with suppress(CrystallizeError):
+                    yield self._catalog.find(kind, name)
 
     def _add(
         self, kind: Kind, plugin: str | object, options: Mapping[str, Any], hooks: Sequence[str]
