@@ -34,8 +34,8 @@ SHOWN_ERRORS = 3
     multiple=True,
     help="Override a key of the file; may be given more than once.",
 )
-@click.option("--replicates", type=click.IntRange(min=1), help="Override experiment.replicates.")
-@click.option("--seed", type=click.IntRange(min=0), help="Override experiment.seed.")
+@click.option("--replicates", type=int, help="Override experiment.replicates.")
+@click.option("--seed", type=int, help="Override experiment.seed.")
 @click.option("--store", type=click.Path(path_type=Path), help="Keep finished cells in this file.")
 @click.option("--retry-failed", is_flag=True, help="Run cells again that failed before.")
 @click.option("--accept-changes", is_flag=True, help="Go on with a store of a changed experiment.")
