@@ -113,8 +113,8 @@ def flag(where: str, value: object) -> bool:
 def choice(where: str, value: object, choices: Collection[str]) -> Any:
     """One of some words."""
     if not isinstance(value, str) or value not in choices:
-        expected = " or ".join(repr(known) for known in choices)
-        raise InvalidValueError(where, value, f"{expected}{_hint(value, choices)}")
+        expected = " or ".join(repr(word) for word in choices)
+        raise InvalidValueError(where, value, expected, hint=suggestion(str(value), choices))
     return value
 
 
@@ -259,8 +259,3 @@ def _as_float(value: object) -> float | None:
         return float(value)
     except OverflowError:
         return None
-
-
-def _hint(value: object, choices: Collection[str]) -> str:
-    close = suggestion(str(value), choices)
-    return f" -{close}" if close else ""

@@ -58,8 +58,8 @@ def _rebuilt(kind: type[CrystallizeError], args: Any, attributes: Any) -> Crysta
 class InvalidValueError(CrystallizeError, ValueError):
     """A value that an experiment or a strategy cannot take."""
 
-    def __init__(self, where: str, value: object, expected: str) -> None:
-        super().__init__(f"{where}: expected {expected}, got {_shown(value)}.")
+    def __init__(self, where: str, value: object, expected: str, *, hint: str = "") -> None:
+        super().__init__(f"{where}: expected {expected}, got {_shown(value)}.{hint}")
         self.where = where
         self.expected = expected
 
@@ -193,5 +193,5 @@ def _shown(value: object) -> str:
     try:
         text = repr(value)
     except Exception:  # whole numbers of thousands of digits have none either
-        return f"a {type(value).__name__}"
+        return f"something of type {type(value).__name__}"
     return text if len(text) <= 80 else text[:77] + "..."
