@@ -19,7 +19,7 @@ import pytest
 
 import crystallize
 from crystallize import hookspecs
-from crystallize.plugins.host import HOOKS
+from crystallize.plugins.validation import HOOKS
 
 ROOT = Path(__file__).parents[1]
 SOURCE = Path(crystallize.__file__).parent
@@ -174,6 +174,12 @@ def test_no_imports_go_round_in_a_circle() -> None:
     except graphlib.CycleError as error:
         circle = error.args[1][::-1]
     assert not circle, " imports ".join(circle)
+
+
+def test_a_run_loads_no_library_that_is_optional() -> None:
+    program = "from crystallize import Experiment\n"
+    program += "print(Experiment(lambda: 1.0, replicates=2).run())"
+    assert not loaded_by(program) & {"pandas", "yaml", "pytest", "psutil"}
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

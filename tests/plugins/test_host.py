@@ -8,7 +8,7 @@ import pytest
 from crystallize import Experiment, hookimpl, hookspecs
 from crystallize.errors import DuplicateNameError, PluginError
 from crystallize.plugins.execution import SerialExecution
-from crystallize.plugins.host import HOOKS
+from crystallize.plugins.validation import HOOKS
 
 
 def run(**options):

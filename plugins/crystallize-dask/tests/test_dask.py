@@ -103,13 +103,14 @@ def test_a_cell_that_kills_its_worker_once_is_run_again(cluster, tmp_path):
 
 
 def test_a_function_that_workers_cannot_import_ends_the_run(cluster, tmp_path, monkeypatch):
-    (tmp_path / "only_here.py").write_text("def trial(): return 1.0")
+    (tmp_path / "only_here.py").write_text(
+        f"import os\nif os.getpid() != {os.getpid()}:\n    raise ModuleNotFoundError('elsewhere')\n"
+        "def trial(): return 1.0\n"
+    )
     monkeypatch.syspath_prepend(str(tmp_path))
     import only_here
 
     experiment = Experiment(only_here.trial, execution=DaskExecution(cluster.scheduler_address))
-    monkeypatch.undo()
-    (tmp_path / "only_here.py").unlink()
     with pytest.raises(CrystallizeError, match="could not load the function: ModuleNotFoundError"):
         experiment.run()
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any
 
 from crystallize.errors import (
     CrystallizeError,
@@ -18,7 +17,7 @@ from crystallize.errors import (
 from crystallize.plugins.catalog import BLOCK, PluginInfo
 
 
-def load(info: PluginInfo) -> Any:
+def load(info: PluginInfo) -> object:
     """Import a plugin.
 
     Raises
@@ -28,7 +27,7 @@ def load(info: PluginInfo) -> Any:
     """
     module, _, attribute = info.value.partition(":")
     try:
-        found: Any = import_module(module.strip())
+        found: object = import_module(module.strip())
         for part in filter(None, attribute.split("[")[0].strip().split(".")):
             found = getattr(found, part)
     except KeyboardInterrupt:
@@ -36,13 +35,13 @@ def load(info: PluginInfo) -> Any:
     except BaseException as error:  # a plugin may do anything, sys.exit included
         raise PluginLoadError(
             f"The {info.kind} {info} could not be loaded from {info.value!r}: "
-            f"{described(error)}. Mend or uninstall that distribution, name another, or block it "
+            f"{described(error)}. Fix or uninstall that distribution, name another, or block it "
             f"with the environment variable {BLOCK}={info.name}."
         ) from error
     return found
 
 
-def build(info: PluginInfo, options: Mapping[str, Any]) -> Any:
+def build(info: PluginInfo, options: Mapping[str, object]) -> object:
     """Load a plugin and construct it with its options.
 
     Raises
@@ -70,7 +69,9 @@ def build(info: PluginInfo, options: Mapping[str, Any]) -> Any:
         ) from error
 
 
-def _check_options(info: PluginInfo, factory: Any, options: Mapping[str, Any]) -> None:
+def _check_options(
+    info: PluginInfo, factory: Callable[..., object], options: Mapping[str, object]
+) -> None:
     try:
         parameters = inspect.signature(factory).parameters.values()
     except (TypeError, ValueError):

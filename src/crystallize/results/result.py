@@ -6,17 +6,19 @@ import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from crystallize.cells.outcome import CellError
 from crystallize.cells.plain import json_data, plain_data
 from crystallize.description.seeding import replicate_seed
 from crystallize.results import file
 from crystallize.results.summary import as_html, as_text, summarize
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Array = npt.NDArray[Any]
 

@@ -250,6 +250,7 @@ class Run:
             self._deadlines.look(self._in_flight)
             if completion is None:
                 return True
+            self._check_control()
             task, value, error = self._checked(completion)
             if error is not None:
                 self._take_loss(task, error)
@@ -355,6 +356,14 @@ class Run:
             or self._capabilities.calls_are_async
             or not self.engine.streams,
         )
+
+    def _check_control(self) -> None:
+        wanted = self.experiment.timeout is not None and self._capabilities.can_stop
+        if wanted and not self._deadlines.enforceable:
+            raise self.engine.broken_contract(
+                "it says that it can stop a running task, so its execute must say how, with "
+                "run.register_control(stop, elapsed)"
+            )
 
     def _checked(self, completion: object) -> Completion:
         if isinstance(completion, Completion) and self._in_flight.pop(completion.task, ...) is None:

@@ -97,7 +97,7 @@ class DaskExecution(FuturesExecution):
                 client = Client(self.address, timeout=CONNECT_SECONDS, set_as_default=False)
             except (OSError, ValueError) as error:
                 raise CrystallizeError(
-                    f"There is no Dask scheduler at {self.address!r} ({error}). Start one, mend "
+                    f"There is no Dask scheduler at {self.address!r} ({error}). Start one, fix "
                     "the address, or leave it out for a local cluster."
                 ) from error
             with client:

@@ -1,0 +1,232 @@
+"""Coroutine functions that are hard on their event loop, and the loop they share."""
+
+import asyncio
+import time
+from collections import Counter
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from crystallize import CellLeftBehindWarning, ExecutorError, Experiment, hookimpl
+
+ASYNC = {"execution": "async", "execution_options": {"max_concurrency": 4}}
+BOTH = pytest.mark.parametrize("options", [ASYNC, {}], ids=["async", "serial"])
+LEAVING = 2.5
+"""Two seconds, and some for the machine."""
+
+
+async def swallows(replicate):
+    """Does not end when it is cancelled, but at last."""
+    for _ in range(60):
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.1)
+    return float(replicate)
+
+
+def test_a_timeout_ends_a_cell_that_swallows_its_cancellation_and_no_other():
+    async def trial(replicate):
+        return await swallows(replicate) if replicate == 3 else float(replicate)
+
+    began = time.monotonic()
+    with pytest.warns(CellLeftBehindWarning, match="replicate 3 of condition 'baseline'"):
+        result = Experiment(trial, replicates=20, timeout=0.5, **ASYNC).run()
+    assert time.monotonic() - began < 0.5 + LEAVING
+    assert [(e.replicate, e.type) for e in result.errors] == [(3, "TimedOut")]
+    assert result.done["baseline"].sum() == 19
+
+
+def test_a_stream_can_be_closed_while_cells_swallow_their_cancellation():
+    async def trial(replicate):
+        return await swallows(replicate) if replicate else 0.0
+
+    stream: Any = Experiment(trial, replicates=3, **ASYNC).stream()
+    assert next(stream).replicate == 0
+    began = time.monotonic()
+    with pytest.warns(CellLeftBehindWarning, match="replicate 1"):
+        stream.close()
+    assert time.monotonic() - began < LEAVING
+
+
+def test_a_cell_that_holds_up_the_loop_for_good_ends_the_run_by_name():
+    async def trial(replicate):
+        if replicate == 3:
+            time.sleep(6)
+        return float(replicate)
+
+    began = time.monotonic()
+    with (
+        pytest.raises(ExecutorError, match="replicate 3 of condition 'baseline'") as caught,
+        pytest.warns(CellLeftBehindWarning, match="replicate 3 "),
+    ):
+        Experiment(trial, replicates=10, timeout=0.3, **ASYNC).run()
+    assert time.monotonic() - began < 0.3 + LEAVING
+    assert caught.value.result is not None
+
+
+def test_a_cell_that_holds_up_the_loop_makes_no_other_late():
+    async def trial(replicate):
+        if replicate == 3:
+            time.sleep(1.0)
+        await asyncio.sleep(0.05)
+        return float(replicate)
+
+    result = Experiment(trial, replicates=12, timeout=0.5, **ASYNC).run()
+    assert [(e.replicate, e.type) for e in result.errors] == [(3, "TimedOut")]
+
+
+def test_a_slow_reader_and_a_slow_observer_make_no_cell_late():
+    async def trial(replicate):
+        await asyncio.sleep(0.05)
+        return float(replicate)
+
+    kinds: Counter[str | None] = Counter()
+    for number, outcome in enumerate(
+        Experiment(trial, replicates=60, timeout=0.4, **ASYNC).stream()
+    ):
+        kinds[None if outcome.error is None else outcome.error.type] += 1
+        if number == 5:
+            time.sleep(1.5)  # longer than a cell may take: this is what is tested
+    assert kinds == {None: 60}
+
+    class Slow:
+        @hookimpl
+        def outcomes_completed(self):
+            time.sleep(0.6)
+
+    result = Experiment(trial, replicates=16, timeout=0.4, plugins=[Slow()], **ASYNC).run()
+    assert result.errors == []
+
+
+def stops(loop):
+    loop.stop()
+
+
+def cancels(loop):
+    for task in asyncio.all_tasks():
+        task.cancel()
+
+
+async def leave():
+    raise SystemExit(3)
+
+
+@BOTH
+@pytest.mark.parametrize("deed", ["stop", "cancel", "exit", "close"])
+def test_what_a_cell_does_to_its_loop_costs_that_cell_alone(options, deed):
+    async def trial(replicate):
+        await asyncio.sleep(0.001)
+        if replicate == 5:
+            loop = asyncio.get_running_loop()
+            if deed == "stop":
+                loop.stop()
+            elif deed == "cancel":
+                for task in asyncio.all_tasks():
+                    task.cancel()
+            elif deed == "close":
+                loop.close()
+            else:
+                await asyncio.create_task(leave())
+            await asyncio.sleep(0.001)
+        return float(replicate)
+
+    result = Experiment(trial, replicates=20, **options).run()
+    assert [error.replicate for error in result.errors] == [5]
+    assert result.done["baseline"].sum() == 19
+
+
+@pytest.mark.parametrize("deed", ["stop", "cancel"])
+def test_on_the_callers_loop_too(deed):
+    async def trial(replicate):
+        await asyncio.sleep(0.001)
+        if replicate == 5:
+            stops(asyncio.get_running_loop()) if deed == "stop" else cancels(None)
+        return float(replicate)
+
+    result = asyncio.run(Experiment(trial, replicates=20, **ASYNC).arun())
+    assert [error.replicate for error in result.errors] == [5]
+    assert result.done["baseline"].sum() == 19
+
+
+@BOTH
+def test_cells_share_one_loop_and_a_client_bound_to_it(options):
+    loops = set()
+    lock = None
+
+    async def trial(replicate):
+        nonlocal lock
+        loops.add(id(asyncio.get_running_loop()))
+        if lock is None:
+            lock = asyncio.Lock()
+        async with lock:
+            await asyncio.sleep(0.001)
+        return float(replicate)
+
+    result = Experiment(trial, replicates=300, **options).run()
+    assert result.errors == []
+    assert len(loops) == 1
+
+
+def test_arun_ends_at_once_when_it_is_cancelled_and_keeps_what_finished(tmp_path):
+    from crystallize.store.stored import StoredExperiment
+
+    async def trial(replicate):
+        await asyncio.sleep(0.05)
+        return float(replicate)
+
+    experiment = Experiment(trial, replicates=2000, seed=1, store=tmp_path / "cells.db", **ASYNC)
+
+    async def main():
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(experiment.arun(), 0.5)
+
+    began = time.monotonic()
+    asyncio.run(main())
+    assert time.monotonic() - began < 0.5 + LEAVING
+    (row,) = StoredExperiment(tmp_path / "cells.db").counts()
+    assert 0 < row["done"] < 1000
+    assert row["failed"] == 0
+
+
+def test_arun_of_a_plain_function_ends_when_it_is_cancelled_though_its_cell_does_not():
+    def trial():
+        time.sleep(5)
+        return 1.0
+
+    async def main():
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(Experiment(trial, replicates=3).arun(), 0.2)
+
+    began = time.monotonic()
+    with pytest.warns(CellLeftBehindWarning, match="replicate 0"):
+        asyncio.run(main())
+    assert time.monotonic() - began < 0.2 + LEAVING
+
+
+def test_commits_and_observers_do_not_keep_the_callers_loop(tmp_path):
+    class Slow:
+        @hookimpl
+        def outcomes_completed(self):
+            time.sleep(0.3)
+
+    async def trial(replicate):
+        await asyncio.sleep(0.01)
+        return float(replicate)
+
+    longest = 0.0
+
+    async def beat():
+        nonlocal longest
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(0.01)
+            longest = max(longest, time.monotonic() - before)
+
+    async def main():
+        heart = asyncio.create_task(beat())
+        store = tmp_path / "cells.db"
+        await Experiment(trial, replicates=40, plugins=[Slow()], store=store, **ASYNC).arun()
+        heart.cancel()
+
+    asyncio.run(main())
+    assert longest < 0.25
