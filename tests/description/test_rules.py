@@ -458,4 +458,4 @@ def test_strategies_in_the_box_have_the_same_rules() -> None:
     with pytest.raises(CrystallizeError, match="max_workers: expected a whole number, 1 or more"):
         ParallelExecution(max_workers=True)
     with pytest.raises(CrystallizeError, match="progress: expected True or False, got 1"):
-        SerialExecution(progress=1)  # type: ignore[arg-type]
+        SerialExecution(progress=1)
