@@ -27,7 +27,7 @@ def pickled_by_value(value: object) -> bytes:
     Exception
         If something in it cannot be pickled.
     """
-    for name, module in list(sys.modules.items()):
+    for name, module in sys.modules.copy().items():
         if name not in _importable and "." not in name and isinstance(module, ModuleType):
             if name == "__main__" or _is_found(name, module):
                 _importable.add(name)

@@ -26,7 +26,7 @@ class Surroundings:
     @classmethod
     def now(cls) -> Surroundings:
         modules = {}
-        for name, module in list(sys.modules.items()):
+        for name, module in sys.modules.copy().items():
             if name in _unchanging:
                 continue
             file = getattr(module, "__file__", None)
