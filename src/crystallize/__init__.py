@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from crystallize._version import __version__ as __version__
     from crystallize.cells.outcome import CellError as CellError
     from crystallize.cells.outcome import Outcome as Outcome
-    from crystallize.description.conditions import grid as grid
+    from crystallize.description.grid import grid as grid
     from crystallize.errors import CellLeftBehindWarning as CellLeftBehindWarning
     from crystallize.errors import ConfigError as ConfigError
     from crystallize.errors import CrystallizeError as CrystallizeError
@@ -106,7 +106,7 @@ if not TYPE_CHECKING:  # or else type checkers would take any name for one of ou
             "TooManyFailuresError": "crystallize.results.errors",
             "UnknownNameError": "crystallize.errors",
             "__version__": "crystallize._version",
-            "grid": "crystallize.description.conditions",
+            "grid": "crystallize.description.grid",
             "hookimpl": "crystallize.hookspecs",
         },
     )

@@ -1,22 +1,31 @@
 """One rule for each kind of value that a user gives, for API, config and plugins alike.
 
-A rule takes what messages call the value, and the value; it returns the value in
-one form, or raises :exc:`~crystallize.errors.InvalidValueError`.
+A rule takes the place of a value, as messages name it, and the value; it returns
+the value in one form, or raises :exc:`~crystallize.errors.InvalidValueError`.
 """
 
 from __future__ import annotations
 
-import math
 import operator
-from collections.abc import Callable, Collection, Mapping, Sequence
+import os
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from numbers import Real
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
-from crystallize.errors import CrystallizeError, InvalidValueError, InvalidValuesError, suggestion
+from crystallize.errors import (
+    CrystallizeError,
+    InvalidValueError,
+    InvalidValuesError,
+    UnknownNameError,
+    suggestion,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+Rule = Callable[[str, Any], T]
 
 
 class Faults:
@@ -45,6 +54,17 @@ class Faults:
             self.found.append(error)
             return cast(T, None)
 
+    @property
+    def problems(self) -> list[str]:
+        """A sentence for each fault, also for each of those that a rule found together."""
+        return [
+            problem
+            for error in self.found
+            for problem in (
+                error.problems if isinstance(error, InvalidValuesError) else (str(error),)
+            )
+        ]
+
     def raise_any(self) -> None:
         """Raise what was found: the one error as it is, or one that lists all.
 
@@ -55,7 +75,18 @@ class Faults:
         if len(self.found) == 1:
             raise self.found[0]
         if self.found:
-            raise InvalidValuesError([str(error) for error in self.found])
+            raise InvalidValuesError(self.problems)
+
+
+def inside(where: str, key: str) -> str:
+    """The place of what is in a table, with the key quoted where TOML would want that.
+
+    Examples
+    --------
+    >>> inside("conditions", "wald"), inside("conditions", "n=10,p=0.5")
+    ('conditions.wald', "conditions.'n=10,p=0.5'")
+    """
+    return f"{where}.{key if re.fullmatch('[A-Za-z0-9_-]+', key) else repr(key)}"
 
 
 def whole_number(where: str, value: object, *, least: int = 0) -> int:
@@ -82,28 +113,29 @@ def flag(where: str, value: object) -> bool:
 def choice(where: str, value: object, choices: Collection[str]) -> Any:
     """One of some words."""
     if not isinstance(value, str) or value not in choices:
-        expected = " or ".join(repr(known) for known in choices)
-        raise InvalidValueError(where, value, f"{expected}{_hint(value, choices)}")
+        expected = " or ".join(repr(word) for word in choices)
+        raise InvalidValueError(where, value, expected, hint=suggestion(str(value), choices))
     return value
 
 
 def seconds(where: str, value: object) -> float:
     """A duration above 0."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not float(value) > 0:
+    number = _as_float(value)
+    if number is None or not number > 0:
         raise InvalidValueError(where, value, "a number of seconds above 0")
-    return float(value)
+    return number
 
 
 def count_or_share(where: str, value: object) -> int | float:
     """A whole number, or below 1 a share of all."""
-    if isinstance(value, Real) and not hasattr(value, "__index__"):
-        share = float(value)
-        if math.isfinite(share) and 0 <= share < 1:
+    if not hasattr(value, "__index__"):
+        share = _as_float(value)
+        if share is not None and 0 <= share < 1:
             return share
-    expected = "a whole number, 0 or more, or a share of the cells between 0 and 1"
     try:
         return whole_number(where, value)
     except InvalidValueError:
+        expected = "a whole number, 0 or more, or a share of the cells between 0 and 1"
         raise InvalidValueError(where, value, expected) from None
 
 
@@ -118,31 +150,100 @@ def text(where: str, value: object) -> str:
     return value
 
 
+def known(where: str, value: object, kind: str, names: Collection[str]) -> str:
+    """One of the names that there are.
+
+    Examples
+    --------
+    >>> known("baseline", "tow", "condition", ["one", "two"])
+    Traceback (most recent call last):
+    crystallize.errors.UnknownNameError: baseline: 'tow' is not among the conditions. \
+Did you mean 'two'? Known: 'one', 'two'.
+    """
+    name = text(where, value)
+    if name not in names:
+        raise UnknownNameError(kind, name, tuple(names), where=where)
+    return name
+
+
+def keys_among(
+    where: str, value: Mapping[str, Any], kind: str, names: Collection[str]
+) -> Mapping[str, Any]:
+    """A table that has keys for names that there are, and no others."""
+    faults = Faults()
+    for key in value:
+        faults(known, inside(where, key), key, kind, names)
+    faults.raise_any()
+    return value
+
+
 def path(where: str, value: object) -> Path:
     """A path, as text or as a :class:`~pathlib.Path`."""
     if not isinstance(value, (str, Path)) or value == "":
         raise InvalidValueError(where, value, "a path")
+    try:
+        encoded = os.fsencode(value)
+    except UnicodeEncodeError:
+        encoded = b"\0"
+    if b"\0" in encoded:
+        raise InvalidValueError(where, value, "a path that this system can have")
     return Path(value)
 
 
 def sequence(where: str, value: object) -> Sequence[Any]:
     """A list, and no text."""
     if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
-        raise InvalidValueError(where, value, "a list of names or objects")
+        raise InvalidValueError(where, value, "a list")
     return value
 
 
+def names(where: str, value: object) -> list[str]:
+    """A list of names."""
+    return [text(where, name) for name in sequence(where, value)]
+
+
+def choices(where: str, value: object) -> list[Any]:
+    """What a parameter can be: any values in some order, at least one."""
+    if isinstance(value, (str, bytes, Mapping, Set)) or not isinstance(value, Iterable):
+        raise InvalidValueError(where, value, "a list of values")
+    given = list(value)
+    if not given:
+        raise InvalidValueError(where, given, "at least one value")
+    return given
+
+
 def table(where: str, value: object) -> dict[str, Any]:
-    """A mapping whose keys are text."""
+    """A mapping whose keys are names."""
     if not isinstance(value, Mapping):
         raise InvalidValueError(where, value, "a mapping of names to values")
-    for key in value:
-        if not isinstance(key, str):
-            raise InvalidValueError(where, key, "a name (text) as key")
-    return dict(value)
+    return {text(where, key): item for key, item in value.items()}
 
 
-def optional(rule: Callable[[str, Any], T]) -> Callable[[str, Any], T | None]:
+def each(rule: Rule[T], *, may_be_empty: bool = True) -> Rule[dict[str, T]]:
+    """The rule for a table whose values all have one rule; it finds all that is wrong.
+
+    Examples
+    --------
+    >>> each(whole_number)("sizes", {"small": 1, "large": "many", "none": -1})
+    Traceback (most recent call last):
+    crystallize.errors.InvalidValuesError: 2 values cannot be used:
+      - sizes.large: expected a whole number, 0 or more, got 'many'.
+      - sizes.none: expected a whole number, 0 or more, got -1.
+    """
+
+    def check(where: str, value: Any) -> dict[str, T]:
+        given = table(where, value)
+        if not (given or may_be_empty):
+            raise InvalidValueError(where, value, "a mapping of names to values, at least one")
+        faults = Faults()
+        checked = {key: faults(rule, inside(where, key), item) for key, item in given.items()}
+        faults.raise_any()
+        return checked
+
+    return check
+
+
+def optional(rule: Rule[T]) -> Rule[T | None]:
     """The same rule, for a value that may also be ``None``."""
 
     def check(where: str, value: Any) -> T | None:
@@ -151,6 +252,10 @@ def optional(rule: Callable[[str, Any], T]) -> Callable[[str, Any], T | None]:
     return check
 
 
-def _hint(value: object, choices: Collection[str]) -> str:
-    close = suggestion(str(value), choices)
-    return f" -{close}" if close else ""
+def _as_float(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None

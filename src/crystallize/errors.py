@@ -58,8 +58,8 @@ def _rebuilt(kind: type[CrystallizeError], args: Any, attributes: Any) -> Crysta
 class InvalidValueError(CrystallizeError, ValueError):
     """A value that an experiment or a strategy cannot take."""
 
-    def __init__(self, where: str, value: object, expected: str) -> None:
-        super().__init__(f"{where}: expected {expected}, got {_shown(value)}.")
+    def __init__(self, where: str, value: object, expected: str, *, hint: str = "") -> None:
+        super().__init__(f"{where}: expected {expected}, got {_shown(value)}.{hint}")
         self.where = where
         self.expected = expected
 
@@ -88,11 +88,27 @@ class FunctionKindError(FunctionError):
 
 
 class UnknownNameError(CrystallizeError, LookupError):
-    """A name that nothing has; the message lists what there is."""
+    """A name that nothing has; the message lists what there is.
 
-    def __init__(self, kind: str, name: str, known: Sequence[str], *, advice: str = "") -> None:
+    Parameters
+    ----------
+    kind, name : str
+    known : sequence of str
+        What there is.
+    where : str
+        The place of a name that chooses from what the same experiment gives.
+    advice : str
+        What else there is to say.
+    """
+
+    def __init__(
+        self, kind: str, name: str, known: Sequence[str], *, where: str = "", advice: str = ""
+    ) -> None:
+        problem = f"There is no {kind} {name!r}."
+        if where:
+            problem = f"{where}: {name!r} is not among the {kind}s."
         super().__init__(
-            f"There is no {kind} {name!r}.{suggestion(name, known)} "
+            f"{problem}{suggestion(name, known)} "
             f"Known: {listing(known)}.{' ' + advice if advice else ''}"
         )
         self.name = name
@@ -174,5 +190,8 @@ class PluginWarning(CrystallizeWarning):
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # whole numbers of thousands of digits have none either
+        return f"something of type {type(value).__name__}"
     return text if len(text) <= 80 else text[:77] + "..."

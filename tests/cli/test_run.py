@@ -112,9 +112,10 @@ def test_raising_exits_with_one_and_prints_what_finished(crystallize, config):
         (["--set", "execution.max_worker=3"], "Did you mean 'max_workers'"),
         (["--set", "execution.executor_type=fork"], "executor_type"),
         (["--set", "aggregation.aggregators=['none']"], "no aggregator 'none'"),
-        (["--replicates", "0"], "--replicates"),
+        (["--replicates", "0"], "--replicates: expected a whole number, 1 or more, got 0."),
         (["--replicates", "many"], "--replicates"),
-        (["--seed", "-1"], "--seed"),
+        (["--seed", "-1"], "--seed: expected a whole number, 0 or more, got -1."),
+        (["--seed", "-1", "--replicates", "0"], "2 values cannot be used:"),
         (["--exection", "serial"], "--exec"),
     ],
 )

@@ -168,7 +168,7 @@ def test_ctrl_c_in_a_plugin_is_not_taken_for_its_failure():
 def test_options_go_with_a_name():
     with pytest.raises(OptionError, match=r"the executor is an object.*Got: 'speed'"):
         Host(executor=Loop(), executor_options={"speed": 1})
-    with pytest.raises(UnknownNameError, match=r"aggregator 'sec'.*options for it were given"):
+    with pytest.raises(UnknownNameError, match=r"'sec' is not among the aggregators"):
         Host(executor=Loop(), aggregators=[Section()], aggregator_options={"sec": {"n": 1}})
 
 

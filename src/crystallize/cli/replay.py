@@ -9,17 +9,18 @@ from pathlib import Path
 
 import click
 
+from crystallize.checks import known, whole_number
 from crystallize.cli.refusal import refusing
 from crystallize.description.fingerprint import source_hash
 from crystallize.description.lookup import find_function
-from crystallize.errors import StoreError, UnknownNameError, listing
+from crystallize.errors import StoreError, listing
 from crystallize.experiments.experiment import Experiment
 from crystallize.store.stored import StoredExperiment
 
 
 @click.command("replay")
 @click.argument("store", type=click.Path(path_type=Path))
-@click.option("--replicate", required=True, type=click.IntRange(min=0), help="Which replicate.")
+@click.option("--replicate", required=True, type=int, help="Which replicate.")
 @click.option("--condition", help="Which condition; the baseline if not given.")
 @click.option("--pdb", "debug", is_flag=True, help="Open the debugger where it raises.")
 @click.pass_context
@@ -32,6 +33,7 @@ def command(
     with exit code 1; the store is not changed.
     """
     with refusing():
+        replicate = whole_number("--replicate", replicate)
         experiment = _experiment(StoredExperiment(store), condition)
     try:
         click.echo(repr(experiment.replay(replicate)))
@@ -45,8 +47,7 @@ def command(
 def _experiment(stored: StoredExperiment, condition: str | None) -> Experiment:
     identity = stored.identity
     condition = identity["baseline"] if condition is None else condition
-    if condition not in identity["conditions"]:
-        raise UnknownNameError("condition", condition, tuple(identity["conditions"]))
+    known("--condition", condition, "condition", identity["conditions"])
     if opaque := identity["opaque"].get(condition):
         raise StoreError(
             f"{stored.path}: the parameters {listing(opaque)} of condition {condition!r} are not "

@@ -11,10 +11,12 @@ from typing import Any
 
 import click
 
+from crystallize.checks import Faults
 from crystallize.cli.streams import stdout_kept_clean
 from crystallize.description.config import read_config
 from crystallize.description.from_config import experiment_arguments
 from crystallize.description.lookup import find_function
+from crystallize.description.spec import RULES
 from crystallize.errors import CrystallizeError, PluginError
 from crystallize.experiments.experiment import Experiment
 from crystallize.results.errors import CellFailedError, Interrupted, TooManyFailuresError
@@ -34,8 +36,8 @@ SHOWN_ERRORS = 3
     multiple=True,
     help="Override a key of the file; may be given more than once.",
 )
-@click.option("--replicates", type=click.IntRange(min=1), help="Override experiment.replicates.")
-@click.option("--seed", type=click.IntRange(min=0), help="Override experiment.seed.")
+@click.option("--replicates", type=int, help="Override experiment.replicates.")
+@click.option("--seed", type=int, help="Override experiment.seed.")
 @click.option("--store", type=click.Path(path_type=Path), help="Keep finished cells in this file.")
 @click.option("--retry-failed", is_flag=True, help="Run cells again that failed before.")
 @click.option("--accept-changes", is_flag=True, help="Go on with a store of a changed experiment.")
@@ -63,11 +65,9 @@ def command(
     result: Result | None
     try:
         with stdout_kept_clean():
-            wanted = {"replicates": replicates, "seed": seed, "store": store}
-            experiment = _experiment(
-                config, overrides, execution, {k: v for k, v in wanted.items() if v is not None}
-                | {"retry_failed": retry_failed, "accept_changes": accept_changes},
-            )  # fmt: skip
+            wanted = _checked({"replicates": replicates, "seed": seed, "store": store})
+            wanted |= {"retry_failed": retry_failed, "accept_changes": accept_changes}
+            experiment = _experiment(config, overrides, execution, wanted)
             result, code = experiment.run(), OK
         if not isinstance(result, Result):
             raise PluginError(
@@ -93,6 +93,18 @@ def command(
     if result is not None:
         _print(json.dumps(result.to_dict(), allow_nan=False) if as_json else str(result))
     ctx.exit(code)
+
+
+def _checked(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given, by the rules of the arguments that they stand for."""
+    faults = Faults()
+    checked = {
+        name: faults(RULES[name], f"--{name}", value)
+        for name, value in options.items()
+        if value is not None
+    }
+    faults.raise_any()
+    return checked
 
 
 def _experiment(

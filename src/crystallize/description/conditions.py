@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import inspect
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from crystallize.callables import function_name
-from crystallize.checks import text
-from crystallize.errors import (
-    DuplicateNameError,
-    FunctionError,
-    InvalidValueError,
-    UnknownNameError,
-    listing,
-    suggestion,
-)
+from crystallize.checks import each, known
+from crystallize.description.grid import Conditions
+from crystallize.errors import FunctionError, InvalidValueError, listing, suggestion
 
 INJECTED = ("rng", "seed", "replicate", "condition", "ctx")
 """What a function may ask for by naming a parameter so."""
@@ -29,86 +22,25 @@ ONLY_CONDITION = "baseline"
 """The name of the condition of an experiment that gives none."""
 
 
-Conditions = dict[str, dict[str, Any]]
-
-
-def grid(**values: Iterable[Any]) -> Conditions:
-    """Every combination of some parameters' values, as conditions.
-
-    Parameters
-    ----------
-    **values : iterable
-        Parameter name -> the values that it takes.
-
-    Returns
-    -------
-    dict of str to dict
-        Name of the condition -> its parameters; the last parameter varies
-        fastest.
-
-    Raises
-    ------
-    InvalidValueError
-        If there is no parameter, or one has no values.
-    DuplicateNameError
-        If two combinations have one name.
-
-    Examples
-    --------
-    >>> grid(n=[10, 40], p=[0.5])
-    {'n=10,p=0.5': {'n': 10, 'p': 0.5}, 'n=40,p=0.5': {'n': 40, 'p': 0.5}}
-    """
-    if not values:
-        raise InvalidValueError("grid", {}, "at least one parameter with its values")
-    lists: dict[str, list[Any]] = {}
-    for name, choices in values.items():
-        if isinstance(choices, (str, bytes, Mapping)) or not isinstance(choices, Iterable):
-            raise InvalidValueError(f"grid: {name}", choices, "a list of values")
-        lists[name] = list(choices)
-        if not lists[name]:
-            raise InvalidValueError(f"grid: {name}", [], "at least one value")
-    conditions: Conditions = {}
-    for combination in itertools.product(*lists.values()):
-        parameters = dict(zip(lists, combination, strict=True))
-        name = ",".join(f"{key}={value}" for key, value in parameters.items())
-        if name in conditions:
-            raise DuplicateNameError(
-                f"grid: two combinations are named {name!r}; give each value once."
-            )
-        conditions[name] = parameters
-    return conditions
-
-
 def checked_conditions(conditions: object) -> Conditions:
     """Check and copy what an experiment was given as conditions.
 
     Raises
     ------
     InvalidValueError
-        If it is not a non-empty mapping of names to mappings of parameters.
+        If it is not a non-empty mapping of names to mappings of parameters, or holds
+        what only the first cell would find as it was given; lists all that is wrong.
     """
     if conditions is None:
         return {ONLY_CONDITION: {}}
-    if not isinstance(conditions, Mapping) or not conditions:
-        raise InvalidValueError(
-            "conditions", conditions, "a mapping of names to parameters, with at least one"
-        )
-    checked: Conditions = {}
-    for name, parameters in conditions.items():
-        text("conditions", name)
-        if not isinstance(parameters, Mapping) or not all(isinstance(k, str) for k in parameters):
-            raise InvalidValueError(
-                f"condition {name!r}", parameters, "a mapping of parameter names to values"
-            )
-        for key, value in parameters.items():
-            if isinstance(value, (Iterator, np.random.Generator, np.random.RandomState)):
-                raise InvalidValueError(
-                    f"condition {name!r}: {key}",
-                    value,
-                    "a value that one cell cannot use up for the others (a list; or ask for 'rng')",
-                )
-        checked[name] = dict(parameters)
-    return checked
+    return each(each(_reusable), may_be_empty=False)("conditions", conditions)
+
+
+def _reusable(where: str, value: object) -> Any:
+    if isinstance(value, (Iterator, np.random.Generator, np.random.RandomState)):
+        expected = "a value that one cell cannot use up for the others (a list; or ask for 'rng')"
+        raise InvalidValueError(where, value, expected)
+    return value
 
 
 def read_only(conditions: Conditions) -> Mapping[str, Mapping[str, Any]]:
@@ -117,12 +49,15 @@ def read_only(conditions: Conditions) -> Mapping[str, Mapping[str, Any]]:
 
 
 def checked_baseline(baseline: str | None, conditions: Conditions) -> str:
-    """The baseline's name: the one given, or else the first condition's."""
+    """The baseline's name: the one given, or else the first condition's.
+
+    Raises
+    ------
+    InvalidValueError, UnknownNameError
+    """
     if baseline is None:
         return next(iter(conditions))
-    if not isinstance(baseline, str) or baseline not in conditions:
-        raise UnknownNameError("condition", str(baseline), tuple(conditions), advice="(baseline)")
-    return baseline
+    return known("baseline", baseline, "condition", conditions)
 
 
 def injected_names(function: Callable[..., Any], conditions: Conditions) -> tuple[str, ...]:
@@ -160,7 +95,7 @@ def injected_names(function: Callable[..., Any], conditions: Conditions) -> tupl
                 f"{name} takes {parameter.name!r} by position only; "
                 "parameters are filled by name, so remove the '/'."
             )
-    injected = tuple(known for known in INJECTED if known in by_name)
+    injected = tuple(name for name in INJECTED if name in by_name)
     required = {p.name for p in by_name.values() if p.default is p.empty} - set(injected)
     for condition, given in conditions.items():
         if taken := [key for key in given if key in INJECTED]:

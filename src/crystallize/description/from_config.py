@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from crystallize.description.conditions import grid
 from crystallize.description.config import Config
 
 
@@ -26,7 +25,7 @@ def experiment_arguments(
     own = strategy == config.execution.strategy
     return {
         **config.experiment.values,
-        "conditions": grid(**config.grid) if config.grid else config.conditions,
+        "conditions": config.conditions,
         "execution": strategy,
         "execution_options": dict(config.execution.options) if own else {},
         "aggregators": config.aggregation.aggregators,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from crystallize.checks import (
+    Rule,
     choice,
     count_or_share,
     flag,
@@ -78,9 +79,7 @@ class ExperimentSpec:
         return self.replicates * len(self.conditions)
 
 
-Rule = Callable[[str, Any], Any]
-
-RULES: Mapping[str, Rule] = {
+RULES: Mapping[str, Rule[Any]] = {
     "name": optional(text),
     "replicates": partial(whole_number, least=1),
     "seed": optional(whole_number),

@@ -9,7 +9,7 @@ from typing import Any
 
 from crystallize.callables import function_name
 from crystallize.cells.outcome import Outcome
-from crystallize.checks import Faults, optional, sequence, table, whole_number
+from crystallize.checks import Faults, each, known, optional, sequence, table, whole_number
 from crystallize.contracts import Capabilities
 from crystallize.description.conditions import (
     checked_baseline,
@@ -19,7 +19,7 @@ from crystallize.description.conditions import (
 )
 from crystallize.description.seeding import root_seed
 from crystallize.description.spec import RULES, ExperimentSpec, OnError
-from crystallize.errors import ExecutorError, UnknownNameError
+from crystallize.errors import ExecutorError
 from crystallize.experiments.aggregation import ResultAggregator
 from crystallize.plugins.host import Host
 from crystallize.results.result import Result
@@ -89,7 +89,8 @@ class Experiment:
     Raises
     ------
     CrystallizeError
-        One of its kinds, for anything that does not fit together.
+        One of its kinds, for anything that does not fit together; an
+        :exc:`InvalidValuesError` that lists all of it where there is more.
 
     Examples
     --------
@@ -130,6 +131,20 @@ class Experiment:
         progress: bool = False,
     ) -> None:
         faults = Faults()
+        options = faults(optional(table), "execution_options", execution_options)
+        named = faults(sequence, "aggregators", aggregators)
+        named_options = faults(optional(each(table)), "aggregator_options", aggregator_options)
+        observers = faults(sequence, "plugins", plugins)
+        if not faults.found:
+            self._host = faults(
+                Host,
+                executor=execution,
+                executor_options=options,
+                aggregators=named,
+                aggregator_options=named_options,
+                plugins=observers,
+                defaults=(ResultAggregator(),),
+            )
         given = {
             "name": name,
             "replicates": replicates,
@@ -146,13 +161,9 @@ class Experiment:
             "progress": progress,
         }
         checked = {key: faults(RULES[key], key, value) for key, value in given.items()}
-        options = faults(optional(table), "execution_options", execution_options)
-        named = faults(sequence, "aggregators", aggregators)
-        named_options = faults(optional(table), "aggregator_options", aggregator_options)
-        observers = faults(sequence, "plugins", plugins)
         sets = faults(checked_conditions, conditions)
+        injected = faults(injected_names, function, sets or {})
         if sets is not None:
-            injected = faults(injected_names, function, sets)
             baseline = faults(checked_baseline, baseline, sets)
         faults.raise_any()
         if checked["name"] is None:
@@ -160,14 +171,6 @@ class Experiment:
         if checked["seed"] is None and checked["store"] is not None:
             checked["seed"] = stored_root(checked["store"])
         checked["seed"] = root_seed(checked["seed"])
-        self._host = Host(
-            executor=execution,
-            executor_options=options,
-            aggregators=named,
-            aggregator_options=named_options,
-            plugins=observers,
-            defaults=(ResultAggregator(),),
-        )
         capabilities = Capabilities.of(self._host.executor)
         if capabilities.local_processes:
             with suppress(ExecutorError):  # no room for them: the run says so
@@ -284,8 +287,7 @@ class Experiment:
         """
         spec = self.spec
         condition = spec.baseline if condition is None else condition
-        if condition not in spec.conditions:
-            raise UnknownNameError("condition", condition, tuple(spec.conditions))
+        known("condition", condition, "condition", spec.conditions)
         replicate = whole_number("replicate", replicate)
         return run_cell(spec, condition, replicate)
 

@@ -8,10 +8,17 @@ from crystallize._lazy import lazy_names
 
 if TYPE_CHECKING:
     from crystallize.cells.outcomes import Outcomes as Outcomes
+    from crystallize.checks import choice as choice
+    from crystallize.checks import flag as flag
+    from crystallize.checks import optional as optional
+    from crystallize.checks import seconds as seconds
+    from crystallize.checks import text as text
+    from crystallize.checks import whole_number as whole_number
     from crystallize.contracts import Capabilities as Capabilities
     from crystallize.contracts import Completion as Completion
     from crystallize.hookspecs import hookimpl as hookimpl
     from crystallize.plugins.execution.base import Execution as Execution
+    from crystallize.plugins.execution.base import Option as Option
     from crystallize.plugins.execution.futures import FuturesExecution as FuturesExecution
 
 __all__ = [
@@ -19,8 +26,15 @@ __all__ = [
     "Completion",
     "Execution",
     "FuturesExecution",
+    "Option",
     "Outcomes",
+    "choice",
+    "flag",
     "hookimpl",
+    "optional",
+    "seconds",
+    "text",
+    "whole_number",
 ]
 
 if not TYPE_CHECKING:  # or else type checkers would take any name for one of ours
@@ -31,8 +45,15 @@ if not TYPE_CHECKING:  # or else type checkers would take any name for one of ou
             "Completion": "crystallize.contracts",
             "Execution": "crystallize.plugins.execution.base",
             "FuturesExecution": "crystallize.plugins.execution.futures",
+            "Option": "crystallize.plugins.execution.base",
             "Outcomes": "crystallize.cells.outcomes",
+            "choice": "crystallize.checks",
+            "flag": "crystallize.checks",
             "hookimpl": "crystallize.hookspecs",
+            "optional": "crystallize.checks",
+            "seconds": "crystallize.checks",
+            "text": "crystallize.checks",
+            "whole_number": "crystallize.checks",
         },
     )
 

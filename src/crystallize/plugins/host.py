@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pluggy
 
+from crystallize.checks import Faults, keys_among
 from crystallize.errors import (
+    CrystallizeError,
     DuplicateNameError,
     OptionError,
     PluginError,
-    UnknownNameError,
     listing,
 )
 from crystallize.plugins.catalog import Catalog, Kind
@@ -68,6 +70,8 @@ class Host:
     Raises
     ------
     UnknownNameError, DuplicateNameError, OptionError, PluginError, PluginLoadError
+    InvalidValuesError
+        If there is more than one of these; lists them all.
     """
 
     def __init__(
@@ -88,9 +92,11 @@ class Host:
         self.hook = self._manager.hook
         for default in defaults:
             self._manager.add("plugin", type(default).__name__, default)
-        self._add_plugins(plugins)
-        self._add_aggregators(aggregators, aggregator_options or {})
-        self.executor = self._add("executor", executor, self.executor_options)
+        faults = Faults()
+        self._add_plugins(plugins, faults)
+        self._add_aggregators(aggregators, aggregator_options or {}, faults)
+        self.executor = faults(self._add, "executor", executor, self.executor_options)
+        faults.raise_any()
         self.executor_name = self._used[-1].name
         self.used = tuple(self._used)
         self._callers: dict[str, list[tuple[str, pluggy.HookCaller]]] = {
@@ -121,24 +127,25 @@ class Host:
             else:
                 yield name, results[0] if results else None
 
-    def _add_plugins(self, plugins: Sequence[str | object]) -> None:
+    def _add_plugins(self, plugins: Sequence[str | object], faults: Faults) -> None:
         """The observers that are active in every experiment, then those that were given."""
-        named = {self._catalog.find("plugin", name) for name in plugins if isinstance(name, str)}
+        named = set()
+        for name in plugins:
+            if isinstance(name, str):
+                with suppress(CrystallizeError):  # which adding it raises again
+                    named.add(self._catalog.find("plugin", name))
         observers = [info.qualified for info in self._catalog.observers() if info not in named]
         for plugin in (*observers, *plugins):
-            self._add("plugin", plugin, {})
+            faults(self._add, "plugin", plugin, {})
 
     def _add_aggregators(
-        self, aggregators: Sequence[str | object], options: Mapping[str, Options]
+        self, aggregators: Sequence[str | object], options: Mapping[str, Options], faults: Faults
     ) -> None:
-        left = dict(options)
         for aggregator in aggregators:
-            own = left.pop(aggregator, {}) if isinstance(aggregator, str) else {}
-            self._add("aggregator", aggregator, own)
-        if left:
-            name = next(iter(left))
-            known = [aggregator for aggregator in aggregators if isinstance(aggregator, str)]
-            raise UnknownNameError("aggregator", name, known, advice="(options for it were given)")
+            own = options.get(aggregator, {}) if isinstance(aggregator, str) else {}
+            faults(self._add, "aggregator", aggregator, own)
+        names = [aggregator for aggregator in aggregators if isinstance(aggregator, str)]
+        faults(keys_among, "aggregator_options", options, "aggregator", names)
 
     def _add(self, kind: Kind, plugin: str | object, options: Options) -> object:
         """Register a plugin; build it first where it is a name."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import cloudpickle
@@ -14,7 +14,7 @@ from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster
 
 from crystallize import CrystallizeError
-from crystallize.plugins.execution import FuturesExecution
+from crystallize.plugins import FuturesExecution, Option, flag, optional, text, whole_number
 
 __all__ = ["DaskExecution"]
 
@@ -47,6 +47,11 @@ class DaskExecution(FuturesExecution):
     shares_process = True  # with Dask's own threads, which draw random numbers too
     draws_global_random = True
 
+    address = Option(optional(text))
+    n_workers = Option(partial(whole_number, least=1))
+    threads_per_worker = Option(partial(whole_number, least=1))
+    dashboard = Option(flag)
+
     def __init__(
         self,
         address: str | None = None,
@@ -61,9 +66,6 @@ class DaskExecution(FuturesExecution):
                 "n_workers, threads_per_worker and dashboard describe a local cluster; "
                 f"the one at {address} has its own. Leave them out, or the address."
             )
-        for name, value in (("n_workers", n_workers), ("threads_per_worker", threads_per_worker)):
-            if value is not None and (not isinstance(value, int) or value < 1):
-                raise ValueError(f"{name}: expected a whole number, 1 or more, got {value!r}")
         self.address = address
         self.n_workers = CPU_COUNT if n_workers is None else n_workers
         self.threads_per_worker = threads_per_worker
