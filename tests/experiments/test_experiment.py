@@ -11,6 +11,7 @@ import pytest
 
 from crystallize import CrystallizeError, Experiment, grid, hookimpl
 from crystallize.errors import ExecutorError, GlobalRandomWarning
+from crystallize.plugins import Capabilities
 from crystallize.plugins.execution import ParallelExecution
 from crystallize.results.errors import CellFailedError, Interrupted
 
@@ -425,7 +426,7 @@ def test_a_strangers_executor_never_receives_a_coroutine_function():
 
 def test_a_strangers_async_loop_is_served():
     class Gathering:
-        functions = frozenset({"async"})
+        capabilities = Capabilities(functions={"async"})
 
         @hookimpl
         def run_experiment_loop(self, experiment, replicate_fn):

@@ -14,7 +14,7 @@ from crystallize import (
     TooManyFailuresError,
     hookimpl,
 )
-from crystallize.plugins.execution import Completion, Execution
+from crystallize.plugins import Capabilities, Completion, Execution
 from crystallize.testing import same_result
 
 
@@ -121,7 +121,7 @@ def test_cells_of_a_plain_loop_are_kept_as_they_finish(tmp_path):
 class Breaks(Execution):
     """Runs some tasks, then loses every one as a broken engine does."""
 
-    single_cell = True
+    capabilities = Capabilities(single_cell=True)
 
     def __init__(self, good):
         super().__init__()
@@ -181,9 +181,9 @@ def test_every_error_that_ends_a_run_has_a_result(error):
     assert caught.value.result.done["baseline"].sum() >= 5
 
 
-def test_an_executor_that_says_it_can_stop_must_say_how():
+def test_an_executor_that_says_it_can_cancel_must_say_how():
     class SaysSo(Execution):
-        can_stop = True
+        capabilities = Capabilities(can_cancel=True)
 
         @hookimpl
         def execute(self, experiment, call, next_task, run):
