@@ -34,6 +34,7 @@ ROOMS = (
     "cells",
     "description",
     "worker",
+    "installed",
     "results",
     "store",
     "hookspecs",

@@ -36,6 +36,7 @@ on_error = "raise"
 seed_globals = true
 blas_threads = 2
 plugins = ["logger"]
+block = ["dask"]
 progress = true
 
 [conditions.wald]
@@ -58,6 +59,9 @@ aggregators = ["quantiles"]
 
 [aggregation.options.quantiles]
 at = [0.5]
+
+[plugins.tracker]
+path = "log.jsonl"
 """
 
 
@@ -123,7 +127,9 @@ def test_every_key_arrives_as_an_argument_of_experiment(write: Write) -> None:
         "on_error": "raise",
         "seed_globals": True,
         "blas_threads": 2,
-        "plugins": ["logger"],
+        "plugins": ["logger", "tracker"],
+        "plugin_options": {"tracker": {"path": "log.jsonl"}},
+        "block": ["dask"],
         "progress": True,
         "conditions": {"wald": {"method": "wald"}, "wilson": {"method": "wilson", "n": [1, 2.5]}},
         "execution": "parallel",
@@ -396,6 +402,9 @@ BAD_VALUES = [
     ("aggregation", "[1]", "[1]"),
     ("aggregation.aggregators", '"quantiles"', "'quantiles'"),
     ("aggregation.options.quantiles", "1", "1"),
+    ("experiment.block", '"dask"', "'dask'"),
+    ("plugins", "[1]", "[1]"),
+    ("plugins.tracker", "1", "1"),
     ("conditions", "3", "3"),
     ("conditions", "{}", "{}"),
     ("conditions.a", "3", "3"),

@@ -35,6 +35,7 @@ PLACES = {
     "execution_options": "execution",
     "aggregators": "aggregation.aggregators",
     "aggregator_options": "aggregation.options",
+    "plugin_options": "plugins",
 }
 
 
@@ -139,6 +140,10 @@ BAD = [
     ("aggregator_options", 3),
     ("aggregator_options", {"q": 3}),
     ("aggregator_options", {"q": {}}),
+    ("plugin_options", 3),
+    ("plugin_options", {"q": 3}),
+    ("block", "dask"),
+    ("block", [3]),
 ]
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from crystallize import Experiment, hookimpl
 from crystallize.errors import DuplicateNameError, OptionError, PluginError, UnknownNameError
-from crystallize.plugins.catalog import Catalog
+from crystallize.installed.catalog import Catalog
 from crystallize.plugins.host import HookFailure, Host, UsedPlugin
 from crystallize.plugins.validation import HOOKS
 

@@ -6,7 +6,7 @@ import pytest
 
 from crystallize import Experiment, hookimpl
 from crystallize.errors import DuplicateNameError, PluginError
-from crystallize.plugins.catalog import PluginInfo
+from crystallize.installed.catalog import PluginInfo
 from crystallize.plugins.manager import Manager
 
 

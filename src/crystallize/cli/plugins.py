@@ -9,7 +9,7 @@ import click
 
 from crystallize.cli.streams import stdout_kept_clean
 from crystallize.errors import PluginLoadError, described
-from crystallize.plugins.catalog import Catalog, PluginInfo
+from crystallize.installed.catalog import Catalog, PluginInfo
 
 COLUMNS = ("name", "kind", "distribution", "version", "status")
 
@@ -40,7 +40,7 @@ def command(ctx: click.Context, as_json: bool, check: bool) -> None:
 
 
 def _problem(info: PluginInfo) -> str | None:
-    from crystallize.plugins.loading import load
+    from crystallize.installed.loading import load
 
     try:
         with stdout_kept_clean():

@@ -15,6 +15,7 @@ from crystallize.checks import Faults
 from crystallize.cli.streams import stdout_kept_clean
 from crystallize.description.config import read_config
 from crystallize.description.from_config import experiment_arguments
+from crystallize.description.located import FromFile
 from crystallize.description.lookup import find_function
 from crystallize.description.spec import RULES
 from crystallize.errors import CrystallizeError, PluginError
@@ -41,6 +42,12 @@ SHOWN_ERRORS = 3
 @click.option("--store", type=click.Path(path_type=Path), help="Keep finished cells in this file.")
 @click.option("--retry-failed", is_flag=True, help="Run cells again that failed before.")
 @click.option("--accept-changes", is_flag=True, help="Go on with a store of a changed experiment.")
+@click.option(
+    "--block",
+    metavar="NAME",
+    multiple=True,
+    help="Do without an installed plugin; may be given more than once.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON alone.")
 @click.pass_context
 def command(
@@ -53,6 +60,7 @@ def command(
     store: Path | None,
     retry_failed: bool,
     accept_changes: bool,
+    block: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Run the experiment that CONFIG describes and print its result.
@@ -67,7 +75,7 @@ def command(
         with stdout_kept_clean():
             wanted = _checked({"replicates": replicates, "seed": seed, "store": store})
             wanted |= {"retry_failed": retry_failed, "accept_changes": accept_changes}
-            experiment = _experiment(config, overrides, execution, wanted)
+            experiment = _experiment(config, overrides, execution, block, wanted)
             result, code = experiment.run(), OK
         if not isinstance(result, Result):
             raise PluginError(
@@ -111,11 +119,16 @@ def _experiment(
     path: Path,
     overrides: tuple[str, ...],
     execution: str | None,
+    block: tuple[str, ...],
     wanted: dict[str, Any],
 ) -> Experiment:
     config = read_config(path, overrides)
     beside = path.resolve().parent
-    arguments = experiment_arguments(config, beside, execution=execution) | wanted
+    if execution is not None:
+        wanted["execution"] = FromFile(execution, beside)
+    if block:
+        wanted["block"] = [*config.experiment.values.get("block", ()), *block]
+    arguments = experiment_arguments(config, beside, wanted)
     arguments["progress"] = arguments.get("progress", False) or sys.stderr.isatty()
     return Experiment(find_function(config.experiment.function, beside), **arguments)
 

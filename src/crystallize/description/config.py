@@ -47,6 +47,7 @@ EXPERIMENT_RULES: Mapping[str, Rule[Any]] = {
     "function": _function,
     "baseline": optional(text),
     "plugins": names,
+    "block": names,
     # A store has a section of its own; what the command asks for stands in no file.
     **{key: RULES[key] for key in RULES if key not in ("store", "retry_failed", "accept_changes")},
 }
@@ -102,6 +103,8 @@ class Config:
     aggregation : AggregationSection
     store : path or None
         The file in which finished cells are kept; beside the config if relative.
+    plugins : mapping
+        ``[plugins.NAME]``: the name of an observer -> its options.
     """
 
     experiment: ExperimentSection
@@ -109,9 +112,10 @@ class Config:
     execution: ExecutionSection = ExecutionSection()
     aggregation: AggregationSection = AggregationSection()
     store: Path | None = None
+    plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-SECTIONS = ("experiment", "conditions", "grid", "execution", "aggregation", "store")
+SECTIONS = ("experiment", "conditions", "grid", "execution", "aggregation", "plugins", "store")
 
 
 def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
@@ -162,6 +166,7 @@ class _Reader:
             execution=self._execution(content.get("execution", {})),
             aggregation=self._aggregation(content.get("aggregation", {})),
             store=self._store(content.get("store")),
+            plugins=self._plugins(content.get("plugins", {})),
         )
         self._contradictions(config)
         return config
@@ -199,6 +204,9 @@ class _Reader:
     def _aggregation(self, given: object) -> Any:
         section = self._section("aggregation", given, AGGREGATION_RULES)
         return None if section is None else AggregationSection(**section)
+
+    def _plugins(self, given: object) -> Any:
+        return self._checked(each(table), "plugins", given)
 
     def _store(self, given: object) -> Any:
         if given is None:

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from crystallize.description.config import Config
+from crystallize.description.located import located
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+OPTIONS_OF = {
+    "execution": "execution_options",
+    "aggregators": "aggregator_options",
+    "plugins": "plugin_options",
+}
+"""Which argument has the options of what another one names."""
 
 
 def experiment_arguments(
-    config: Config, beside: Path, *, execution: str | None = None
+    config: Config, beside: Path, overrides: Mapping[str, Any] = NOTHING
 ) -> dict[str, Any]:
     """The keyword arguments of :class:`crystallize.Experiment`, all but the function.
 
@@ -18,17 +30,26 @@ def experiment_arguments(
     config : Config
     beside : path
         The config's folder.
-    execution : str, optional
-        Another strategy; the config's options go with its own alone.
+    overrides : mapping
+        Arguments that are used instead of the config's.  The config's options go with
+        what it names itself, not with others that are named instead.
     """
-    strategy = config.execution.strategy if execution is None else execution
-    own = strategy == config.execution.strategy
+    plugins = dict.fromkeys([*config.experiment.values.get("plugins", ()), *config.plugins])
+    named = {
+        "execution": config.execution.strategy,
+        "execution_options": dict(config.execution.options),
+        "aggregators": config.aggregation.aggregators,
+        "aggregator_options": config.aggregation.options,
+        "plugins": list(plugins),
+        "plugin_options": config.plugins,
+    }
+    for names, options in OPTIONS_OF.items():
+        if names in overrides and overrides[names] != named[names]:
+            named[options] = {}
     return {
         **config.experiment.values,
         "conditions": config.conditions,
-        "execution": strategy,
-        "execution_options": dict(config.execution.options) if own else {},
-        "aggregators": config.aggregation.aggregators,
-        "aggregator_options": config.aggregation.options,
+        **{argument: located(value, beside) for argument, value in named.items()},
         "store": None if config.store is None else beside / config.store,
+        **overrides,
     }

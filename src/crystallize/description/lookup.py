@@ -40,13 +40,50 @@ def find_function(spec: str, beside: Path) -> Callable[..., Any]:
         If there is no such module or attribute, if it is not callable, or if
         the module raises while it is imported (chained).
     """
-    name, colon, attribute = spec.partition(":")
-    parts = [*name.split("."), *attribute.split(".")]
-    if not colon or not all(part.isidentifier() for part in parts):
+    name, _, attribute = spec.partition(":")
+    if not is_module_attribute(spec):
         raise FunctionLookupError(
             f"The function {spec!r} is not of the form 'module:attribute', as in 'coverage:trial'."
         )
-    _forget_namesakes(beside)
+    module, found = _found(name, attribute, beside)
+    if not callable(found):
+        raise FunctionLookupError(
+            f"{spec!r} in {_place(module)} is a {type(found).__name__}, not a function."
+        )
+    return found  # type: ignore[no-any-return]
+
+
+def is_module_attribute(spec: str) -> bool:
+    """Whether a text has the form of ``module:attribute``."""
+    name, colon, attribute = spec.partition(":")
+    parts = [*name.split("."), *attribute.split(".")]
+    return bool(colon) and all(part.isidentifier() for part in parts)
+
+
+def find_object(spec: str, beside: Path | None) -> Any:
+    """Import what a program or a config names, function or not.
+
+    Parameters
+    ----------
+    spec : str
+        ``module:attribute``; see :func:`is_module_attribute`.
+    beside : path or None
+        The config's folder; ``None`` where a program says it, and Python's own path
+        is all that is looked at.
+
+    Raises
+    ------
+    FunctionLookupError
+        If there is no such module or attribute, or if the module raises while it is
+        imported (chained).
+    """
+    name, _, attribute = spec.partition(":")
+    return _found(name, attribute, beside)[1]
+
+
+def _found(name: str, attribute: str, beside: Path | None) -> tuple[ModuleType, Any]:
+    if beside is not None:
+        _forget_namesakes(beside)
     module = _module(name, beside)
     found: Any = module
     for part in attribute.split("."):
@@ -58,18 +95,15 @@ def find_function(spec: str, beside: Path) -> Callable[..., Any]:
                 f"{_place(module)} has no attribute {attribute!r}."
                 f"{suggestion(attribute, functions)} It has: {', '.join(functions) or 'nothing'}."
             ) from None
-    if not callable(found):
-        raise FunctionLookupError(
-            f"{spec!r} in {_place(module)} is a {type(found).__name__}, not a function."
-        )
-    return found  # type: ignore[no-any-return]
+    return module, found
 
 
-def _module(name: str, beside: Path) -> ModuleType:
-    if str(beside) not in sys.path:
-        sys.path.insert(0, str(beside))
-    if file := _source(name, beside):
-        return _from_file(name, file, beside)
+def _module(name: str, beside: Path | None) -> ModuleType:
+    if beside is not None:
+        if str(beside) not in sys.path:
+            sys.path.insert(0, str(beside))
+        if file := _source(name, beside):
+            return _from_file(name, file, beside)
     importlib.invalidate_caches()
     try:
         return importlib.import_module(name)
@@ -78,9 +112,10 @@ def _module(name: str, beside: Path) -> ModuleType:
     except BaseException as error:
         # What is missing may also be something that the module itself imports.
         if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
-            raise FunctionLookupError(
-                f"There is no module {name!r}: neither in {beside} nor installed."
-            ) from error
+            places = (
+                "not on Python's path" if beside is None else f"neither in {beside} nor installed"
+            )
+            raise FunctionLookupError(f"There is no module {name!r}: {places}.") from error
         raise FunctionLookupError(f"Importing {name} failed with {described(error)}") from error
 
 

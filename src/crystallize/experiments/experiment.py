@@ -9,7 +9,7 @@ from typing import Any
 
 from crystallize.callables import function_name
 from crystallize.cells.outcome import Outcome
-from crystallize.checks import Faults, each, known, optional, sequence, table, whole_number
+from crystallize.checks import Faults, each, known, names, optional, sequence, table, whole_number
 from crystallize.contracts import Capabilities
 from crystallize.description.conditions import (
     checked_baseline,
@@ -54,13 +54,16 @@ class Experiment:
     baseline : str, optional
         The condition that others are compared with.  Default: the first.
     execution : str or object
-        An installed strategy's name, or an executor.
+        An installed strategy's name, ``module:attribute``, or an executor.
     execution_options : mapping, optional
         Options of the strategy that is named.
     aggregators, plugins : sequence of (str or object)
-        Names of installed ones, or objects.
-    aggregator_options : mapping, optional
-        Name of an aggregator -> its options.
+        Names of installed ones, ``module:attribute``, or objects.
+    aggregator_options, plugin_options : mapping, optional
+        Name of an aggregator, or of an observer among the plugins -> its options.
+    block : sequence of str
+        Installed plugins that are not to be used here, by name or by
+        ``distribution:name``.
     retries : int
         How many more times a failed cell is tried, with the same seed.
     timeout : float, optional
@@ -119,6 +122,8 @@ class Experiment:
         aggregators: Sequence[str | object] = (),
         aggregator_options: Mapping[str, Mapping[str, Any]] | None = None,
         plugins: Sequence[str | object] = (),
+        plugin_options: Mapping[str, Mapping[str, Any]] | None = None,
+        block: Sequence[str] = (),
         retries: int = 0,
         timeout: float | None = None,
         max_failures: float | None = None,
@@ -135,6 +140,8 @@ class Experiment:
         named = faults(sequence, "aggregators", aggregators)
         named_options = faults(optional(each(table)), "aggregator_options", aggregator_options)
         observers = faults(sequence, "plugins", plugins)
+        observer_options = faults(optional(each(table)), "plugin_options", plugin_options)
+        blocked = faults(names, "block", block)
         if not faults.found:
             self._host = faults(
                 Host,
@@ -143,6 +150,8 @@ class Experiment:
                 aggregators=named,
                 aggregator_options=named_options,
                 plugins=observers,
+                plugin_options=observer_options,
+                block=blocked,
                 defaults=(ResultAggregator(),),
             )
         given = {
@@ -240,7 +249,7 @@ class Experiment:
         beside = Path(path).resolve().parent
         if "function" not in overrides:
             overrides["function"] = find_function(config.experiment.function, beside)
-        return cls(**{**experiment_arguments(config, beside), **overrides})
+        return cls(**experiment_arguments(config, beside, overrides))
 
     def run(self) -> Result:
         """Run every cell and aggregate; works inside a running event loop too.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,15 +10,20 @@ from dataclasses import dataclass
 import pluggy
 
 from crystallize.checks import Faults, keys_among
+from crystallize.description.located import plain
 from crystallize.errors import (
     CrystallizeError,
     DuplicateNameError,
     OptionError,
     PluginError,
+    PluginWarning,
+    described,
     listing,
+    suggestion,
 )
-from crystallize.plugins.catalog import Catalog, Kind
-from crystallize.plugins.loading import build
+from crystallize.installed.catalog import Catalog, Kind, PluginInfo
+from crystallize.installed.loading import build, constructed
+from crystallize.installed.lookup import factory_of
 from crystallize.plugins.manager import Manager
 from crystallize.plugins.validation import HOOKS
 from crystallize.worker.interruption import Interruption
@@ -52,8 +58,10 @@ class Host:
     executor_options : mapping
         Options of the strategy that is named.
     aggregators, plugins : sequence of (str or object)
-    aggregator_options : mapping
-        Name of an aggregator -> its options.
+    aggregator_options, plugin_options : mapping
+        Name of an aggregator or observer -> its options.
+    block : sequence of str
+        Installed plugins that are not to be used.
     defaults : sequence of object
         The core's own plugins, registered first.
     catalog : Catalog, optional
@@ -66,6 +74,9 @@ class Host:
     executor_options : dict
     hook : pluggy.HookRelay
     used : tuple of UsedPlugin
+    left_out : list of dict
+        The observers that should be active everywhere and could not be had, as the
+        provenance has plugins that failed.
 
     Raises
     ------
@@ -82,20 +93,32 @@ class Host:
         aggregators: Sequence[str | object] = (),
         aggregator_options: Mapping[str, Options] | None = None,
         plugins: Sequence[str | object] = (),
+        plugin_options: Mapping[str, Options] | None = None,
+        block: Sequence[str] = (),
         defaults: Sequence[object] = (),
         catalog: Catalog | None = None,
     ) -> None:
-        self.executor_options = dict(executor_options or {})
-        self._catalog = Catalog.installed() if catalog is None else catalog
+        self.executor_options = plain(dict(executor_options or {}))
+        self._catalog = Catalog.installed(block=block) if catalog is None else catalog
+        self.left_out: list[dict[str, str]] = []
         self._manager = Manager()
         self._used: list[UsedPlugin] = []
         self.hook = self._manager.hook
         for default in defaults:
             self._manager.add("plugin", type(default).__name__, default)
+        for name in self._catalog.unblocking():
+            known = [info.name for info in self._catalog.entries]
+            warnings.warn(
+                f"block: there is no plugin {name!r}, so that nothing is blocked by it."
+                f"{suggestion(name, known)} Installed: {listing(known)}.",
+                PluginWarning,
+                stacklevel=4,  # the line that makes the experiment
+            )
         faults = Faults()
-        self._add_plugins(plugins, faults)
-        self._add_aggregators(aggregators, aggregator_options or {}, faults)
-        self.executor = faults(self._add, "executor", executor, self.executor_options)
+        self._add_everywhere(plugins)
+        self._add_each("plugin", plugins, plugin_options or {}, faults)
+        self._add_each("aggregator", aggregators, aggregator_options or {}, faults)
+        self.executor = faults(self._add, "executor", executor, executor_options or {})
         faults.raise_any()
         self.executor_name = self._used[-1].name
         self.used = tuple(self._used)
@@ -127,25 +150,48 @@ class Host:
             else:
                 yield name, results[0] if results else None
 
-    def _add_plugins(self, plugins: Sequence[str | object], faults: Faults) -> None:
-        """The observers that are active in every experiment, then those that were given."""
+    def _add_everywhere(self, plugins: Sequence[str | object]) -> None:
+        """The observers that are active in every experiment, but for those that are named.
+
+        Nobody asked for them here, so that one which fails costs itself alone.
+        """
         named = set()
         for name in plugins:
             if isinstance(name, str):
                 with suppress(CrystallizeError):  # which adding it raises again
                     named.add(self._catalog.find("plugin", name))
-        observers = [info.qualified for info in self._catalog.observers() if info not in named]
-        for plugin in (*observers, *plugins):
-            faults(self._add, "plugin", plugin, {})
+        for info in self._catalog.observers():
+            if info in named:
+                continue
+            try:
+                self._add_installed("plugin", info, {})
+            except Exception as error:
+                self._leave_out(info, error)
 
-    def _add_aggregators(
-        self, aggregators: Sequence[str | object], options: Mapping[str, Options], faults: Faults
+    def _leave_out(self, info: PluginInfo, error: Exception) -> None:
+        kind, _, message = described(error).partition(": ")
+        self.left_out.append(
+            {"plugin": info.name, "hook": "loading", "type": kind, "message": message}
+        )
+        warnings.warn(
+            f"{message or kind} It would be active in every experiment; this one goes on without "
+            f"it. With block=({info.name!r},) it does so without this warning.",
+            PluginWarning,
+            stacklevel=6,  # the line that makes the experiment
+        )
+
+    def _add_each(
+        self,
+        kind: Kind,
+        plugins: Sequence[str | object],
+        options: Mapping[str, Options],
+        faults: Faults,
     ) -> None:
-        for aggregator in aggregators:
-            own = options.get(aggregator, {}) if isinstance(aggregator, str) else {}
-            faults(self._add, "aggregator", aggregator, own)
-        names = [aggregator for aggregator in aggregators if isinstance(aggregator, str)]
-        faults(keys_among, "aggregator_options", options, "aggregator", names)
+        for plugin in plugins:
+            own = options.get(plugin, {}) if isinstance(plugin, str) else {}
+            faults(self._add, kind, plugin, own)
+        names = [plugin for plugin in plugins if isinstance(plugin, str)]
+        faults(keys_among, f"{kind}_options", options, kind, names)
 
     def _add(self, kind: Kind, plugin: str | object, options: Options) -> object:
         """Register a plugin; build it first where it is a name."""
@@ -165,11 +211,28 @@ class Host:
         return plugin
 
     def _add_named(self, kind: Kind, name: str, options: Options) -> object:
-        info = self._catalog.find(kind, name)
-        used = UsedPlugin(info.name, kind, info.distribution, info.version)
+        found = factory_of(self._catalog, kind, name)
+        if isinstance(found, PluginInfo):
+            return self._add_installed(kind, found, options)
+        used = UsedPlugin(str(name), kind, None, None)
+        self._refuse_second(kind, used, used.name)
+        built = constructed(f"{kind} {name}", found, options)
+        return self._register(kind, used, built, None)
+
+    def _add_installed(self, kind: Kind, info: PluginInfo, options: Options) -> object:
+        used = UsedPlugin(info.name, info.kind, info.distribution, info.version)
+        self._refuse_second(kind, used, str(info))
+        return self._register(kind, used, build(info, options), info)
+
+    def _refuse_second(self, kind: Kind, used: UsedPlugin, shown: str) -> None:
         if used in self._used:
-            raise DuplicateNameError(f"The {kind} {info} is named twice; name it once.")
-        built = build(info, options)
-        self._manager.add(kind, info.name, built, origin=info)
+            raise DuplicateNameError(f"The {kind} {shown} is named twice; name it once.")
+
+    def _register(
+        self, kind: Kind, used: UsedPlugin, built: object, origin: PluginInfo | None
+    ) -> object:
+        if built is None and kind != "executor":
+            return None  # a factory that has nothing to register here
+        self._manager.add(kind, used.name, built, origin=origin)
         self._used.append(used)
         return built

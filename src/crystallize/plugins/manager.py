@@ -10,7 +10,7 @@ import pluggy
 from crystallize import hookspecs
 from crystallize.errors import DuplicateNameError
 from crystallize.hookspecs import PROJECT_NAME
-from crystallize.plugins.catalog import Kind, PluginInfo
+from crystallize.installed.catalog import Kind, PluginInfo
 from crystallize.plugins.validation import Implementation, checked_implementations
 
 

@@ -13,7 +13,7 @@ import pluggy
 from crystallize import hookspecs
 from crystallize.errors import PluginError, listing, suggestion
 from crystallize.hookspecs import PROJECT_NAME
-from crystallize.plugins.catalog import Kind
+from crystallize.installed.catalog import Kind
 
 HOOKS = tuple(
     name for name, value in vars(hookspecs).items() if hasattr(value, f"{PROJECT_NAME}_spec")

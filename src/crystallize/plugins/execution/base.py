@@ -122,7 +122,8 @@ class Option(Generic[T]):
     ----------
     check : callable
         A rule of :mod:`crystallize.checks`: takes the attribute's name and the
-        value, and returns the value to keep.
+        value, and returns the value to keep.  An option of that name in a config
+        is held against it too.
 
     Examples
     --------
@@ -144,7 +145,7 @@ class Option(Generic[T]):
     """
 
     def __init__(self, check: Callable[[str, Any], T]) -> None:
-        self._check = check
+        self.rule = check
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
@@ -167,7 +168,7 @@ class Option(Generic[T]):
         return value
 
     def __set__(self, executor: object, value: object) -> None:
-        vars(executor)[self._name] = self._check(self._name, value)
+        vars(executor)[self._name] = self.rule(self._name, value)
 
 
 class Execution(ABC):

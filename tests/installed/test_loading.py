@@ -6,8 +6,8 @@ import pytest
 
 from crystallize import Experiment
 from crystallize.errors import OptionError, PluginLoadError
-from crystallize.plugins.catalog import Catalog
-from crystallize.plugins.loading import build, load
+from crystallize.installed.catalog import Catalog
+from crystallize.installed.loading import build, load
 
 LOOP = """
 from crystallize import hookimpl

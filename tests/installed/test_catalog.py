@@ -9,7 +9,7 @@ import pytest
 
 from crystallize import Experiment
 from crystallize.errors import DuplicateNameError, PluginError
-from crystallize.plugins.catalog import Catalog
+from crystallize.installed.catalog import Catalog
 
 LOOP = """
 from crystallize import hookimpl

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 
 from crystallize.errors import (
@@ -12,9 +11,9 @@ from crystallize.errors import (
     PluginLoadError,
     described,
     listing,
-    suggestion,
 )
-from crystallize.plugins.catalog import BLOCK, PluginInfo
+from crystallize.installed.catalog import BLOCK, PluginInfo
+from crystallize.installed.options import checked_options, declaration, refusal
 
 
 def load(info: PluginInfo) -> object:
@@ -48,42 +47,42 @@ def build(info: PluginInfo, options: Mapping[str, object]) -> object:
     ------
     PluginLoadError
         If it cannot be imported, or its construction fails.
-    OptionError
+    OptionError, InvalidValuesError
         If it does not take the options, or refuses a value.
     """
-    factory = load(info)
+    return constructed(f"{info.kind} {info}", load(info), options)
+
+
+def constructed(plugin: str, factory: object, options: Mapping[str, object]) -> object:
+    """What a factory makes of options; an object that is no factory as it is.
+
+    Parameters
+    ----------
+    plugin : str
+        What messages call it: ``executor dask (crystallize-dask 1.0)``.
+    factory : object
+    options : mapping
+
+    Raises
+    ------
+    PluginLoadError
+        If its construction fails.
+    OptionError, InvalidValuesError
+        If it does not take the options, or refuses a value.
+    """
     if not callable(factory):
         if options:
-            raise OptionError(f"The {info.kind} {info} takes no options; got {listing(options)}.")
+            raise OptionError(f"The {plugin} takes no options; got {listing(options)}.")
         return factory
-    _check_options(info, factory, options)
+    declared = declaration(factory)
+    checked = checked_options(plugin, declared, options)
     try:
-        return factory(**options)
+        return factory(**declared.arguments(checked))
     except (CrystallizeError, TypeError, ValueError) as error:
-        raise OptionError(f"The {info.kind} {info} refused its options: {error}") from error
+        raise refusal(plugin, error) from error
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         raise PluginLoadError(
-            f"The {info.kind} {info} could not be constructed: {described(error)}"
+            f"The {plugin} could not be constructed: {described(error)}"
         ) from error
-
-
-def _check_options(
-    info: PluginInfo, factory: Callable[..., object], options: Mapping[str, object]
-) -> None:
-    try:
-        parameters = inspect.signature(factory).parameters.values()
-    except (TypeError, ValueError):
-        return  # no readable signature: the construction itself will tell
-    known = {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    unknown = [name for name in options if name not in known]
-    if unknown and not takes_any:
-        raise OptionError(
-            f"The {info.kind} {info} has no option {unknown[0]!r}."
-            f"{suggestion(unknown[0], known)} Its options: {listing(known)}."
-        )
-    missing = [p.name for p in known.values() if p.default is p.empty and p.name not in options]
-    if missing:
-        raise OptionError(f"The {info.kind} {info} needs the option {listing(missing)}.")
