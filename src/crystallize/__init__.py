@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from crystallize.errors import CrystallizeWarning as CrystallizeWarning
     from crystallize.errors import DuplicateNameError as DuplicateNameError
     from crystallize.errors import ExecutorError as ExecutorError
+    from crystallize.errors import ExportError as ExportError
     from crystallize.errors import FunctionError as FunctionError
     from crystallize.errors import FunctionKindError as FunctionKindError
     from crystallize.errors import FunctionLookupError as FunctionLookupError
@@ -49,6 +50,7 @@ __all__ = [
     "DuplicateNameError",
     "ExecutorError",
     "Experiment",
+    "ExportError",
     "FunctionError",
     "FunctionKindError",
     "FunctionLookupError",
@@ -86,6 +88,7 @@ if not TYPE_CHECKING:  # or else type checkers would take any name for one of ou
             "DuplicateNameError": "crystallize.errors",
             "ExecutorError": "crystallize.errors",
             "Experiment": "crystallize.experiments.experiment",
+            "ExportError": "crystallize.errors",
             "FunctionError": "crystallize.errors",
             "FunctionKindError": "crystallize.errors",
             "FunctionLookupError": "crystallize.errors",

@@ -161,6 +161,10 @@ class ResultFileError(CrystallizeError, ValueError):
     """A saved result that cannot be read back, or a value that cannot be saved."""
 
 
+class ExportError(CrystallizeError, OSError):
+    """A result that could not be written to a file; chained to the reason."""
+
+
 class StoreError(CrystallizeError):
     """A store that cannot be read or written."""
 

@@ -55,7 +55,3 @@ def test_what_needs_no_experiment_loads_none_of_its_libraries(arguments: list[st
     assert "click" in loaded
     assert not loaded & HEAVY
     assert not [name for name in loaded if name.startswith("crystallize_")]
-
-
-def test_help_does_not_even_look_at_what_is_installed() -> None:
-    assert "importlib_metadata" not in loaded_by("--help")

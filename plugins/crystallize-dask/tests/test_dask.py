@@ -169,7 +169,7 @@ def test_nothing_imports_dask_until_it_is_named():
     program = (
         "import sys; from crystallize import Experiment\n"
         "Experiment(lambda: 1.0, replicates=2).run()\n"
-        "from crystallize.plugins.catalog import Catalog\n"
+        "from crystallize.installed.catalog import Catalog\n"
         "assert 'dask' in [info.name for info in Catalog.installed().entries]\n"
         "print(sorted({'dask', 'distributed', 'crystallize_dask'} & set(sys.modules)))"
     )

@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 import click
 
-COMMANDS = {
-    "check": "Verify a store; set damaged blocks aside.",
-    "merge": "Put the cells of several stores into a new one.",
-    "plugins": "List the installed executors, aggregators and observers.",
-    "replay": "Run one cell of a store's experiment here, for a debugger.",
-    "run": "Run the experiment that a config file describes.",
-    "show": "Say what is in a store.",
-}
+from crystallize.cli import commands
+from crystallize.cli.refusal import refusing
+from crystallize.errors import UnknownNameError, suggestion
 
 
 class _LazyGroup(click.Group):
     """Lists commands without importing them: some need libraries that are slow to load."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return [*commands.BUILT_IN, *commands.installed()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = import_module(f"{__name__}.{cmd_name}").command
-        return command
+        with refusing():
+            try:
+                return commands.find(cmd_name)
+            except UnknownNameError:
+                if not ctx.resilient_parsing:
+                    closest = suggestion(cmd_name, self.list_commands(ctx))
+                    ctx.fail(f"No such command {cmd_name!r}.{closest}")
+        return None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        # A plugin's command need not know how ours say what is wrong.
+        with refusing():
+            return super().invoke(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl(list(commands.BUILT_IN.items()))
+        if of_plugins := commands.installed():
+            with formatter.section("Commands of plugins"):
+                formatter.write_dl(list(of_plugins.items()))
 
 
 def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:

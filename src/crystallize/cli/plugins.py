@@ -1,57 +1,119 @@
-"""``crystallize plugins``: what is installed."""
+"""``crystallize plugins``: what is installed, and what one of the plugins is like."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from crystallize.cli.commands import BUILT_IN as OUR_COMMANDS
+from crystallize.cli.plugin_page import as_text, page
+from crystallize.cli.refusal import refusing
 from crystallize.cli.streams import stdout_kept_clean
-from crystallize.errors import PluginLoadError, described
+from crystallize.errors import UnknownNameError
 from crystallize.installed.catalog import Catalog, PluginInfo
 
+if TYPE_CHECKING:
+    from crystallize.plugins.inspection import Inspection
+
 COLUMNS = ("name", "kind", "distribution", "version", "status")
+BUSY = "import"
+"""The column of how long an import took, where there was one."""
 
 
 @click.command("plugins")
+@click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--check", is_flag=True, help="Import each plugin and say which are broken.")
+@click.option("--check", is_flag=True, help="Import and build each plugin; say which are broken.")
 @click.pass_context
-def command(ctx: click.Context, as_json: bool, check: bool) -> None:
-    """List the installed executors, aggregators and observers.
+def command(ctx: click.Context, name: str | None, as_json: bool, check: bool) -> None:
+    """List the installed plugins, or say what the one of that NAME is like.
 
-    Nothing is imported unless --check asks for it; then the exit code is 1 if
-    any plugin is broken.
+    The list has everything that concerns Crystallize in the metadata of what is
+    installed, also what cannot be used and why, and imports nothing.  --check
+    imports each plugin, builds it where no option is required, and looks at its
+    hooks.  The exit code is 1 if something that was looked at is broken.
     """
-    rows = []
-    broken = False
-    for info in Catalog.installed().entries:
-        row = {column: str(asdict(info)[column]) for column in COLUMNS}
-        if check and info.status != "blocked" and (problem := _problem(info)):
-            row["status"], broken = f"broken: {problem}", True
-        rows.append(row)
-    if as_json:
-        click.echo(json.dumps(rows, indent=2))
+    catalog = Catalog.installed()
+    if name is not None:
+        with refusing():
+            seen = [_inspected(info) for info in _named(catalog, name)]
+        pages = [page(one, _status(one.info)) for one in seen]
+        _echo_json(pages) if as_json else click.echo("\n\n".join(map(as_text, pages)))
+        broken = any(one.problem for one in seen)
     else:
-        _echo_table(rows)
+        rows, broken = _rows(catalog, check=check)
+        _echo_json(rows) if as_json else _echo_table(rows)
     if broken:
         ctx.exit(1)
 
 
-def _problem(info: PluginInfo) -> str | None:
-    from crystallize.installed.loading import load
+def _named(catalog: Catalog, name: str) -> list[PluginInfo]:
+    found = catalog.named(name)
+    if not found:
+        known = dict.fromkeys(info.name for info in catalog.entries)
+        raise UnknownNameError(
+            "plugin", name, list(known), advice="'crystallize plugins' lists them."
+        )
+    return found
 
-    try:
-        with stdout_kept_clean():
-            load(info)
-    except PluginLoadError as error:
-        return described(error.__cause__ or error)
-    return None
+
+def _rows(catalog: Catalog, *, check: bool) -> tuple[list[dict[str, Any]], bool]:
+    rows: list[dict[str, Any]] = []
+    broken = False
+    for info in catalog.entries:
+        row = _row(info.name, info.kind, info.distribution, info.version, _status(info))
+        if check:
+            seen = _inspected(info)
+            row["seconds"] = seen.seconds
+            if seen.problem is not None:
+                row["status"], broken = f"broken: {seen.problem}", True
+        rows.append(row)
+    for problem in catalog.problems:
+        row = _row(
+            problem.name, problem.group, problem.distribution, problem.version, problem.status
+        )
+        rows.append(row | ({"seconds": None} if check else {}))
+        broken = broken or (check and problem.is_broken)
+    return rows, broken
 
 
-def _echo_table(rows: list[dict[str, str]]) -> None:
-    widths = [max(len(c), *(len(row[c]) for row in rows), 0) for c in COLUMNS]
-    for row in ({c: c for c in COLUMNS}, *rows):
-        cells = (row[c].ljust(width) for c, width in zip(COLUMNS, widths, strict=True))
+def _row(*cells: str) -> dict[str, Any]:
+    return dict(zip(COLUMNS, cells, strict=True))
+
+
+def _status(info: PluginInfo) -> str:
+    from crystallize.results.exporting import BUILT_IN as OUR_ENDINGS
+
+    if info.status == "available" and info.kind == "command" and info.name in OUR_COMMANDS:
+        return f"hidden by the built-in command; call it as {info.qualified}"
+    if info.status == "available" and info.kind == "exporter" and info.name in OUR_ENDINGS:
+        return "hidden by the built-in exporter"
+    return info.status
+
+
+def _inspected(info: PluginInfo) -> Inspection:
+    from crystallize.plugins.inspection import Inspection, inspected
+
+    if info.status == "blocked":  # as it is said, it is not imported here either
+        return Inspection(info)
+    with stdout_kept_clean():
+        return inspected(info)
+
+
+def _echo_json(rows: list[dict[str, Any]]) -> None:
+    click.echo(json.dumps(rows, indent=2))
+
+
+def _echo_table(rows: list[dict[str, Any]]) -> None:
+    columns = list(COLUMNS)
+    if any("seconds" in row for row in rows):
+        columns.insert(-1, BUSY)  # the status may be long
+        for row in rows:
+            seconds = row["seconds"]
+            row[BUSY] = "-" if seconds is None else f"{seconds:.3f}s"
+    widths = [max(len(c), *(len(row[c]) for row in rows), 0) for c in columns]
+    for row in ({c: c for c in columns}, *rows):
+        cells = (row[c].ljust(width) for c, width in zip(columns, widths, strict=True))
         click.echo("  ".join(cells).rstrip())

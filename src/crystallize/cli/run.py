@@ -18,12 +18,13 @@ from crystallize.description.from_config import experiment_arguments
 from crystallize.description.located import FromFile
 from crystallize.description.lookup import find_function
 from crystallize.description.spec import RULES
-from crystallize.errors import CrystallizeError, PluginError
+from crystallize.errors import CrystallizeError, ExportError, PluginError
 from crystallize.experiments.experiment import Experiment
 from crystallize.results.errors import CellFailedError, Interrupted, TooManyFailuresError
+from crystallize.results.exporting import Exporter, check_place, export, exporter_for
 from crystallize.results.result import Result
 
-OK, SOME_FAILED, REFUSED, BY_SIGNAL = 0, 1, 2, 128
+OK, SOME_FAILED, REFUSED, NOT_WRITTEN, BY_SIGNAL = 0, 1, 2, 3, 128
 SHOWN_ERRORS = 3
 
 
@@ -48,6 +49,12 @@ SHOWN_ERRORS = 3
     multiple=True,
     help="Do without an installed plugin; may be given more than once.",
 )
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Write the result to this file too, as its ending says.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON alone.")
 @click.pass_context
 def command(
@@ -61,18 +68,25 @@ def command(
     retry_failed: bool,
     accept_changes: bool,
     block: tuple[str, ...],
+    output: Path | None,
     as_json: bool,
 ) -> None:
     """Run the experiment that CONFIG describes and print its result.
 
     With a store, cells that it holds are not run again.  Exit codes: 0 all
-    cells fine; 1 some cells failed; 2 a wrong call or config; 130 and 143
-    interrupted by Ctrl-C and SIGTERM.  What finished is printed in any case.
+    cells fine; 1 some cells failed; 2 a wrong call or config; 3 the output could
+    not be written; 130 and 143 interrupted by Ctrl-C and SIGTERM.  What finished
+    is printed in any case.
     """
     warnings.showwarning = _show_warning
     result: Result | None
+    exporter: Exporter | None = None
     try:
         with stdout_kept_clean():
+            if output is not None:
+                # Before anything is computed that nobody could write down.
+                exporter = exporter_for("--output", output, block)
+                check_place(output)
             wanted = _checked({"replicates": replicates, "seed": seed, "store": store})
             wanted |= {"retry_failed": retry_failed, "accept_changes": accept_changes}
             experiment = _experiment(config, overrides, execution, block, wanted)
@@ -95,9 +109,15 @@ def command(
     except KeyboardInterrupt:
         click.echo("Interrupted.", err=True)
         result, code = None, BY_SIGNAL + signal.SIGINT
+    except ExportError as error:
+        click.echo(f"Error: {error}", err=True)
+        result, code = None, NOT_WRITTEN
     except CrystallizeError as error:
         click.echo(f"Error: {error}", err=True)
         result, code = getattr(error, "result", None), REFUSED
+    if isinstance(result, Result) and output is not None and exporter is not None:
+        written = _is_written(result, output, exporter)
+        code = code if written or code >= BY_SIGNAL else NOT_WRITTEN
     if result is not None:
         _print(json.dumps(result.to_dict(), allow_nan=False) if as_json else str(result))
     ctx.exit(code)
@@ -131,6 +151,16 @@ def _experiment(
     arguments = experiment_arguments(config, beside, wanted)
     arguments["progress"] = arguments.get("progress", False) or sys.stderr.isatty()
     return Experiment(find_function(config.experiment.function, beside), **arguments)
+
+
+def _is_written(result: Result, output: Path, exporter: Exporter) -> bool:
+    try:
+        with stdout_kept_clean():
+            export(result, output, exporter)
+    except ExportError as error:
+        click.echo(f"Error: {error}", err=True)
+        return False
+    return True
 
 
 def _say_found(result: Result) -> None:

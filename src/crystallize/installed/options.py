@@ -184,7 +184,7 @@ def _asked(rule: Rule[Any], name: str) -> str:
         except InvalidValueError as error:
             words = error.expected
             if rule(name, None) is None:
-                words += " or None"
+                words += ", or None" if "," in words else " or None"
     return words
 
 

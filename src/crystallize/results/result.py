@@ -147,6 +147,23 @@ class Result:
         text = json.dumps(self.to_dict(), allow_nan=False, indent=2)
         Path(path).write_text(text + "\n", encoding="utf-8")
 
+    def export(self, path: str | Path) -> None:
+        """Write the result to a file of the kind that its ending says.
+
+        Of ``.json`` and ``.zip`` there is :meth:`to_json` and :meth:`save`; installed
+        plugins add others.  The file is written beside its place, then put there.
+
+        Raises
+        ------
+        UnknownNameError
+            If nothing writes files of that ending; lists those that there are.
+        ExportError
+            An :exc:`OSError`, if it could not be written.
+        """
+        from crystallize.results import exporting
+
+        exporting.export(self, Path(path), exporting.exporter_for("path", path))
+
     def save(self, path: str | Path) -> None:
         """Write everything to one file: a zip of JSON and NumPy arrays, no pickles.
 
