@@ -190,3 +190,111 @@ def test_every_kind_of_damage_hides_only_itself(distribution, metadata, entry_po
     found = statuses(Catalog.installed())
     assert {"before", "after", "serial"} <= set(found)
     assert "damaged" not in found
+
+
+def problems():
+    return {(p.distribution, p.name): p for p in Catalog.installed().problems}
+
+
+@pytest.mark.parametrize(
+    ("group", "closest"),
+    [
+        ("crystallize.executor", "crystallize.executors"),
+        ("crystalize.executors", "crystallize.executors"),
+        ("crystallize_exporters", "crystallize.exporters"),
+        ("Crystallize.Observers", "crystallize.observers"),
+        ("crystallize.observer", "crystallize.observers"),
+    ],
+)
+def test_a_group_that_is_nearly_ours_is_shown_with_the_one_that_was_meant(
+    distribution, group, closest
+):
+    distribution("near-miss", {group: {"fast": "near_miss:Loop"}}, LOOP)
+    problem = problems()["near-miss", "fast"]
+    assert problem.group == group
+    assert problem.is_broken
+    assert f"there is no group {group!r}; did you mean {closest!r}?" in problem.status
+    assert "fast" not in statuses(Catalog.installed())
+
+
+def test_a_group_of_ours_that_is_near_nothing_is_shown_with_those_that_there_are(distribution):
+    distribution("far-miss", {"crystallize.themes": {"dark": "far_miss:X"}})
+    assert "groups: crystallize.executors, " in problems()["far-miss", "dark"].status
+
+
+def test_what_does_not_concern_us_is_no_problem(distribution):
+    before = problems()
+    (info,) = distribution("others", {"console_scripts": {"o": "others:o"}}).glob("*.dist-info")
+    (info / "METADATA").write_bytes(b"\xff\xfe")
+    (binary,) = distribution("binary", {}).glob("*.dist-info")
+    (binary / "entry_points.txt").write_bytes(b"\xff\xfe[console_scripts]\n")
+    assert problems() == before
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "says"),
+    [
+        ("METADATA", b"Metadata-Version: 2.1\nVersion: 1.0\n", "METADATA: it has no Name"),
+        ("METADATA", b"Metadata-Version: 2.1\nName: hurt\n", "METADATA: it has no Version"),
+        ("METADATA", b"\xff\xfe\x00", "METADATA: "),
+        ("entry_points.txt", b"\xff\xfe" + POINTS, "entry_points.txt: UnicodeDecodeError"),
+        (
+            "entry_points.txt",
+            POINTS + b"?!\n",
+            "entry_points.txt: line 3, '?!', is not 'name = module:attribute'",
+        ),
+    ],
+)
+def test_metadata_that_cannot_be_used_is_shown_with_what_is_wrong(
+    distribution, file, content, says
+):
+    (info,) = distribution("hurt", {EXECUTORS: {"damaged": "x:Y"}}).glob("*.dist-info")
+    (info / file).write_bytes(content)
+    problem = problems()["hurt", "?"]
+    assert (problem.version, problem.is_broken) == ("1.0", True)
+    assert problem.status.startswith("unreadable: ")
+    assert says in problem.status
+
+
+def test_a_copy_that_no_import_reaches_is_shown_and_is_nobodys_mistake(distribution):
+    distribution("two-versions", {EXECUTORS: {"gone": "old:X"}}, version="1.0")
+    distribution("two-versions", {EXECUTORS: {"kept": "new:Y"}}, version="2.0")
+    problem = problems()["two-versions", "gone"]
+    assert "hidden: version 2.0, in " in problem.status
+    assert not problem.is_broken
+
+
+def test_a_file_that_is_rewritten_in_place_is_read_again(distribution):
+    (info,) = distribution("edited", {EXECUTORS: {"old": "edited:X"}}).glob("*.dist-info")
+    assert statuses(Catalog.installed())["old"] == "available"
+    (info / "entry_points.txt").write_text("[crystallize.executors]\nnewer = edited:X\n")
+    found = statuses(Catalog.installed())
+    assert found["newer"] == "available"
+    assert "old" not in found
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: edited\nVersion: 10.0\n")
+    assert Catalog.installed().find("executor", "newer").version == "10.0"
+
+
+def test_a_first_plugin_in_a_distribution_that_had_none_is_seen(distribution):
+    (info,) = distribution("late-point", {}).glob("*.dist-info")
+    Catalog.installed()
+    (info / "entry_points.txt").write_text("[crystallize.executors]\nlate = late_point:X\n")
+    assert statuses(Catalog.installed())["late"] == "available"
+
+
+def test_one_name_twice_in_one_distribution_is_its_own_to_mend(distribution):
+    (info,) = distribution("doubled", {}).glob("*.dist-info")
+    (info / "entry_points.txt").write_text(
+        "[crystallize.executors]\nsame = doubled:A\nsame = doubled:B\n"
+    )
+    with pytest.raises(DuplicateNameError, match="'doubled:A' and 'doubled:B': it must give one"):
+        Catalog.installed().find("executor", "doubled:same")
+
+
+def test_those_who_block_more_say_what_nothing_has(distribution):
+    distribution("my-loop", {EXECUTORS: {"mine": "my_loop:Loop"}}, LOOP)
+    catalog = Catalog.installed(block=["mine", "My_Loop:mine", "min"])
+    assert statuses(catalog)["mine"] == "blocked"
+    assert catalog.unblocking() == ["min"]
+    with pytest.raises(PluginError, match="mine .* is blocked by this experiment's 'block'"):
+        catalog.find("executor", "mine")

@@ -48,6 +48,8 @@ def expectation(annotation: Any) -> Expectation:
     crystallize.errors.InvalidValueError: sizes[1]: expected a whole number, got 'many'.
     """
     annotation = _unwrapped(annotation)
+    if annotation is Any or annotation is object:
+        return Expectation("anything", None)
     origin, args = get_origin(annotation), get_args(annotation)
     if isinstance(annotation, Hashable) and annotation in _PLAIN:
         return _PLAIN[annotation]
@@ -66,16 +68,9 @@ def expectation(annotation: Any) -> Expectation:
         return _tuple(args)
     if kind in _COLLECTIONS:
         return _collection(_COLLECTIONS[kind], *args[:1])
-    if origin is None and isinstance(annotation, type) and annotation is not object:
+    if origin is None and isinstance(annotation, type):
         return _instance(annotation)
-    return Expectation(shown(annotation), None)
-
-
-def shown(annotation: Any) -> str:
-    """An annotation in words where nothing can be checked: as its author wrote it."""
-    if annotation in (Any, object):
-        return "anything"
-    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    return Expectation(str(annotation), None)
 
 
 def _unwrapped(annotation: Any) -> Any:

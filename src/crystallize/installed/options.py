@@ -204,11 +204,11 @@ def _evaluated(annotation: Any, factory: Factory) -> Any:
     if not isinstance(annotation, str):
         return annotation
     for namespace in _namespaces(factory):
-        try:
-            return eval(annotation, namespace)
-        except Exception:
-            continue
-    return _Unknown(annotation)
+        with suppress(Exception):
+            evaluated = eval(annotation, namespace)
+            # Text in text is a name that its author quoted already.
+            return eval(evaluated, namespace) if isinstance(evaluated, str) else evaluated
+    return _Unknown(annotation.strip("'\""))
 
 
 class _Unknown:
