@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM, however a run is driven and wherever they land."""
 
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -233,3 +234,26 @@ def test_a_handler_of_the_users_stays_in_place(program):
         "print(done(Experiment(trial, replicates=5).run()), seen)\n"
     )
     assert running.ended() == "5 [1]"
+
+
+def test_ctrl_c_keeps_what_finished(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, signal, time\n"
+        "from crystallize import Experiment\n"
+        "from crystallize import Interrupted\n"
+        "def trial(replicate):\n"
+        "    if replicate == 30:\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "        time.sleep(60)\n"
+        "    return replicate\n"
+        "try:\n"
+        "    Experiment(trial, replicates=100).run()\n"
+        "except Interrupted as stopped:\n"
+        "    result = stopped.result\n"
+        "    print(int(result.done['baseline'].sum()), len(result.errors))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert done.stdout.split() == ["30", "0"]

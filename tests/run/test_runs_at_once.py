@@ -108,16 +108,6 @@ def test_a_bad_option_is_refused_when_it_is_assigned(executor, option, value):
     assert getattr(executor, option) == before
 
 
-def test_an_experiments_conditions_are_read_only():
-    experiment = Experiment(lambda x: x, {"a": {"x": 1.0}})
-    with pytest.raises(TypeError):
-        experiment.conditions["b"] = {}  # type: ignore[index]
-    with pytest.raises(TypeError):
-        experiment.conditions["a"]["x"] = 2.0  # type: ignore[index]
-    with pytest.raises(AttributeError):
-        experiment.spec.replicates = 3  # type: ignore[misc]
-
-
 def test_a_run_replaces_no_array_of_an_experiment():
     import numpy as np
 
