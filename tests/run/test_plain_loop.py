@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import subprocess
 import sys
 
 import numpy as np
@@ -87,10 +86,6 @@ def test_a_stream_of_a_plain_loop_gives_every_outcome():
 
 
 KILLED = """
-import os, signal, sys, time
-from crystallize import Experiment, hookimpl
-
-
 class Loop:
     @hookimpl
     def run_experiment_loop(self, experiment, replicate_fn):
@@ -109,12 +104,11 @@ Experiment(trial, replicates=300, seed=1, store=sys.argv[1], execution=Loop()).r
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-def test_cells_of_a_plain_loop_are_kept_as_they_finish(tmp_path):
+def test_cells_of_a_plain_loop_are_kept_as_they_finish(program, tmp_path):
     from crystallize.store.stored import StoredExperiment
 
     store = tmp_path / "cells.db"
-    done = subprocess.run([sys.executable, "-c", KILLED, str(store)], timeout=60)
-    assert done.returncode == -signal.SIGKILL
+    program(KILLED, store).ended(code=-signal.SIGKILL)
     (row,) = StoredExperiment(store).counts()
     assert 70 <= row["done"] <= 100  # what was reported before the last twentieth of a second
 
