@@ -21,7 +21,7 @@ from benchmarks.plan import Plan
 from benchmarks.timing import Row, Sample, Table, interleave
 from benchmarks.workloads import null
 from crystallize import Experiment, hookimpl
-from crystallize.plugins.execution import Completion, Execution
+from crystallize.plugins import Capabilities, Completion, Execution
 
 BLOCKS, QUICK_BLOCKS = 100_000, 20_000
 SIMULATED_WORKERS = 10_000
@@ -37,8 +37,7 @@ class NothingToDo(Execution):
     What it takes to name a block anew is counted against the driver.
     """
 
-    single_cell = True
-    shares_process = False
+    capabilities = Capabilities(single_cell=True, shares_process=False)
 
     @hookimpl
     def execute(self, experiment: Any, call: Any, next_task: Any) -> Iterator[Completion]:
@@ -57,12 +56,9 @@ class Simulated(Execution):
     likes; it learns that a cell takes a second.
     """
 
-    shares_process = False
-    workers = SIMULATED_WORKERS
-
     def __init__(self, workers: int) -> None:
         super().__init__()
-        self.workers = workers
+        self.capabilities = Capabilities(shares_process=False, workers=workers)
         self.clock = 0.0
         self.spent = 0.0
         self.own = 0.0
@@ -76,10 +72,11 @@ class Simulated(Execution):
         block = None
         running: list[tuple[float, int, Any]] = []
         order = counting()
+        workers = self.capabilities.workers
         entered = thread_time()
         while True:
             asking = 0.0
-            while len(running) < self.workers:
+            while len(running) < workers:
                 asked = thread_time()
                 task = next_task()
                 asked = thread_time() - asked

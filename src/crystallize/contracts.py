@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any, Literal, NamedTuple, Protocol
 
-from crystallize.errors import CrystallizeError, PluginError, described
+from crystallize.checks import Rule, flag, seconds, whole_number
+from crystallize.errors import (
+    CrystallizeError,
+    InvalidValueError,
+    PluginError,
+    described,
+    listing,
+)
 
 FunctionKind = Literal["sync", "async"]
 
@@ -77,13 +85,13 @@ class ActiveRun(Protocol):
     def id(self) -> str: ...
 
     def register_control(
-        self, stop: Callable[[Any], None], elapsed: Callable[[Any], float | None]
+        self, cancel: Callable[[Any], None], elapsed: Callable[[Any], float | None]
     ) -> None:
         """Say what the executor can do to a task of this run that is running.
 
         Parameters
         ----------
-        stop : callable
+        cancel : callable
             Ends a task, whose completion then has an error; does nothing where
             the task is not running.
         elapsed : callable
@@ -108,44 +116,68 @@ class LoopExecutor(Protocol):
     ) -> list[Any]: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Capabilities:
-    """What an executor can do, read from its attributes.
+    """What an executor can do; it says so in its attribute ``capabilities``.
 
     Attributes
     ----------
     functions : frozenset of {"sync", "async"}
-        Which functions it takes.  Default: plain ones.
+        Which functions it takes; any collection of these words is taken.
+    workers : int
+        How many tasks run at once.
     shares_process : bool
         Whether two cells may run at once in one process (threads, an event
-        loop).  Default, for an executor that does not say: true.
-    workers : int
-        How many tasks run at once.  Default: 1.
+        loop).  True for an executor that does not say.
     single_cell : bool
-        Whether a block must be one cell.  Default: false.
-    can_stop : bool
-        Whether ``execute`` registers with its run how to stop a running task
-        (:meth:`ActiveRun.register_control`).  Default: false.
+        Whether a block must be one cell.
+    block_seconds : float
+        How long a block should take.  An engine with latency asks for longer
+        blocks: some ten times of what it takes to hand one out.
+    can_cancel : bool
+        Whether ``execute`` registers with its run how to cancel a running task
+        (:meth:`ActiveRun.register_control`).
     local_processes : bool
         Whether cells run in other processes of this machine, which can map a
         file: large arrays among the parameters are then one copy for all.
-        Default: false.
     draws_global_random : bool
         Whether the engine itself draws from Python's global generator beside
-        the cells, so that a change of it proves nothing.  Default: false.
+        the cells, so that a change of it proves nothing.
     loss_is_the_tasks : bool
         Whether a task that is lost while it runs alone was always its own doing,
-        never the engine's.  Default: false.
+        never the engine's.
+
+    Raises
+    ------
+    InvalidValueError
+        A :exc:`ValueError`, if a field has a value that means nothing.
+    TypeError
+        If there is no such field.
+
+    Examples
+    --------
+    >>> Capabilities(workers=8, shares_process=False).single_cell
+    False
+    >>> Capabilities(functions="sync")
+    Traceback (most recent call last):
+    crystallize.errors.InvalidValueError: Capabilities.functions: expected {'sync'}, {'async'} or \
+both, got 'sync'.
     """
 
-    functions: frozenset[FunctionKind]
-    shares_process: bool
-    workers: int
-    single_cell: bool
-    can_stop: bool
-    local_processes: bool
-    draws_global_random: bool
-    loss_is_the_tasks: bool
+    functions: Collection[FunctionKind] = SYNC
+    workers: int = 1
+    shares_process: bool = True
+    single_cell: bool = False
+    block_seconds: float = 0.1
+    can_cancel: bool = False
+    local_processes: bool = False
+    draws_global_random: bool = False
+    loss_is_the_tasks: bool = False
+
+    def __post_init__(self) -> None:
+        for field, rule in _CAPABILITY_RULES.items():
+            checked = rule(f"Capabilities.{field}", getattr(self, field))
+            object.__setattr__(self, field, checked)
 
     @property
     def calls_are_async(self) -> bool:
@@ -154,40 +186,51 @@ class Capabilities:
 
     @classmethod
     def of(cls, executor: object) -> Capabilities:
-        """Read what `executor` says of itself.
+        """Read what `executor` says of itself; the defaults, where it says nothing.
 
         Raises
         ------
         PluginError
-            If an attribute has a value that means nothing.
+            If it says it in another way than with an object of this class.
         """
+        kind = type(executor).__name__
         try:
-            functions = frozenset(getattr(executor, "functions", SYNC))
-            workers = getattr(executor, "workers", 1)
+            found = getattr(executor, "capabilities", None)
         except CrystallizeError:
             raise
         except Exception as error:
+            raise PluginError(f"{kind}.capabilities cannot be read: {described(error)}") from error
+        if isinstance(found, cls):
+            return found
+        if found is not None:
             raise PluginError(
-                f"What {type(executor).__name__} can do cannot be read from its attributes: "
-                f"{described(error)}"
-            ) from error
-        if not functions or not functions <= SYNC_AND_ASYNC:
-            raise PluginError(
-                f"{type(executor).__name__}.functions is {set(functions)!r}; "
-                "it must hold 'sync', 'async' or both."
+                f"{kind}.capabilities is {found!r:.80}; it must be a Capabilities(…) of "
+                "crystallize.plugins."
             )
-        if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+        misplaced = [field.name for field in fields(cls) if hasattr(executor, field.name)]
+        if misplaced:
             raise PluginError(
-                f"{type(executor).__name__}.workers is {workers!r}; it must be a whole number, "
-                "1 or more."
+                f"{kind} has {listing(misplaced)} but no 'capabilities': say what it can do there, "
+                f"as in capabilities = Capabilities({misplaced[0]}=…)."
             )
-        return cls(
-            functions=functions,
-            shares_process=bool(getattr(executor, "shares_process", True)),
-            workers=workers,
-            single_cell=bool(getattr(executor, "single_cell", False)),
-            can_stop=bool(getattr(executor, "can_stop", False)),
-            local_processes=bool(getattr(executor, "local_processes", False)),
-            draws_global_random=bool(getattr(executor, "draws_global_random", False)),
-            loss_is_the_tasks=bool(getattr(executor, "loss_is_the_tasks", False)),
-        )
+        return cls()
+
+
+def _function_kinds(where: str, value: object) -> frozenset[str]:
+    kinds = frozenset(value) if isinstance(value, Collection) and not isinstance(value, str) else ()
+    if not kinds or not SYNC_AND_ASYNC.issuperset(kinds):
+        raise InvalidValueError(where, value, "{'sync'}, {'async'} or both")
+    return frozenset(kinds)
+
+
+_CAPABILITY_RULES: Mapping[str, Rule[object]] = {
+    "functions": _function_kinds,
+    "workers": partial(whole_number, least=1),
+    "shares_process": flag,
+    "single_cell": flag,
+    "block_seconds": seconds,
+    "can_cancel": flag,
+    "local_processes": flag,
+    "draws_global_random": flag,
+    "loss_is_the_tasks": flag,
+}

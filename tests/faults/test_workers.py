@@ -147,7 +147,7 @@ def test_a_cell_that_takes_too_long_is_stopped(experiment, tmp_path, strategy, f
 
 
 @pytest.mark.parametrize("strategy", ["serial", "thread"])
-def test_a_timeout_is_refused_where_nothing_can_stop_a_call(experiment, strategy):
+def test_a_timeout_is_refused_where_nothing_can_cancel_a_call(experiment, strategy):
     with pytest.raises(CrystallizeError, match=r"timeout: .*processes .*and 'async' can"):
         experiment(strategy, "", timeout=1)
 
@@ -247,11 +247,10 @@ def test_the_engine_of_a_stranger_is_opened_again_when_it_breaks(tmp_path):
     from functools import partial
     from multiprocessing import get_context
 
-    from crystallize.plugins.execution import FuturesExecution
+    from crystallize.plugins import Capabilities, FuturesExecution
 
     class StandardPool(FuturesExecution):
-        workers = 2
-        shares_process = False
+        capabilities = Capabilities(workers=2, shares_process=False)
 
         @contextmanager
         def submitter(self, call, workers):

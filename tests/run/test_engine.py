@@ -5,7 +5,7 @@ import pytest
 
 from crystallize import CrystallizeError, ExecutorError, Experiment, hookimpl
 from crystallize.contracts import Task
-from crystallize.plugins.execution import Completion, Execution
+from crystallize.plugins import Capabilities, Completion, Execution
 
 
 def drive(body, **options):
@@ -119,7 +119,7 @@ def test_a_transport_error_that_cannot_be_shown_is_recorded():
 class Breaks(Execution):
     """Runs some tasks, then loses every one as a broken engine does."""
 
-    single_cell = True
+    capabilities = Capabilities(single_cell=True)
 
     def __init__(self, good):
         super().__init__()
@@ -179,9 +179,9 @@ def test_every_error_that_ends_a_run_has_a_result(error):
     assert caught.value.result.done["baseline"].sum() >= 5
 
 
-def test_an_executor_that_says_it_can_stop_must_say_how():
+def test_an_executor_that_says_it_can_cancel_must_say_how():
     class SaysSo(Execution):
-        can_stop = True
+        capabilities = Capabilities(can_cancel=True)
 
         @hookimpl
         def execute(self, experiment, call, next_task, run):

@@ -15,6 +15,7 @@ from crystallize import (
     TooManyFailuresError,
     hookimpl,
 )
+from crystallize.plugins import Capabilities
 from crystallize.testing import same_result
 
 
@@ -172,7 +173,7 @@ def test_a_strangers_executor_never_receives_a_coroutine_function():
 
 def test_a_strangers_async_loop_is_served():
     class Gathering:
-        functions = frozenset({"async"})
+        capabilities = Capabilities(functions={"async"})
 
         @hookimpl
         def run_experiment_loop(self, experiment, replicate_fn):

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from time import perf_counter
 
 from crystallize.contracts import TICK, Task
-from crystallize.worker.block_runner import BLOCK_SECONDS
 
 GAP_SECONDS = 3 * TICK
 """When the driver has not looked for so long, cells may not have been able to run either."""
@@ -24,29 +23,32 @@ class Deadlines:
     ----------
     timeout : float or None
         Seconds that a cell may take.
+    block_seconds : float
+        When a block ends early by itself.
     """
 
-    def __init__(self, timeout: float | None) -> None:
+    def __init__(self, timeout: float | None, block_seconds: float) -> None:
         self.timeout = timeout
-        self._stop: Callable[[Task], None] | None = None
+        self._block_seconds = block_seconds
+        self._cancel: Callable[[Task], None] | None = None
         self._elapsed: Callable[[Task], float | None] | None = None
-        self._stopped: set[Task] = set()
+        self._cancelled: set[Task] = set()
         self._looked = perf_counter()
         self._gaps: deque[tuple[float, float]] = deque(maxlen=1000)
 
     def register(
-        self, stop: Callable[[Task], None], elapsed: Callable[[Task], float | None]
+        self, cancel: Callable[[Task], None], elapsed: Callable[[Task], float | None]
     ) -> None:
         """Learn what the executor can do to a running task."""
-        self._stop, self._elapsed = stop, elapsed
+        self._cancel, self._elapsed = cancel, elapsed
 
     @property
     def enforceable(self) -> bool:
-        """Whether the executor has said how to stop a task."""
-        return self._stop is not None
+        """Whether the executor has said how to cancel a task."""
+        return self._cancel is not None
 
     def look(self, in_flight: Iterable[Task]) -> None:
-        """Stop every task whose cell has taken too long."""
+        """Cancel every task whose cell has taken too long."""
         now = perf_counter()
         passed = now - self._looked
         if self.timeout is None or passed < TICK / 2:
@@ -55,23 +57,23 @@ class Deadlines:
         if passed > GAP_SECONDS:
             self._gaps.append((now, passed - TICK))
             return  # what has ended meanwhile is heard of first
-        if self._stop is None or self._elapsed is None:
+        if self._cancel is None or self._elapsed is None:
             return
         for task in in_flight:
-            if task in self._stopped:
+            if task in self._cancelled:
                 continue
             # A block ends early by itself unless one cell holds it up.
-            limit = self.timeout + (BLOCK_SECONDS if task.stop - task.start > 1 else 0.0)
+            limit = self.timeout + (self._block_seconds if task.stop - task.start > 1 else 0.0)
             elapsed = self._elapsed(task)
             if elapsed is not None and elapsed > limit and self._counted(elapsed, now) > limit:
-                self._stopped.add(task)
-                self._stop(task)
+                self._cancelled.add(task)
+                self._cancel(task)
 
-    def was_stopped(self, task: Task) -> bool:
-        """Whether a task that is over now was stopped."""
-        if task not in self._stopped:
+    def was_cancelled(self, task: Task) -> bool:
+        """Whether a task that is over now was cancelled."""
+        if task not in self._cancelled:
             return False
-        self._stopped.remove(task)
+        self._cancelled.remove(task)
         return True
 
     def is_late(self, seconds: float) -> bool:

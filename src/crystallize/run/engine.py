@@ -29,8 +29,8 @@ def check_executor(name: str, capabilities: Capabilities, experiment: Experiment
     FunctionKindError, InvalidValueError
     """
     check_function(name, capabilities.functions, experiment.function)
-    stoppable = capabilities.can_stop or capabilities.calls_are_async
-    if experiment.timeout is not None and not stoppable:
+    cancellable = capabilities.can_cancel or capabilities.calls_are_async
+    if experiment.timeout is not None and not cancellable:
         raise InvalidValueError(
             "timeout",
             experiment.timeout,

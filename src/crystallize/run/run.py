@@ -52,6 +52,8 @@ from crystallize.worker.global_random import STDLIB
 from crystallize.worker.interruption import Interruption
 from crystallize.worker.shared_arrays import with_shared_arrays
 
+BLOCKS_LONGEST = 3
+"""A block ends early when it has taken so many times what it should."""
 RELEASE_SECONDS = 0.05
 """How often outcomes are committed and reported at the most."""
 
@@ -87,8 +89,8 @@ class Run:
         self.interrupts = Interrupts(self.call.strike)
         self.engine = Engine(experiment, host, capabilities, self.call)
         self._policy = FailurePolicy(experiment, loss_is_the_tasks=capabilities.loss_is_the_tasks)
-        self._deadlines = Deadlines(experiment.timeout)
-        self._needs_control = experiment.timeout is not None and capabilities.can_stop
+        self._deadlines = Deadlines(experiment.timeout, BLOCKS_LONGEST * capabilities.block_seconds)
+        self._needs_control = experiment.timeout is not None and capabilities.can_cancel
         self._observers = Observers(experiment, host, self.interrupts)
         self._recorder = Recorder(experiment, self._observers, makes_batches=self._makes_batches)
         self._schedule: Schedule | None = None
@@ -114,7 +116,8 @@ class Run:
             seed_globals=experiment.seed_globals,
             blas_threads=experiment.blas_threads,
             timeout=experiment.timeout,
-            cancels_late_cells=capabilities.calls_are_async and not capabilities.can_stop,
+            block_seconds=BLOCKS_LONGEST * capabilities.block_seconds,
+            cancels_late_cells=capabilities.calls_are_async and not capabilities.can_cancel,
         )
         conditions = experiment.conditions
         if capabilities.local_processes:
@@ -214,10 +217,10 @@ class Run:
         )
 
     def register_control(
-        self, stop: Callable[[Any], None], elapsed: Callable[[Any], float | None]
+        self, cancel: Callable[[Any], None], elapsed: Callable[[Any], float | None]
     ) -> None:
         """See :meth:`crystallize.contracts.ActiveRun.register_control`."""
-        self._deadlines.register(stop, elapsed)
+        self._deadlines.register(cancel, elapsed)
 
     @property
     def over(self) -> bool:
@@ -357,13 +360,14 @@ class Run:
             single_cell=self._capabilities.single_cell
             or self._capabilities.calls_are_async
             or not self.engine.streams,
+            block_seconds=self._capabilities.block_seconds,
         )
 
     def _check_control(self) -> None:
         if not self._deadlines.enforceable:
             raise self.engine.broken_contract(
-                "it says that it can stop a running task, so its execute must say how, with "
-                "run.register_control(stop, elapsed)"
+                "it says that it can cancel a running task, so its execute must say how, with "
+                "run.register_control(cancel, elapsed)"
             )
 
     def _checked(self, completion: object) -> Completion:
@@ -376,7 +380,7 @@ class Run:
 
     def _take_row(self, task: Task, row: Row) -> None:
         schedule = self._planned_schedule
-        if self._deadlines.was_stopped(task) or self._deadlines.is_late(row.seconds):
+        if self._deadlines.was_cancelled(task) or self._deadlines.is_late(row.seconds):
             self._take_late(task)
             return
         schedule.over(task)
@@ -394,7 +398,7 @@ class Run:
             raise self.engine.broken_contract(
                 f"it completed {task} with something else than call(task) returned"
             )
-        self._deadlines.was_stopped(task)  # what came all the same is taken
+        self._deadlines.was_cancelled(task)  # what came all the same is taken
         self._planned_schedule.finished(task, len(block), block.seconds)
         self._recorder.keep_errors(self._policy.losses_are_certain())
         errors = [error for failure in block.failures if (error := self._answer(block, failure))]
@@ -412,7 +416,7 @@ class Run:
 
     def _take_loss(self, task: Task, error: BaseException) -> None:
         """Answer a task that did not come back."""
-        if self._deadlines.was_stopped(task):
+        if self._deadlines.was_cancelled(task):
             self._take_late(task, str(error) if isinstance(error, TimeoutError) else "")
             return
         if not self._planned_schedule.lost(task):

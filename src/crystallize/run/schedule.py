@@ -11,14 +11,14 @@ import heapq
 from collections import deque
 from collections.abc import Iterable
 
-from crystallize.contracts import Task, named_tuple
+from crystallize.contracts import Capabilities, Task, named_tuple
 
-TARGET_SECONDS = 0.1
-"""How long a block should take."""
+BLOCK_SECONDS = Capabilities().block_seconds
+"""How long a block should take where the executor asks for nothing else."""
 
 
-TAIL_SECONDS = 0.002
-"""How short a block may get towards the end, when workers are kept even."""
+TAIL = 1 / 50
+"""How short a block may get towards the end, when workers are kept even: this share of that."""
 
 
 MAX_CELLS = 2**16
@@ -28,7 +28,8 @@ MAX_CELLS = 2**16
 class _Pace:
     """What is known of the duration of one condition's cells, recent ones above all."""
 
-    def __init__(self) -> None:
+    def __init__(self, block_seconds: float) -> None:
+        self._block_seconds = block_seconds
         self._cells = 0.0
         self._seconds = 0.0
 
@@ -39,10 +40,12 @@ class _Pace:
     def cells(self, remaining: int, workers: int) -> int:
         """The size of the next block, while `remaining` cells wait for some workers."""
         if not self._cells:
-            return 1
+            # A trip costs more than a wrong guess: a block that takes too long ends itself.
+            has_latency = self._block_seconds > BLOCK_SECONDS
+            return min(MAX_CELLS, -(-remaining // workers)) if has_latency else 1
         each = max(self._seconds / self._cells, 1e-9)
-        fitting = min(MAX_CELLS, int(TARGET_SECONDS / each))
-        floor = int(TAIL_SECONDS / each)
+        fitting = min(MAX_CELLS, int(self._block_seconds / each))
+        floor = int(TAIL * self._block_seconds / each)
         share = 2 * remaining // (3 * workers)
         if share < floor:  # the last round, for which workers should not be asked twice
             share = max(floor, remaining // workers)
@@ -62,6 +65,8 @@ class Schedule:
         How many blocks run at once.
     single_cell : bool
         Whether every block must be one cell.
+    block_seconds : float
+        How long a block should take.
     """
 
     def __init__(
@@ -70,13 +75,14 @@ class Schedule:
         conditions: int,
         workers: int,
         single_cell: bool,
+        block_seconds: float = BLOCK_SECONDS,
     ) -> None:
         # A heap by first replicate: conditions advance side by side, so what there is
         # of an unfinished run can be compared.
         self._runs = [(start, condition, stop) for condition, start, stop in missing]
         heapq.heapify(self._runs)
         self.remaining = sum(stop - start for start, _, stop in self._runs)
-        self._paces = [_Pace() for _ in range(conditions)]
+        self._paces = [_Pace(block_seconds) for _ in range(conditions)]
         self._workers = workers
         self._single_cell = single_cell
         self._again: deque[Task] = deque()

@@ -32,10 +32,6 @@ from crystallize.worker.interruption import Interruption
 from crystallize.worker.pickling import pickled_by_value
 from crystallize.worker.running_cells import RunningCells, leave_child, strike_here
 
-BLOCK_SECONDS = 0.3
-"""When a block ends early, and the driver schedules the rest of it anew."""
-
-
 GLANCE_SECONDS = 1e-3
 """How often the clock is read, ..."""
 
@@ -59,6 +55,8 @@ class CellOptions:
         them alone.
     timeout : float or None
         Seconds that a cell may take.
+    block_seconds : float
+        When a block ends early, and the driver schedules the rest of it anew.
     cancels_late_cells : bool
         Whether a coroutine that takes longer is cancelled where it runs, because its
         executor cannot stop it.
@@ -68,6 +66,7 @@ class CellOptions:
     seed_globals: bool = False
     blas_threads: int | None = 1
     timeout: float | None = None
+    block_seconds: float = 0.3
     cancels_late_cells: bool = False
 
 
@@ -281,7 +280,7 @@ class BlockCall:
         first, stop, few = task.start, task.stop, 1
         rows.settle(first)
         looked = clock()
-        deadline = looked + BLOCK_SECONDS
+        deadline = looked + options.block_seconds
         while first < stop:
             following = first + few
             if following > stop:
@@ -319,7 +318,7 @@ class BlockCall:
     def _await_cells(
         self, task: Task, cells: RunningCells, rows: Rows, failures: list[Failure]
     ) -> None:
-        deadline = perf_counter() + BLOCK_SECONDS
+        deadline = perf_counter() + self._options.block_seconds
         loop = self._loops.get(get_ident())
         if loop is None:
             loop = self._loops[get_ident()] = OwnLoop()

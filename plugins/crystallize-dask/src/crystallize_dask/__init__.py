@@ -14,7 +14,15 @@ from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster
 
 from crystallize import CrystallizeError
-from crystallize.plugins import FuturesExecution, Option, flag, optional, text, whole_number
+from crystallize.plugins import (
+    Capabilities,
+    FuturesExecution,
+    Option,
+    flag,
+    optional,
+    text,
+    whole_number,
+)
 
 __all__ = ["DaskExecution"]
 
@@ -44,9 +52,6 @@ class DaskExecution(FuturesExecution):
         address.
     """
 
-    shares_process = True  # with Dask's own threads, which draw random numbers too
-    draws_global_random = True
-
     address = Option(optional(text))
     n_workers = Option(partial(whole_number, least=1))
     threads_per_worker = Option(partial(whole_number, least=1))
@@ -71,8 +76,13 @@ class DaskExecution(FuturesExecution):
         self.threads_per_worker = threads_per_worker
         self.dashboard = dashboard
 
+    @property
+    def capabilities(self) -> Capabilities:
+        # Dask's own threads are in the same process, and draw random numbers too.
+        return Capabilities(workers=self._workers, draws_global_random=True)
+
     @cached_property
-    def workers(self) -> int:
+    def _workers(self) -> int:
         if self.address is None:
             return self.n_workers * self.threads_per_worker
         with self._client() as client:

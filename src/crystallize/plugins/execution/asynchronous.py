@@ -16,6 +16,7 @@ from crystallize.contracts import (
     TICK,
     ActiveRun,
     Call,
+    Capabilities,
     Completion,
     HasReplicates,
     NextTask,
@@ -61,9 +62,6 @@ class AsyncExecution(Execution):
     [0, 1, 4]
     """
 
-    functions = ASYNC
-    single_cell = True
-    can_stop = True
     max_concurrency = Option(partial(whole_number, least=1))
 
     def __init__(self, progress: bool = False, *, max_concurrency: int = 1000) -> None:
@@ -71,15 +69,17 @@ class AsyncExecution(Execution):
         self.max_concurrency = max_concurrency
 
     @property
-    def workers(self) -> int:
-        return self.max_concurrency
+    def capabilities(self) -> Capabilities:
+        return Capabilities(
+            functions=ASYNC, workers=self.max_concurrency, single_cell=True, can_cancel=True
+        )
 
     @hookimpl
     async def execute(
         self, experiment: HasReplicates, call: Call, next_task: NextTask, run: ActiveRun
     ) -> AsyncIterator[Completion | None]:
         window = _Window(call, next_task, self.max_concurrency)
-        run.register_control(window.stop, window.elapsed)
+        run.register_control(window.cancel, window.elapsed)
         try:
             while window.fill():
                 if not await window.news():
@@ -93,7 +93,7 @@ class AsyncExecution(Execution):
     def run_experiment_loop(
         self, experiment: HasReplicates, replicate_fn: Callable[[int], Any]
     ) -> list[Any]:
-        check_function(type(self).__name__, self.functions, replicate_fn)
+        check_function(type(self).__name__, self.capabilities.functions, replicate_fn)
 
         async def collect() -> list[Any]:
             with closing(LoopResults(self, experiment)) as results:
@@ -158,7 +158,7 @@ class _Window:
             return None
         return perf_counter() - self._running[task][0]
 
-    def stop(self, task: Any) -> None:
+    def cancel(self, task: Any) -> None:
         """Cancel a task; its completion then has an error, also where it does not end by it."""
         if task in self._running and task not in self._cancelled:
             self._cancelled[task] = perf_counter()

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import closing
-from typing import Any, ClassVar, Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
 from crystallize.callables import function_name, is_async
 from crystallize.checks import flag
 from crystallize.contracts import (
-    SYNC,
     ActiveRun,
     Call,
+    Capabilities,
     Completion,
     FunctionKind,
     HasReplicates,
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 def check_function(
-    executor: str, functions: frozenset[FunctionKind], function: Callable[..., Any]
+    executor: str, functions: Collection[FunctionKind], function: Callable[..., Any]
 ) -> None:
     """Refuse a function of a kind that an executor does not take.
 
@@ -93,12 +93,12 @@ class LoopResults:
 
 
 class AloneRun:
-    """The run of an executor that is used on its own: nobody stops its tasks."""
+    """The run of an executor that is used on its own: nobody cancels its tasks."""
 
     id = "alone"
 
     def register_control(
-        self, stop: Callable[[Any], None], elapsed: Callable[[Any], float | None]
+        self, cancel: Callable[[Any], None], elapsed: Callable[[Any], float | None]
     ) -> None:
         """Nothing is done with it."""
 
@@ -182,10 +182,6 @@ class Execution(ABC):
         Show a progress bar on standard error.
     """
 
-    functions: ClassVar[frozenset[FunctionKind]] = SYNC
-    shares_process: bool = True
-    single_cell: ClassVar[bool] = False
-
     progress = Option(flag)
 
     def __init__(self, progress: bool = False) -> None:
@@ -207,9 +203,9 @@ class Execution(ABC):
         return {name: value for name, value in sorted(vars(self).items()) if name[0] != "_"}
 
     @property
-    def workers(self) -> int:
-        """How many tasks run at once."""
-        return 1
+    def capabilities(self) -> Capabilities:
+        """What it can do; a class of its own may have a plain attribute instead."""
+        return Capabilities()
 
     @abstractmethod
     def execute(
@@ -237,7 +233,7 @@ class Execution(ABC):
         Exception
             Whatever `replicate_fn` raises; nothing is retried here.
         """
-        check_function(type(self).__name__, self.functions, replicate_fn)
+        check_function(type(self).__name__, self.capabilities.functions, replicate_fn)
         if is_async(replicate_fn):
             replicate_fn = Awaited(replicate_fn)
         with closing(LoopResults(self, experiment)) as results:

@@ -36,8 +36,9 @@ class FuturesExecution(Execution):
     >>> from concurrent.futures import ThreadPoolExecutor
     >>> from contextlib import contextmanager
     >>> from functools import partial
+    >>> from crystallize.plugins import Capabilities
     >>> class Threads(FuturesExecution):
-    ...     workers = 2
+    ...     capabilities = Capabilities(workers=2)
     ...     @contextmanager
     ...     def submitter(self, call, workers):
     ...         with ThreadPoolExecutor(workers) as pool:
@@ -58,8 +59,8 @@ class FuturesExecution(Execution):
         call : callable
             Heavy: it must travel to a worker once, not with every task.
         workers : int
-            How many workers are of use: :attr:`workers`, or fewer where there
-            are fewer tasks.
+            How many workers are of use: those of :attr:`capabilities`, or fewer
+            where there are fewer tasks.
 
         Returns
         -------
@@ -73,19 +74,20 @@ class FuturesExecution(Execution):
     def execute(
         self, experiment: Any, call: Call, next_task: NextTask, run: ActiveRun
     ) -> Iterator[Completion | None]:
+        workers = self.capabilities.workers
         waiting: list[Any] = []
-        while waiting := waiting or _take(next_task, self.workers * IN_FLIGHT_PER_WORKER):
-            waiting = yield from self._until_broken(call, waiting, next_task)
+        while waiting := waiting or _take(next_task, workers * IN_FLIGHT_PER_WORKER):
+            waiting = yield from self._until_broken(call, waiting, next_task, workers)
 
     def _until_broken(
-        self, call: Call, waiting: list[Any], next_task: NextTask
+        self, call: Call, waiting: list[Any], next_task: NextTask, workers: int
     ) -> Generator[Completion | None, None, list[Any]]:
         """Run tasks in one engine, until there are none or it breaks; return those not begun."""
-        room = self.workers * IN_FLIGHT_PER_WORKER
+        room = workers * IN_FLIGHT_PER_WORKER
         in_flight: dict[FutureLike, Any] = {}
         done: SimpleQueue[FutureLike] = SimpleQueue()
         broken: BaseException | None = None
-        with self.submitter(call, min(self.workers, len(waiting))) as submit:
+        with self.submitter(call, min(workers, len(waiting))) as submit:
             while in_flight or (waiting and broken is None):
                 while waiting and broken is None:
                     try:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from crystallize.checks import choice, optional, whole_number
-from crystallize.contracts import ActiveRun, Call, Completion, NextTask
+from crystallize.contracts import ActiveRun, Call, Capabilities, Completion, NextTask
 from crystallize.errors import InvalidValueError
 from crystallize.hookspecs import hookimpl
 from crystallize.plugins.execution.base import Option
@@ -75,32 +75,23 @@ class ParallelExecution(FuturesExecution):
         self.max_workers = max_workers
 
     @property
-    def workers(self) -> int:
+    def capabilities(self) -> Capabilities:
+        processes = self.executor_type == "process"
+        return Capabilities(
+            workers=self._workers,
+            shares_process=not processes,
+            can_cancel=processes,  # a process can be killed, a thread cannot
+            local_processes=processes,
+            loss_is_the_tasks=processes,  # each worker has a process for itself
+        )
+
+    @property
+    def _workers(self) -> int:
         if self.max_workers is not None:
             return self.max_workers
         from loky import cpu_count
 
         return min(int(cpu_count()), self._most)
-
-    @property
-    def can_stop(self) -> bool:
-        """Whether a running task can be stopped: a process can be killed, a thread cannot."""
-        return self.executor_type == "process"
-
-    @property
-    def shares_process(self) -> bool:  # type: ignore[override]
-        """Whether two cells may run at once in one process."""
-        return self.executor_type == "thread"
-
-    @property
-    def local_processes(self) -> bool:
-        """Whether cells run in other processes of this machine."""
-        return self.executor_type == "process"
-
-    @property
-    def loss_is_the_tasks(self) -> bool:
-        """Whether a lost task was its own doing: each worker has a process for itself."""
-        return self.executor_type == "process"
 
     @property
     def _most(self) -> int:
@@ -115,8 +106,8 @@ class ParallelExecution(FuturesExecution):
             return
         from crystallize.plugins.execution.processes.pool import ProcessPool
 
-        with ProcessPool(call, self.workers) as processes:
-            run.register_control(processes.stop, processes.elapsed)
+        with ProcessPool(call, self._workers) as processes:
+            run.register_control(processes.cancel, processes.elapsed)
             yield from processes.completions(next_task)
 
     @contextmanager

@@ -11,6 +11,7 @@ from crystallize.contracts import (
     SYNC_AND_ASYNC,
     ActiveRun,
     Call,
+    Capabilities,
     Completion,
     HasReplicates,
     NextTask,
@@ -34,8 +35,7 @@ class SerialExecution(Execution):
     [0, 1, 4]
     """
 
-    functions = SYNC_AND_ASYNC
-    shares_process = False
+    capabilities = Capabilities(functions=SYNC_AND_ASYNC, shares_process=False)
 
     @hookimpl
     def execute(

@@ -114,7 +114,7 @@ class ProcessPool:
                 return None if worker.connection.poll() else worker.elapsed
         return None
 
-    def stop(self, task: Any) -> None:
+    def cancel(self, task: Any) -> None:
         """Kill the worker that runs a task, if it does; its completion then has an error."""
         for worker in self._workers:
             if worker.busy and worker.task == task:
