@@ -129,15 +129,6 @@ def test_a_function_of_the_wrong_kind_names_the_strategies_that_take_it(executio
         execution.run_experiment_loop(Loop, function)
 
 
-def test_a_bad_executor_type_is_a_value_error():
-    with pytest.raises(ValueError, match="'thread' or 'process'"):
-        ParallelExecution(executor_type="threads")
-    with pytest.raises(ValueError, match="max_workers"):
-        ParallelExecution(max_workers="two")
-    with pytest.raises(ValueError, match="max_concurrency"):
-        AsyncExecution(max_concurrency=0)
-
-
 def test_seed_globals_is_refused_where_cells_share_a_process():
     async def trial():
         return 1.0

@@ -229,3 +229,13 @@ def test_no_room_is_an_error_before_the_first_replicate(files):
     assert "TMPDIR" in done.stdout
     assert done.stderr == ""
     assert files() <= before
+
+
+def test_a_run_replaces_no_array_of_an_experiment():
+    def total(data):
+        return data.sum()
+
+    experiment = Experiment(total, {"a": {"data": np.ones(2**18)}}, **PROCESS)
+    before = experiment.conditions["a"]["data"]
+    experiment.run()
+    assert experiment.conditions["a"]["data"] is before
