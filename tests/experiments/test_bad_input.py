@@ -101,7 +101,7 @@ def test_a_wrong_argument(arguments, message):
         (lambda x, /: x, {"a": {"x": 1}}, r"by position only"),
         (3, None, r"must be callable, got int"),
         (type, None, r"cannot be read|requires"),
-        (functools.partial(takes, 1, c=3), None, r"cannot be read|does not"),
+        (functools.partial(takes, 1, c=3), None, r"cannot be read|does not"),  # type: ignore[call-arg]
     ],
 )
 def test_a_function_that_conditions_do_not_fit(function, conditions, message):

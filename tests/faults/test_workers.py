@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import cloudpickle
 import numpy as np
@@ -206,7 +207,7 @@ def test_a_thread_that_holds_a_lock_when_the_pool_starts_does_not_block_it():
     locked, release = threading.Event(), threading.Event()
 
     def hold():
-        with logging._lock:
+        with logging._lock:  # type: ignore[attr-defined]
             locked.set()
             release.wait(30)
 
@@ -230,7 +231,7 @@ def test_a_busy_worker_does_not_outlive_a_dropped_stream():
             time.sleep(60)
         return 1.0
 
-    stream = Experiment(
+    stream: Any = Experiment(
         trial, replicates=4, execution=PROCESS[0], execution_options=PROCESS[1]
     ).stream()
     next(stream)
@@ -289,6 +290,7 @@ def test_a_worker_that_dies_while_its_block_travels_costs_that_block_alone(tmp_p
         execution_options={"executor_type": "process", "max_workers": 1},
     ).stream()
     outcomes = [next(stream)]  # nobody reads while we have it, so the next block fills the pipe
+    assert outcomes[0].metrics is not None
     worker = psutil.Process(int(outcomes[0].metrics["pid"]))
     until = time.monotonic() + 20
     while worker.cpu_percent(0.2) > 1 and time.monotonic() < until:

@@ -63,7 +63,7 @@ def test_a_block_with_gaps_comes_back_as_it_was(cells):
 
 
 def test_looking_at_a_store_unpickles_nothing_and_imports_no_code(store):
-    opened_pickles = []
+    opened_pickles: list[str] = []
 
     class Evil:
         def __reduce__(self):
