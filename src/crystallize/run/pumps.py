@@ -243,8 +243,7 @@ class _Keeper:
         self._pool = ThreadPoolExecutor(1, "crystallize-keeper")
 
     def __enter__(self) -> _Keeper:
-        # The last to release gives BLAS back what the first to hold it found: this one, both times.
-        self._pool.submit(self._blas.hold).result()
+        self._pool.submit(self._blas.keep).result()
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -148,7 +148,7 @@ class Run:
         """What holds while cells run in this thread, or coroutines on its event loop."""
         call, capabilities = self.call, self._capabilities
         if self._makes_batches or not capabilities.local_processes:
-            call.blas.hold()  # for the cells, and for who looks at them as they land
+            call.blas.keep()  # for the cells, and for who looks at them as they land
         # Coroutines interleave: with them the whole run is what a block is elsewhere.
         before = call.watch.begin() if capabilities.calls_are_async else None
         try:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sys
 import threading
-from contextlib import ExitStack
+from collections import Counter
+from typing import Any
 
 
 class BlasLimits:
     """Holds the libraries that are loaded, and those that are loaded later.
 
-    OpenMP's limit belongs to a thread; OpenBLAS's to the process, where the
-    thread that set it first owns it.  So the driver holds it around a run, and
-    each thread that runs cells holds its own.
+    OpenMP's limit belongs to a thread; OpenBLAS's to the process.  So the driver
+    keeps it around a run, and each thread that runs cells holds its own.
 
     Parameters
     ----------
@@ -28,18 +28,79 @@ class BlasLimits:
         """Hold what is loaded now; cheap where nothing was loaded since the last time."""
         if self.threads is None or getattr(self._local, "modules", 0) == len(sys.modules):
             return
-        from threadpoolctl import threadpool_limits
-
-        if not hasattr(self._local, "held"):
-            self._local.held = ExitStack()
-        self._local.held.enter_context(threadpool_limits(self.threads))
+        _found.hold(self.threads)
         self._local.modules = len(sys.modules)
 
+    def keep(self) -> None:
+        """Hold it, and have it given back by none until this thread releases it."""
+        if self.threads is not None:
+            _found.kept_by(+1)
+            self._local.kept = getattr(self._local, "kept", 0) + 1
+            self.hold()
+
     def release(self) -> None:
-        """Give back what this thread holds."""
-        if hasattr(self._local, "held"):
-            self._local.held.close()
-            self._local.modules = 0
+        """Give back what was found, unless somebody else keeps it."""
+        if self.threads is None:
+            return
+        if getattr(self._local, "kept", 0):
+            self._local.kept -= 1
+            _found.kept_by(-1)
+        self._local.modules = 0
+        _found.give_back()
+
+
+class _Found:
+    """What the libraries had before anybody held them.
+
+    Runs overlap in any order, so none of them can give back what it found itself:
+    that may be what another has set.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        # Of this process (`None`) or of a thread.
+        self._keepers: Counter[int | None] = Counter()
+        self._before: dict[int | None, dict[str, tuple[Any, int]]] = {}
+
+    def kept_by(self, more: int) -> None:
+        with self._lock:
+            for scope in (None, threading.get_ident()):
+                self._keepers[scope] += more
+
+    def hold(self, threads: int) -> None:
+        from threadpoolctl import ThreadpoolController
+
+        with self._lock:
+            for library in ThreadpoolController().lib_controllers:
+                scope = threading.get_ident() if library.user_api == "openmp" else None
+                before = self._before.setdefault(scope, {})
+                before.setdefault(library.filepath, (library, library.num_threads))
+                _set(library, threads)
+
+    def give_back(self) -> None:
+        with self._lock:
+            for scope in (None, threading.get_ident()):
+                if not self._keepers[scope]:
+                    del self._keepers[scope]
+                    for library, threads in self._before.pop(scope, {}).values():
+                        _set(library, threads)
+                        _disown(library)
+            if not self._keepers:
+                self._before.clear()  # of threads that ran cells, and have ended
+
+
+def _set(library: Any, threads: int) -> None:
+    """Set the limit, whichever thread has set it before."""
+    if library.num_threads != threads:
+        _disown(library)
+        library.set_num_threads(threads)
+
+
+def _disown(library: Any) -> None:
+    # Newer ones let only the thread that set OpenBLAS's limit first set it again, silently.
+    clear = getattr(library, "clear_controlling_thread", None)
+    if clear is not None:
+        clear(force=True)
 
 
 class _Worker:
@@ -55,5 +116,6 @@ class _Worker:
         return self._limits
 
 
+_found = _Found()
 limits_of_worker = _Worker().limits
 """The limits that are in force in this worker, changed to `threads` where they differ."""
