@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,6 +72,19 @@ def streamed():
     assert len([*second]) == 499
 
 
+def closed_elsewhere():
+    streams: list[Any] = []
+
+    def begin():
+        streams.append(Experiment(lambda: 1.0, replicates=500).stream())
+        next(streams[0])
+
+    for work in (begin, lambda: streams[0].close()):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+
+
 def nested():
     def trial():
         Experiment(lambda: 1.0, replicates=3).run()
@@ -79,7 +93,7 @@ def nested():
     assert Experiment(trial, replicates=3).run().errors == []
 
 
-@pytest.mark.parametrize("overlapping", [gathered, in_threads, streamed, nested])
+@pytest.mark.parametrize("overlapping", [gathered, in_threads, streamed, closed_elsewhere, nested])
 def test_runs_that_overlap_give_back_what_was_there_before_the_first(overlapping):
     before = [info["num_threads"] for info in threadpool_info()]
     overlapping()

@@ -23,6 +23,7 @@ class BlasLimits:
     def __init__(self, threads: int | None) -> None:
         self.threads = threads
         self._local = threading.local()
+        self._kept_in: list[int] = []
 
     def hold(self) -> None:
         """Hold what is loaded now; cheap where nothing was loaded since the last time."""
@@ -32,19 +33,22 @@ class BlasLimits:
         self._local.modules = len(sys.modules)
 
     def keep(self) -> None:
-        """Hold it, and have it given back by none until this thread releases it."""
+        """Hold it, and have it given back by none until it is released as often as it is kept."""
         if self.threads is not None:
-            _found.kept_by(+1)
-            self._local.kept = getattr(self._local, "kept", 0) + 1
+            self._kept_in.append(threading.get_ident())
+            _found.kept_in(self._kept_in[-1], +1)
             self.hold()
 
     def release(self) -> None:
         """Give back what was found, unless somebody else keeps it."""
         if self.threads is None:
             return
-        if getattr(self._local, "kept", 0):
-            self._local.kept -= 1
-            _found.kept_by(-1)
+        if self._kept_in:
+            # A stream may be closed in another thread than it was begun in.
+            thread = threading.get_ident()
+            kept = thread if thread in self._kept_in else self._kept_in[-1]
+            self._kept_in.remove(kept)
+            _found.kept_in(kept, -1)
         self._local.modules = 0
         _found.give_back()
 
@@ -62,9 +66,9 @@ class _Found:
         self._keepers: Counter[int | None] = Counter()
         self._before: dict[int | None, dict[str, tuple[Any, int]]] = {}
 
-    def kept_by(self, more: int) -> None:
+    def kept_in(self, thread: int, more: int) -> None:
         with self._lock:
-            for scope in (None, threading.get_ident()):
+            for scope in (None, thread):
                 self._keepers[scope] += more
 
     def hold(self, threads: int) -> None:
@@ -79,9 +83,9 @@ class _Found:
 
     def give_back(self) -> None:
         with self._lock:
+            self._keepers = +self._keepers
             for scope in (None, threading.get_ident()):
                 if not self._keepers[scope]:
-                    del self._keepers[scope]
                     for library, threads in self._before.pop(scope, {}).values():
                         _set(library, threads)
                         _disown(library)
