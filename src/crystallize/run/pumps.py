@@ -184,7 +184,7 @@ async def _apump(
             with engine.failing():
                 await completions.aclose()
             await run.call.contexts.aleave()
-            run.warn_of_cells_left()
+            run.warnings.of_cells_left()
         yield await release()
 
 
@@ -318,7 +318,7 @@ class _Elsewhere:
             except queue.Empty:
                 if patience.is_over():
                     self._is_stuck = True
-                    raise self._run.stuck(self._holder) from None
+                    raise self._run.warnings.stuck(self._holder) from None
                 continue
             if item is _END:
                 self.raise_error()

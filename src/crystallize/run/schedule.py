@@ -82,7 +82,7 @@ class Schedule:
         self._runs = [(start, condition, stop) for condition, start, stop in missing]
         heapq.heapify(self._runs)
         self.remaining = sum(stop - start for start, _, stop in self._runs)
-        # With latency a trip costs more than a wrong guess: a block that takes too long ends itself.
+        # With latency a trip costs more than a wrong guess: a block that is too long ends itself.
         has_latency = block_seconds > BLOCK_SECONDS
         first = min(MAX_CELLS, -(-self.remaining // workers)) if has_latency else 1
         self._paces = [_Pace(block_seconds, first) for _ in range(conditions)]
