@@ -136,12 +136,25 @@ def test_what_a_cell_does_to_its_loop_costs_that_cell_alone(options, deed):
     assert result.done["baseline"].sum() == 19
 
 
-@pytest.mark.parametrize("deed", ["stop", "cancel"])
+async def does_exit(loop):
+    await asyncio.create_task(leave())
+
+
+async def does_exit_beside(loop):
+    task = asyncio.create_task(leave())
+    await asyncio.sleep(0.001)
+    assert type(task.exception()).__name__ == "SystemExit"
+    raise ValueError("told")
+
+
+@pytest.mark.parametrize("deed", [stops, cancels, does_exit, does_exit_beside])
 def test_on_the_callers_loop_too(deed):
     async def trial(replicate):
         await asyncio.sleep(0.001)
         if replicate == 5:
-            stops(asyncio.get_running_loop()) if deed == "stop" else cancels(None)
+            done = deed(asyncio.get_running_loop())
+            if done is not None:
+                await done
         return float(replicate)
 
     result = asyncio.run(Experiment(trial, replicates=20, **ASYNC).arun())
