@@ -88,7 +88,7 @@ def test_cells_gathered_in_any_order_are_the_same_columns(values, data):
     table = Table(0, len(values) * apart)
     rows = Rows(0)
     for place in places:
-        rows.keep(place * apart, *checked_metrics(values[place]))
+        rows.add_checked(place * apart, *checked_metrics(values[place]))
     blocks = list(rows.sparse_blocks()) if places else []
     assert all(block.stop - block.start <= max(1, len(block) - 1) * apart + 1 for block in blocks)
     for block in blocks:

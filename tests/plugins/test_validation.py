@@ -192,7 +192,7 @@ def test_every_implementation_is_found_with_its_hook_and_options():
 
 def test_a_hook_without_the_mark_beside_marked_ones_is_refused():
     class Forgetful(Execution):
-        def execute(self, next_task): ...
+        def execute(self, next_task): ...  # type: ignore[override]
 
     class Watches:
         @hookimpl

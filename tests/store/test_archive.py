@@ -41,7 +41,7 @@ def test_what_is_kept_is_there_for_the_next_run(store):
     rows = Rows(0)
     rows.add(1, 0.5)
     archive = Archive(spec(), store)
-    archive.keep([record("baseline", rows.block(1, [], 0.1), [])])
+    archive.commit([record("baseline", rows.block(1, [], 0.1), [])])
     archive.close()
     again = Archive(spec(), store)
     tables, _ = again.load()

@@ -120,7 +120,7 @@ class Landing:
         if self._deadlines.was_cancelled(task) or self._deadlines.is_late(row.seconds):
             self._take_late(task)
             return
-        self.schedule.over(task)
+        self.schedule.ended(task)
         self._recorder.keep_errors(self._policy.losses_are_certain())
         self._recorder.keep_row(row)
 

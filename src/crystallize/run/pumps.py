@@ -133,7 +133,7 @@ def _pump(run: Run) -> Batches:
         with engine.failing():
             completions = engine.completions(run.next_task, run)
         try:
-            while not run.over:
+            while not run.ends_early:
                 interrupts.enter_executor()
                 try:
                     completion = next(completions, _END)
@@ -166,7 +166,7 @@ async def _apump(
         with engine.failing():
             completions = engine.completions(run.next_task, run)
         try:
-            while not run.over:
+            while not run.ends_early:
                 try:
                     completion = await completions.__anext__()
                 except StopAsyncIteration:
@@ -256,11 +256,11 @@ class _Keeper:
         self._pool = ThreadPoolExecutor(1, "crystallize-keeper")
 
     def __enter__(self) -> _Keeper:
-        self._pool.submit(self._blas.keep).result()
+        self._pool.submit(self._blas.begin).result()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._pool.submit(self._blas.release).result()
+        self._pool.submit(self._blas.end).result()
         self._pool.shutdown()
 
     async def do(self, function: Callable[[], T]) -> T:
@@ -315,7 +315,7 @@ class _Elsewhere:
             try:
                 item = self._landed.get(timeout=TICK)
             except queue.Empty:
-                if patience.is_over():
+                if patience.has_ended():
                     self._is_stuck = True
                     raise self._run.warnings.stuck(self._holder) from None
                 continue
@@ -400,7 +400,7 @@ class _Patience:
         self._looked = monotonic()
         self._waited = 0.0
 
-    def is_over(self) -> bool:
+    def has_ended(self) -> bool:
         timeout = self._run.experiment.timeout
         now = monotonic()
         passed, self._looked = now - self._looked, now

@@ -174,7 +174,7 @@ class Run:
         """What holds while cells run in this thread, or coroutines on its event loop."""
         call, capabilities = self.call, self._capabilities
         if self._makes_batches or not capabilities.local_processes:
-            call.blas.keep()  # for the cells, and for who looks at them as they land
+            call.blas.begin()  # for the cells, and for who looks at them as they land
         # Coroutines interleave: with them the whole run is what a block is elsewhere.
         before = call.watch.begin() if capabilities.calls_are_async else None
         try:
@@ -183,7 +183,7 @@ class Run:
             if before is not None:
                 self.warnings.of_global_random(call.watch.end(before))
             call.close()
-            call.blas.release()
+            call.blas.end()
 
     @contextmanager
     def ending(self) -> Iterator[None]:
@@ -226,7 +226,7 @@ class Run:
         self.warnings.of_cells_left(holder)
 
     @property
-    def over(self) -> bool:
+    def ends_early(self) -> bool:
         """Whether to end before all cells are done."""
         return (
             self.interrupts.requested
@@ -307,7 +307,7 @@ class Run:
         ExecutorError
             If it left cells behind.
         """
-        if self.over or self._landing is None:
+        if self.ends_early or self._landing is None:
             return
         if not self._landing.schedule.done:
             raise self.engine.broken_contract(

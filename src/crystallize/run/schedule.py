@@ -109,7 +109,7 @@ class Schedule:
         self._in_flight += 1
         return task
 
-    def over(self, task: Task) -> None:
+    def ended(self, task: Task) -> None:
         """Learn that a task came to an end, and that nothing of it is left to run."""
         self._in_flight -= 1
         if task == self._suspect:
@@ -117,7 +117,7 @@ class Schedule:
 
     def finished(self, task: Task, cells: int, seconds: float) -> None:
         """Learn that the first `cells` of a block are done; the rest is to be run again."""
-        self.over(task)
+        self.ended(task)
         condition, start, stop = task
         if cells:
             self._paces[condition].learn(cells, seconds)
@@ -138,7 +138,7 @@ class Schedule:
             Whether a single cell was lost while it ran alone: its own doing.
         """
         alone = task == self._suspect
-        self.over(task)
+        self.ended(task)
         if not alone:
             self._suspects.append(task)
             return False
@@ -152,7 +152,7 @@ class Schedule:
 
     def split(self, task: Task) -> None:
         """Run a block that was stopped once more, cell by cell."""
-        self.over(task)
+        self.ended(task)
         for replicate in range(task.start, task.stop):
             self._again.append(Task(task.condition, replicate, replicate + 1))
 

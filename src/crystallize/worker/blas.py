@@ -9,10 +9,10 @@ from typing import Any
 
 
 class BlasLimits:
-    """Holds the libraries that are loaded, and those that are loaded later.
+    """Limits the libraries that are loaded, and those that are loaded later.
 
     OpenMP's limit belongs to a thread; OpenBLAS's to the process.  So the driver
-    keeps it around a run, and each thread that runs cells holds its own.
+    keeps it around a run, and each thread that runs cells limits its own.
 
     Parameters
     ----------
@@ -25,21 +25,21 @@ class BlasLimits:
         self._local = threading.local()
         self._kept_in: list[int] = []
 
-    def hold(self) -> None:
-        """Hold what is loaded now; cheap where nothing was loaded since the last time."""
+    def apply(self) -> None:
+        """Limit what is loaded now; cheap where nothing was loaded since the last time."""
         if self.threads is None or getattr(self._local, "modules", 0) == len(sys.modules):
             return
-        _found.hold(self.threads)
+        _found.apply(self.threads)
         self._local.modules = len(sys.modules)
 
-    def keep(self) -> None:
-        """Hold it, and have it given back by none until it is released as often as it is kept."""
+    def begin(self) -> None:
+        """Limit it, and have it given back by none until this has ended as often as it began."""
         if self.threads is not None:
             self._kept_in.append(threading.get_ident())
             _found.kept_in(self._kept_in[-1], +1)
-            self.hold()
+            self.apply()
 
-    def release(self) -> None:
+    def end(self) -> None:
         """Give back what was found, unless somebody else keeps it."""
         if self.threads is None:
             return
@@ -71,7 +71,7 @@ class _Found:
             for scope in (None, thread):
                 self._keepers[scope] += more
 
-    def hold(self, threads: int) -> None:
+    def apply(self, threads: int) -> None:
         from threadpoolctl import ThreadpoolController
 
         with self._lock:
@@ -115,7 +115,7 @@ class _Worker:
 
     def limits(self, threads: int | None) -> BlasLimits:
         if threads != self._limits.threads:
-            self._limits.release()
+            self._limits.end()
             self._limits = BlasLimits(threads)
         return self._limits
 
