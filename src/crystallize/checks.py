@@ -92,7 +92,8 @@ def inside(where: str, key: str) -> str:
 def whole_number(where: str, value: object, *, least: int = 0) -> int:
     """An integer of at least `least`; NumPy's too, but no boolean."""
     expected = f"a whole number, {least} or more"
-    if isinstance(value, bool):
+    # NumPy's booleans are none of Python's, and before 2.1 could be an index.
+    if isinstance(value, bool) or str(getattr(value, "dtype", "")) == "bool":
         raise InvalidValueError(where, value, expected)
     try:
         number = operator.index(value)  # type: ignore[arg-type]
@@ -174,6 +175,13 @@ def keys_among(
     for key in value:
         faults(known, inside(where, key), key, kind, names)
     faults.raise_any()
+    return value
+
+
+def factory(where: str, value: object) -> Callable[[], Any]:
+    """Something that is called to make a value."""
+    if not callable(value):
+        raise InvalidValueError(where, value, "something to call in each worker, without arguments")
     return value
 
 

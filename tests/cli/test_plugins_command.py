@@ -62,10 +62,18 @@ def plugins(site: Path) -> Command:
 def statuses(listing: str) -> dict[str, str]:
     """Name -> status, of the table; one line a plugin."""
     header, *lines = listing.splitlines()
-    assert header.split() == ["name", "kind", "distribution", "version", "status"]
-    rows = [line.split(maxsplit=4) for line in lines]
-    assert all(len(row) == 5 for row in rows), listing
-    return {row[0]: row[4] for row in rows}
+    columns = header.split()
+    checked = ["import"] if "import" in columns else []
+    assert columns == ["name", "kind", "distribution", "version", *checked, "status"]
+    rows = [line.split(maxsplit=len(columns) - 1) for line in lines]
+    assert all(len(row) == len(columns) for row in rows), listing
+    return {row[0]: row[-1] for row in rows}
+
+
+EXECUTOR = "class Thing:\n    def run_experiment_loop(self, experiment, replicate_fn): ...\n"
+OBSERVER = (
+    "from crystallize import hookimpl\nclass Thing:\n    @hookimpl\n    def before_run(self): ...\n"
+)
 
 
 def test_the_table_has_the_strategies_of_the_core(plugins: Command) -> None:
@@ -101,9 +109,9 @@ def test_json_has_the_same(plugins: Command, install: Install) -> None:
 
 def test_listing_imports_no_plugin(plugins: Command, install: Install, tmp_path: Path) -> None:
     trace = tmp_path / "imported"
-    module = f"from pathlib import Path\nPath({str(trace)!r}).touch()\nclass Thing: ...\n"
-    install("warp", module)
-    install("logger", module, "plugins")
+    touch = f"from pathlib import Path\nPath({str(trace)!r}).touch()\n"
+    install("warp", touch + EXECUTOR)
+    install("logger", touch + OBSERVER, "plugins")
 
     assert plugins().returncode == 0
     assert not trace.exists()
@@ -147,7 +155,7 @@ def test_check_survives_whatever_a_plugin_does(
     plugins: Command, install: Install, module: str, shown: str
 ) -> None:
     install("warp", module)
-    install("zeta", "class Thing: ...\n")
+    install("zeta", EXECUTOR)
 
     ended = plugins("--check")
 
@@ -158,7 +166,7 @@ def test_check_survives_whatever_a_plugin_does(
 
 
 def test_what_a_plugin_prints_stays_out_of_the_json(plugins: Command, install: Install) -> None:
-    install("warp", "print('hello')\nclass Thing: ...\n")
+    install("warp", "print('hello')\n" + EXECUTOR)
 
     ended = plugins("--check", "--json")
 
@@ -173,13 +181,13 @@ def test_blocked_and_ambiguous_plugins_say_so(plugins: Command, install: Install
     ended = plugins("--check", environ={"CRYSTALLIZE_BLOCK_PLUGINS": "zeta,warp:fast"})
     rows = [line.split() for line in ended.stdout.splitlines()]
 
-    assert [row[4] for row in rows if row[0] == "zeta"] == ["blocked"]
-    assert [row[4] for row in rows if row[2] == "warp"] == ["blocked"]
-    assert [row[4] for row in rows if row[2] == "weft"] == ["broken:"]
+    assert [row[5] for row in rows if row[0] == "zeta"] == ["blocked"]
+    assert [row[5] for row in rows if row[2] == "warp"] == ["blocked"]
+    assert [row[5] for row in rows if row[2] == "weft"] == ["broken:"]
     assert {"conflict"} == {
         row.split()[4] for row in plugins().stdout.splitlines() if row.startswith("fast")
     }
 
 
 def test_an_argument_too_many_is_a_wrong_call(plugins: Command) -> None:
-    assert plugins("serial").returncode == 2
+    assert plugins("serial", "parallel").returncode == 2

@@ -14,11 +14,11 @@ import pytest
 
 from crystallize import Experiment
 from crystallize.checks import whole_number
-from crystallize.description.located import located
 from crystallize.errors import InvalidValueError, InvalidValuesError, OptionError, PluginLoadError
 from crystallize.installed.annotations import expectation
 from crystallize.installed.loading import constructed
 from crystallize.installed.options import declaration
+from crystallize.located import located
 from crystallize.plugins import Option
 
 
@@ -159,7 +159,7 @@ def test_the_fields_of_a_dataclass_are_the_options():
         def __init__(self, settings: Settings) -> None:
             self.settings = settings
 
-    built = constructed("observer x", Tracker, {"path": "log", "every": 2})
+    built: Any = constructed("observer x", Tracker, {"path": "log", "every": 2})
     assert built.settings == Settings(Path("log"), 2)
     declared = declaration(Tracker)
     assert declared.required == ["path"]
@@ -199,7 +199,7 @@ class Derived(Base):
 def test_a_plugin_may_be_a_dataclass_whose_base_is_in_another_module(distribution):
     distribution("base-dist", {}, BASE)
     distribution("derived-dist", {}, DERIVED)
-    from derived_dist import Derived
+    from derived_dist import Derived  # type: ignore[import-not-found]
 
     options = declaration(Derived).options
     words = {name: option.words for name, option in options.items()}
@@ -208,7 +208,7 @@ def test_a_plugin_may_be_a_dataclass_whose_base_is_in_another_module(distributio
 
 
 def test_what_a_type_checker_alone_can_resolve_leaves_only_itself_unchecked():
-    def make(client: "NotImported", size: "int" = 1): ...  # noqa: F821
+    def make(client: NotImported, size: int = 1): ...  # type: ignore[name-defined] # noqa: F821
 
     declared = declaration(make)
     assert declared.options["client"].words == "NotImported"

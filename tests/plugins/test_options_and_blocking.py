@@ -1,4 +1,4 @@
-"""Observers by name with options, plugins that no distribution has, and plugins that are blocked."""
+"""Observers by name with options, plugins of no distribution, and plugins that are blocked."""
 
 from __future__ import annotations
 

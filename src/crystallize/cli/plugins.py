@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,7 +23,39 @@ BUSY = "import"
 """The column of how long an import took, where there was one."""
 
 
-@click.command("plugins")
+class _WithNew(click.Command):
+    """``new`` is a word of the command's own; a plugin of that name is called by its whole one."""
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        if args[:1] == ["new"]:
+            return new.make_context(f"{info_name} new", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        return new.invoke(ctx) if ctx.command is new else super().invoke(ctx)
+
+
+@click.command("new")
+@click.argument("name")
+@click.option("--kind", required=True, help="executor, aggregator, observer, command or exporter.")
+def new(name: str, kind: str) -> None:
+    """Write a plugin that works to the folder crystallize-NAME, with tests that pass."""
+    from crystallize.scaffold.distribution import write_distribution
+
+    with refusing():
+        folder = write_distribution(name, kind, Path.cwd())
+    click.echo(
+        f"{folder.name} is a plugin that works; make it yours. Its README says how it is tested."
+    )
+
+
+@click.command("plugins", cls=_WithNew)
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--check", is_flag=True, help="Import and build each plugin; say which are broken.")
@@ -34,6 +67,8 @@ def command(ctx: click.Context, name: str | None, as_json: bool, check: bool) ->
     installed, also what cannot be used and why, and imports nothing.  --check
     imports each plugin, builds it where no option is required, and looks at its
     hooks.  The exit code is 1 if something that was looked at is broken.
+
+    'crystallize plugins new NAME --kind KIND' writes a new one.
     """
     catalog = Catalog.installed()
     if name is not None:

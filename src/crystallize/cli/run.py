@@ -15,11 +15,11 @@ from crystallize.checks import Faults
 from crystallize.cli.streams import stdout_kept_clean
 from crystallize.description.config import read_config
 from crystallize.description.from_config import experiment_arguments
-from crystallize.description.located import FromFile
 from crystallize.description.lookup import find_function
 from crystallize.description.spec import RULES
 from crystallize.errors import CrystallizeError, ExportError, PluginError
 from crystallize.experiments.experiment import Experiment
+from crystallize.located import FromFile
 from crystallize.results.errors import CellFailedError, Interrupted, TooManyFailuresError
 from crystallize.results.exporting import Exporter, check_place, export, exporter_for
 from crystallize.results.result import Result

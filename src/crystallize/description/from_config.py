@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from crystallize.description.config import Config
-from crystallize.description.located import located
+from crystallize.located import located
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 

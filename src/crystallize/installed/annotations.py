@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from crystallize.checks import Faults, Rule, flag, inside, path, table
-from crystallize.description.located import folder_of, plain
 from crystallize.errors import InvalidValueError, InvalidValuesError, suggestion
+from crystallize.located import folder_of, plain
 
 
 class Expectation(NamedTuple):

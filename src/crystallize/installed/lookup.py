@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from crystallize.description.located import folder_of
 from crystallize.errors import FunctionLookupError, PluginLoadError, UnknownNameError
 from crystallize.installed.catalog import Catalog, Kind
 from crystallize.installed.metadata import normalized
+from crystallize.located import folder_of
 
 
 def factory_of(catalog: Catalog, kind: Kind, name: str) -> object:

@@ -11,9 +11,9 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any, get_args, get_origin
 
 from crystallize.checks import Faults, Rule
-from crystallize.description.located import plain
 from crystallize.errors import InvalidValueError, OptionError, listing, suggestion
 from crystallize.installed.annotations import expectation, problems
+from crystallize.located import plain
 
 Factory = Callable[..., object]
 REQUIRED = inspect.Parameter.empty

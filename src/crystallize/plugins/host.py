@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import traceback
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-
-import pluggy
+from typing import Any
 
 from crystallize.checks import Faults, keys_among
-from crystallize.description.located import plain
 from crystallize.errors import (
     CrystallizeError,
     DuplicateNameError,
@@ -24,9 +23,9 @@ from crystallize.errors import (
 from crystallize.installed.catalog import Catalog, Kind, PluginInfo
 from crystallize.installed.loading import build, constructed
 from crystallize.installed.lookup import factory_of
+from crystallize.located import plain
+from crystallize.plugins.guard import HookCall
 from crystallize.plugins.manager import Manager
-from crystallize.plugins.validation import HOOKS
-from crystallize.worker.interruption import Interruption
 
 Options = Mapping[str, object]
 
@@ -39,13 +38,6 @@ class UsedPlugin:
     kind: Kind
     distribution: str | None
     version: str | None
-
-
-@dataclass(frozen=True)
-class HookFailure:
-    """What one plugin's implementation of a hook raised."""
-
-    exception: BaseException
 
 
 class Host:
@@ -63,7 +55,7 @@ class Host:
     block : sequence of str
         Installed plugins that are not to be used.
     defaults : sequence of object
-        The core's own plugins, registered first.
+        The core's own plugins, called last.
     catalog : Catalog, optional
         Default: what is installed.
 
@@ -104,8 +96,6 @@ class Host:
         self._manager = Manager()
         self._used: list[UsedPlugin] = []
         self.hook = self._manager.hook
-        for default in defaults:
-            self._manager.add("plugin", type(default).__name__, default)
         for name in self._catalog.unblocking():
             known = [info.name for info in self._catalog.entries]
             warnings.warn(
@@ -122,33 +112,37 @@ class Host:
         faults.raise_any()
         self.executor_name = self._used[-1].name
         self.used = tuple(self._used)
-        self._callers: dict[str, list[tuple[str, pluggy.HookCaller]]] = {
-            hook: list(self._manager.one_by_one(hook)) for hook in HOOKS
-        }
+        for default in defaults:
+            self._manager.add("plugin", type(default).__name__, default)
+        self._manager.complete()
 
     def implements(self, hook: str) -> bool:
-        """Whether any plugin has an implementation of a hook."""
-        return bool(self._callers[hook])
+        """Whether any plugin has an implementation of a hook, or wraps it."""
+        return self._manager.implements(hook)
 
-    def each(self, hook: str, **arguments: object) -> Iterator[tuple[str, object]]:
-        """Call a hook plugin by plugin, so that one which fails stops no other.
+    def answers(self, hook: str) -> bool:
+        """Whether any plugin answers a hook itself."""
+        return self._manager.answers(hook)
 
-        For hooks that every plugin answers, not those where the first result wins.
+    def ask(self, call: HookCall, hook: str, **arguments: object) -> Any:
+        """Call a hook so that a plugin which fails stops no other; what the hook gives.
 
-        Yields
-        ------
-        (str, object)
-            The plugin's name with what it returned, or with a :class:`HookFailure`.
+        Parameters
+        ----------
+        call : HookCall
+            Learns who answered and who failed, also where a signal ends the call.
+        hook : str
+        **arguments
+            All that are specified.
         """
-        for name, caller in self._callers[hook]:
-            try:
-                results = caller(**arguments)
-            except (KeyboardInterrupt, Interruption):
-                raise
-            except BaseException as error:  # sys.exit in a plugin costs no results either
-                yield name, HookFailure(error)
-            else:
-                yield name, results[0] if results else None
+        return call.made(lambda: getattr(self.hook, hook)(**arguments))
+
+    def origin(self, plugin: str) -> str:
+        """A plugin with its distribution and version, where it has them."""
+        for used in self.used:
+            if used.name == plugin and used.distribution is not None:
+                return f"{used.name} ({used.distribution} {used.version})"
+        return plugin
 
     def _add_everywhere(self, plugins: Sequence[str | object]) -> None:
         """The observers that are active in every experiment, but for those that are named.
@@ -171,7 +165,13 @@ class Host:
     def _leave_out(self, info: PluginInfo, error: Exception) -> None:
         kind, _, message = described(error).partition(": ")
         self.left_out.append(
-            {"plugin": info.name, "hook": "loading", "type": kind, "message": message}
+            {
+                "plugin": info.name,
+                "hook": "loading",
+                "type": kind,
+                "message": message,
+                "traceback": "".join(traceback.format_exception(error)),
+            }
         )
         warnings.warn(
             f"{message or kind} It would be active in every experiment; this one goes on without "

@@ -16,11 +16,14 @@ from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import PluginError
 
 
-class LandingRun(ActiveRun, Protocol):
+class LandingRun(Protocol):
     """A run that takes completions while a loop is under way."""
 
     @property
-    def over(self) -> bool: ...
+    def handle(self) -> ActiveRun: ...
+
+    @property
+    def ends_early(self) -> bool: ...
 
     def take(self, completion: Completion) -> None: ...
 
@@ -130,7 +133,7 @@ class _Landing:
 
     def begin(self) -> None:
         """End the loop if the run is over."""
-        if self._run is not None and self.is_here and self._run.over:
+        if self._run is not None and self.is_here and self._run.ends_early:
             raise EndOfLoop
 
     def land(self, task: Task, block: Block | Row) -> None:

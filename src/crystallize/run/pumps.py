@@ -27,6 +27,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, closing, suppress
 from contextvars import copy_context
+from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -50,15 +51,14 @@ _END: Any = object()
 
 def run(run: Run) -> Result:
     """Run to the end, also where an event loop runs in this thread."""
+    steps = _to_the_end(run)
     with run.interrupts.handled():
-        with run.ending():
+        while True:
             try:
-                run.open()
-                for _ in _batches(run):
-                    pass
-            finally:
-                run.close()
-        return run.conclude()
+                next(steps)
+            except StopIteration as end:
+                result: Result = end.value
+                return result
 
 
 def stream(run: Run) -> Iterator[Outcomes]:
@@ -82,26 +82,38 @@ def stream(run: Run) -> Iterator[Outcomes]:
 async def arun(run: Run) -> Result:
     """Run to the end while the caller's event loop goes on."""
     with run.interrupts.handled(), _Keeper(run) as keeper:
+        try:
+            with run.ending():
+                try:
+                    await keeper.do(run.open)
+                    if run.engine.is_async:
+                        await _drain_here(run, keeper)
+                    else:
+                        await _drain_in_thread(run)
+                finally:
+                    await keeper.do(run.close)
+            result = await keeper.do(run.conclude)
+        except BaseException as error:
+            await keeper.do(partial(run.tell_end, error))
+            raise
+        await keeper.do(run.tell_end)
+        return result
+
+
+def _to_the_end(run: Run) -> Generator[list[Outcomes], None, Result]:
+    try:
         with run.ending():
             try:
-                await keeper.do(run.open)
-                if run.engine.is_async:
-                    await _drain_here(run, keeper)
-                else:
-                    await _drain_in_thread(run)
+                run.open()
+                yield from _batches(run)
             finally:
-                await keeper.do(run.close)
-        return await keeper.do(run.conclude)
-
-
-def _to_the_end(run: Run) -> Batches:
-    with run.ending():
-        try:
-            run.open()
-            yield from _batches(run)
-        finally:
-            run.close()
-    run.conclude()
+                run.close()
+        result = run.conclude()
+    except BaseException as error:
+        run.tell_end(error)
+        raise
+    run.tell_end()
+    return result
 
 
 def _batches(run: Run) -> Batches:
@@ -121,7 +133,7 @@ def _pump(run: Run) -> Batches:
         with engine.failing():
             completions = engine.completions(run.next_task, run)
         try:
-            while not run.over:
+            while not run.ends_early:
                 interrupts.enter_executor()
                 try:
                     completion = next(completions, _END)
@@ -154,7 +166,7 @@ async def _apump(
         with engine.failing():
             completions = engine.completions(run.next_task, run)
         try:
-            while not run.over:
+            while not run.ends_early:
                 try:
                     completion = await completions.__anext__()
                 except StopAsyncIteration:
@@ -171,7 +183,8 @@ async def _apump(
             run.leave()
             with engine.failing():
                 await completions.aclose()
-            run.warn_of_cells_left()
+            await run.call.contexts.aleave()
+            run.warnings.of_cells_left()
         yield await release()
 
 
@@ -243,12 +256,11 @@ class _Keeper:
         self._pool = ThreadPoolExecutor(1, "crystallize-keeper")
 
     def __enter__(self) -> _Keeper:
-        # The last to release gives BLAS back what the first to hold it found: this one, both times.
-        self._pool.submit(self._blas.hold).result()
+        self._pool.submit(self._blas.begin).result()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._pool.submit(self._blas.release).result()
+        self._pool.submit(self._blas.end).result()
         self._pool.shutdown()
 
     async def do(self, function: Callable[[], T]) -> T:
@@ -303,9 +315,9 @@ class _Elsewhere:
             try:
                 item = self._landed.get(timeout=TICK)
             except queue.Empty:
-                if patience.is_over():
+                if patience.has_ended():
                     self._is_stuck = True
-                    raise self._run.stuck(self._holder) from None
+                    raise self._run.warnings.stuck(self._holder) from None
                 continue
             if item is _END:
                 self.raise_error()
@@ -388,7 +400,7 @@ class _Patience:
         self._looked = monotonic()
         self._waited = 0.0
 
-    def is_over(self) -> bool:
+    def has_ended(self) -> bool:
         timeout = self._run.experiment.timeout
         now = monotonic()
         passed, self._looked = now - self._looked, now

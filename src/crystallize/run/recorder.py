@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from time import sleep
-from typing import NamedTuple
 
 from crystallize.cells.block import Block, Row
 from crystallize.cells.outcome import CellError
@@ -20,11 +20,14 @@ from crystallize.store.archive import Archive
 from crystallize.store.records import lost_record, record
 from crystallize.store.sqlite import Record
 
+FOUND_AT_ONCE = 2**16
+"""How many replicates of a condition are reported together that were in the store."""
 COMMIT_PAUSES = (0.1, 0.5, None)
 """How long to wait before each further try at a commit."""
 
 
-class Landed(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Landed:
     """What came to an end and is to be kept and reported: a block, or a cell that was lost."""
 
     block: Block | None
@@ -90,6 +93,17 @@ class Recorder:
         self.found = self._archive.found
         return errors
 
+    def found_outcomes(self, errors: Mapping[tuple[str, int], CellError]) -> Iterator[Outcomes]:
+        """What was in the store, a part at a time."""
+        for name, table in self.tables.items():
+            own = [error for (condition, _), error in errors.items() if condition == name]
+            for start in range(0, table.size if self.found else 0, FOUND_AT_ONCE):
+                part = table.part(start, min(start + FOUND_AT_ONCE, table.size))
+                failed = [e for e in own if start <= e.replicate < start + FOUND_AT_ONCE]
+                outcomes = Outcomes({name: part}, failed, self._experiment.seed)
+                if len(outcomes):
+                    yield outcomes
+
     def open_bar(self, opened: ExitStack, *, shown: bool) -> None:
         """Show progress, where that is asked for."""
         experiment = self._experiment
@@ -98,7 +112,7 @@ class Recorder:
 
     def keep_row(self, row: Row) -> None:
         """Keep one cell; a block for each would cost more than the cell does."""
-        self._rows[row.task.condition].keep(row.task.start, row.names, row.values)
+        self._rows[row.task.condition].add_checked(row.task.start, row.names, row.values)
 
     def keep_block(self, block: Block, errors: list[CellError]) -> None:
         """Keep a block's metrics, and the errors of those of its cells that failed for good."""
@@ -147,7 +161,7 @@ class Recorder:
         records = [item.record(self._names) for item in landed]
         for pause in COMMIT_PAUSES:
             try:
-                archive.keep(records)
+                archive.commit(records)
                 return
             except StoreError:
                 if pause is None:

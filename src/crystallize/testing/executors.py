@@ -226,7 +226,7 @@ class ExecutorSuite:
         stream = self.experiment(self.measured, conditions=CONDITIONS).stream()
         first = next(stream)
         assert first.metrics is not None
-        stream.close()  # type: ignore[attr-defined]
+        stream.close()
 
     def test_an_executor_can_be_used_again(self) -> None:
         experiment = self.experiment(self.measured, conditions=CONDITIONS)
