@@ -72,6 +72,7 @@ class Left:
     opened: list[str]
     changes: list[str]
     call: weakref.ref[Noted]
+    executor: object
 
 
 class ExecutorChecks(Suite):
@@ -351,11 +352,6 @@ class StreamingChecks(ExecutorChecks):
             f"a worker was killed, and {len(errors)} of 40 tasks are lost with it. What had "
             "finished, and what had not begun, is not."
         )
-        calls = Counter(note.start for note in call.notes())
-        assert calls[7] == 1 or not any(c.task.start == 7 and c.error for c in errors), (
-            "it ran the task again that killed its worker. Yield its Completion with an error: "
-            "whether it is run again, and alone, is the driver's to decide."
-        )
 
     @where(
         lambda facts: facts.streams and facts.capabilities.can_cancel,
@@ -496,12 +492,14 @@ class StreamingChecks(ExecutorChecks):
         # What an engine keeps for the next run, it may have by now.
         Drive(executor, Noted(self.folder), tasks(4)).run()
         before = things()
-        call = Noted(self.folder, {0: 0.0, 1: 0.0}, seconds=LEFT_SECONDS)
+        # What would begin after the slow ones is quick, so that it has ended when that is noticed.
+        slow = range(2, 2 + min(facts.capabilities.workers, 20))
+        call = Noted(self.folder, dict.fromkeys(slow, LEFT_SECONDS))
         drive = Drive(executor, call, tasks(40))
 
         def in_the_middle(item: Completion | None) -> bool:
             notes = call.notes()
-            begun = any(note.start > 1 for note in notes)
+            begun = any(note.start in slow for note in notes)
             return drive.completed >= 2 and (begun or self._runs_here(notes[0], drive))
 
         drive.run(in_the_middle)
@@ -518,6 +516,7 @@ class StreamingChecks(ExecutorChecks):
             opened=left(before, KINDS[2:]),
             changes=changed(state, global_state(generators=generators)),
             call=weakref.ref(call),
+            executor=executor,
         )
 
     def _runs_here(self, note: Note, drive: Drive) -> bool:

@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
+from types import ModuleType
 from typing import Any
 
 import cloudpickle
@@ -134,17 +135,27 @@ def _interrupted(
 
 
 def _pickled(orders: dict[str, Any], module: str) -> bytes:
-    by_value = sys.modules[module]
-    cloudpickle.register_pickle_by_value(by_value)
-    try:
-        inner = cloudpickle.dumps(orders)
-    except Exception as error:
-        pytest.skip(f"the executor cannot be sent to another program: {error}")
-    finally:
-        cloudpickle.unregister_pickle_by_value(by_value)
+    inner = _by_value(orders, sys.modules[module])
+    if inner is None:
+        try:
+            inner = cloudpickle.dumps(orders)
+        except Exception as error:
+            pytest.skip(f"the executor cannot be sent to another program: {error}")
     paths = [str(Path.cwd()) if path == "" else path for path in sys.path]
     sent: bytes = cloudpickle.dumps((paths, inner))
     return sent
+
+
+def _by_value(orders: dict[str, Any], module: ModuleType) -> bytes | None:
+    """Pickled with what is of a module, which may hold what cannot be pickled."""
+    cloudpickle.register_pickle_by_value(module)
+    try:
+        pickled: bytes = cloudpickle.dumps(orders)
+    except Exception:
+        return None
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)
+    return pickled
 
 
 def _alive(pids: list[int]) -> list[int]:

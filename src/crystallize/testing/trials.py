@@ -60,14 +60,22 @@ def _measures(rng: Any, seed: int, replicate: int, condition: str, shift: float)
     }
 
 
-def drawn(rng: Any, replicate: int) -> dict[str, Any]:
-    """A number that no other seed or replicate gives."""
-    return {"x": rng.normal(), "replicate": replicate}
+def drawn(rng: Any, replicate: int, shift: float) -> float:
+    """A number that no other seed or replicate gives; one replicate of one condition fails."""
+    time.sleep(0.0005)
+    return _draw(rng, replicate, shift)
 
 
-async def drawn_async(rng: Any, replicate: int) -> dict[str, Any]:
+async def drawn_async(rng: Any, replicate: int, shift: float) -> float:
     """The same as a coroutine function."""
-    return drawn(rng, replicate)
+    await asyncio.sleep(0.0005)
+    return _draw(rng, replicate, shift)
+
+
+def _draw(rng: Any, replicate: int, shift: float) -> float:
+    if replicate == FAILING and shift:
+        raise ValueError(f"replicate {replicate}")
+    return float(rng.normal() + shift)
 
 
 def awkward(replicate: int) -> float:
