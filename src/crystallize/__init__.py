@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from crystallize.errors import CrystallizeWarning as CrystallizeWarning
     from crystallize.errors import DuplicateNameError as DuplicateNameError
     from crystallize.errors import ExecutorError as ExecutorError
+    from crystallize.errors import ExperimentRefusedError as ExperimentRefusedError
     from crystallize.errors import FunctionError as FunctionError
     from crystallize.errors import FunctionKindError as FunctionKindError
     from crystallize.errors import FunctionLookupError as FunctionLookupError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from crystallize.errors import PluginError as PluginError
     from crystallize.errors import PluginLoadError as PluginLoadError
     from crystallize.errors import PluginWarning as PluginWarning
+    from crystallize.errors import ResourceError as ResourceError
     from crystallize.errors import ResultFileError as ResultFileError
     from crystallize.errors import StoreError as StoreError
     from crystallize.errors import StoreMismatchError as StoreMismatchError
@@ -49,6 +51,7 @@ __all__ = [
     "DuplicateNameError",
     "ExecutorError",
     "Experiment",
+    "ExperimentRefusedError",
     "FunctionError",
     "FunctionKindError",
     "FunctionLookupError",
@@ -61,6 +64,7 @@ __all__ = [
     "PluginError",
     "PluginLoadError",
     "PluginWarning",
+    "ResourceError",
     "Result",
     "ResultFileError",
     "StoreError",
@@ -85,6 +89,7 @@ if not TYPE_CHECKING:  # or else type checkers would take any name for one of ou
             "CrystallizeWarning": "crystallize.errors",
             "DuplicateNameError": "crystallize.errors",
             "ExecutorError": "crystallize.errors",
+            "ExperimentRefusedError": "crystallize.errors",
             "Experiment": "crystallize.experiments.experiment",
             "FunctionError": "crystallize.errors",
             "FunctionKindError": "crystallize.errors",
@@ -98,6 +103,7 @@ if not TYPE_CHECKING:  # or else type checkers would take any name for one of ou
             "PluginError": "crystallize.errors",
             "PluginLoadError": "crystallize.errors",
             "PluginWarning": "crystallize.errors",
+            "ResourceError": "crystallize.errors",
             "Result": "crystallize.results.result",
             "ResultFileError": "crystallize.errors",
             "StoreError": "crystallize.errors",

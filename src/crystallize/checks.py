@@ -177,6 +177,13 @@ def keys_among(
     return value
 
 
+def factory(where: str, value: object) -> Callable[[], Any]:
+    """Something that is called to make a value."""
+    if not callable(value):
+        raise InvalidValueError(where, value, "something to call in each worker, without arguments")
+    return value
+
+
 def path(where: str, value: object) -> Path:
     """A path, as text or as a :class:`~pathlib.Path`."""
     if not isinstance(value, (str, Path)) or value == "":

@@ -31,6 +31,17 @@ NextTask = Callable[[], Any | None]
 named_tuple: Any = tuple.__new__
 """Makes a named tuple in half the time of its own constructor: ``named_tuple(Row, (1, 2))``."""
 
+RunStatus = Literal["finished", "stopped", "interrupted", "failed", "left"]
+"""How a run ended."""
+
+API_VERSION = 1
+"""Which hooks and contracts there are.
+
+It grows by one when a plugin that keeps to the documented names could break: a hook,
+an argument of a hook or a field of a contract is taken away or means something else.
+What is added changes nothing for who does not use it, and leaves the number as it is.
+"""
+
 TICK = 0.1
 """Seconds without a completion after which an executor yields ``None``."""
 

@@ -87,6 +87,14 @@ class FunctionKindError(FunctionError):
     """A coroutine function where a plain one is needed, or the other way round."""
 
 
+class ExperimentRefusedError(CrystallizeError, ValueError):
+    """An experiment that a plugin does not let run; the message says which and why."""
+
+
+class ResourceError(CrystallizeError, RuntimeError):
+    """Something that each worker needs for its cells could not be made ready there."""
+
+
 class UnknownNameError(CrystallizeError, LookupError):
     """A name that nothing has; the message lists what there is.
 

@@ -5,7 +5,8 @@ import pytest
 from crystallize import Experiment, hookimpl
 from crystallize.errors import DuplicateNameError, OptionError, PluginError, UnknownNameError
 from crystallize.plugins.catalog import Catalog
-from crystallize.plugins.host import HookFailure, Host, UsedPlugin
+from crystallize.plugins.guard import HookCall
+from crystallize.plugins.host import Host, UsedPlugin
 from crystallize.plugins.validation import HOOKS
 
 
@@ -148,12 +149,11 @@ def test_a_plugin_that_fails_stops_no_other(error):
 
     plugins = [plugin(extend_result=fails), Section(), plugin(extend_result=lambda self: None)]
     host = Host(executor=Loop(), aggregators=plugins, catalog=Catalog(()))
-    answers = list(host.each("extend_result", experiment=None, result=None))
-    assert answers == [
-        ("Plugin", HookFailure(error)),
-        ("Section", {"section": 1}),
-        ("Plugin-2", None),
-    ]
+    call = HookCall()
+    given = host.ask(call, "extend_result", experiment=None, run=None, result=None)
+    assert given == [{"section": 1}]
+    assert call.failures == [("Plugin", error)]
+    assert call.answers == [("Section", {"section": 1}), ("Plugin-2", None)]
 
 
 def test_ctrl_c_in_a_plugin_is_not_taken_for_its_failure():
@@ -162,7 +162,7 @@ def test_ctrl_c_in_a_plugin_is_not_taken_for_its_failure():
 
     host = Host(executor=Loop(), plugins=[plugin(before_run=interrupted)], catalog=Catalog(()))
     with pytest.raises(KeyboardInterrupt):
-        list(host.each("before_run", experiment=None))
+        host.ask(HookCall(), "before_run", experiment=None, run=None)
 
 
 def test_options_go_with_a_name():

@@ -7,6 +7,7 @@ import pytest
 from crystallize import Experiment, hookimpl
 from crystallize.errors import DuplicateNameError, PluginError
 from crystallize.plugins.catalog import PluginInfo
+from crystallize.plugins.guard import HookCall
 from crystallize.plugins.manager import Manager
 
 
@@ -84,8 +85,7 @@ def test_what_is_refused_was_not_registered_with_any_of_its_hooks():
     bad = plugin(extend_result=lambda self: {"x": 1}, before_rum=lambda self: None)
     with pytest.raises(PluginError, match="before_rum"):
         manager.add("plugin", "bad", bad)
-    assert list(manager.one_by_one("extend_result")) == []
-    assert manager.hook.extend_result(experiment=None, result=None) == []
+    assert not manager.implements("extend_result")
     assert manager.add("plugin", "bad", plugin(extend_result=lambda self: {})) == "bad"
 
 
@@ -100,17 +100,19 @@ def test_a_name_that_is_taken_becomes_one_that_is_not():
     assert [manager.add("plugin", "watch", observer()) for _ in range(2)] == ["watch-2", "watch-3"]
 
 
-def test_each_caller_calls_one_plugin_which_answers_itself():
+def test_plugins_are_called_in_the_order_in_which_they_were_added():
     class Wraps:
         @hookimpl(wrapper=True)
         def aggregate_results(self):
-            return (yield)
+            return [(yield)]
 
     manager = Manager()
     manager.add("aggregator", "one", plugin(aggregate_results=lambda self: "one"))
     manager.add("aggregator", "two", plugin(aggregate_results=lambda self: "two"))
     manager.add("aggregator", "wraps", Wraps())
-    callers = dict(manager.one_by_one("aggregate_results"))
-    answers = {name: caller(experiment=None, outcomes=None) for name, caller in callers.items()}
-    assert answers == {"one": "one", "two": "two"}
-    assert manager.hook.aggregate_results(experiment=None, outcomes=None) == "two"
+    assert manager.implements("aggregate_results")
+    manager.complete()
+    call = HookCall()
+    arguments = {"experiment": None, "run": None, "outcomes": None}
+    assert call.made(lambda: manager.hook.aggregate_results(**arguments)) == ["one"]
+    assert call.answers == [("one", "one")]

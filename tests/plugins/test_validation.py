@@ -6,8 +6,8 @@ import pytest
 
 from crystallize import Experiment, hookimpl, hookspecs
 from crystallize.errors import PluginError
-from crystallize.plugins.execution import SerialExecution
-from crystallize.plugins.validation import FIRST_RESULT_HOOKS, HOOKS, checked_implementations
+from crystallize.plugins.execution import Execution, SerialExecution
+from crystallize.plugins.validation import HOOKS, checked_implementations
 
 
 def run(**options):
@@ -25,7 +25,8 @@ def test_a_misspelt_hook_names_the_plugin_and_the_closest():
 
 def test_an_argument_that_does_not_exist_shows_the_signature():
     with pytest.raises(
-        PluginError, match=r"hook after_run\(experiment, result\): the argument 'results' does not"
+        PluginError,
+        match=r"hook after_run\(experiment, run, result\): the argument .results. does",
     ):
         run(plugins=[plugin(after_run=lambda self, results: None)])
 
@@ -88,12 +89,6 @@ class Generator:
         yield
 
 
-class Wrapper:
-    @hookimpl(wrapper=True)
-    def before_run(self, experiment):
-        return (yield)
-
-
 class WrapperThatDoesNotYield:
     @hookimpl(wrapper=True)
     def aggregate_results(self, experiment): ...
@@ -105,7 +100,6 @@ class WrapperThatDoesNotYield:
         (KeywordOnly, "keyword-only"),
         (AsyncGenerator, "async"),
         (Generator, "generator"),
-        (Wrapper, "wrapper"),
         (WrapperThatDoesNotYield, "without a 'yield'"),
     ],
 )
@@ -196,14 +190,20 @@ def test_every_implementation_is_found_with_its_hook_and_options():
     assert answers.method == given.before_run
 
 
-def test_marked_hooks_of_an_executor_go_before_unmarked_ones():
-    class Marked:
-        @hookimpl
+def test_a_hook_without_the_mark_beside_marked_ones_is_refused():
+    class Forgetful(Execution):
         def execute(self, next_task): ...
 
-        def run_experiment_loop(self, anything): ...
+    class Watches:
+        @hookimpl
+        def before_run(self): ...
 
-    assert [i.hook for i in checked_implementations("executor", "Marked", Marked())] == ["execute"]
+        def run_ended(self): ...
+
+    with pytest.raises(PluginError, match="has a method execute without the mark"):
+        checked_implementations("executor", "Forgetful", Forgetful())
+    with pytest.raises(PluginError, match="has a method run_ended without the mark"):
+        checked_implementations("plugin", "Watches", Watches())
 
 
 @pytest.mark.parametrize(
@@ -243,8 +243,3 @@ def test_what_a_base_class_marks_is_found_and_an_attribute_of_the_object_hides_i
     hidden.extend_result = lambda: {"hidden": 1}
     with pytest.raises(PluginError, match="overrides extend_result of Base without the mark"):
         checked_implementations("plugin", "D", hidden)
-
-
-def test_the_hooks_that_one_plugin_answers_can_be_wrapped():
-    assert set(FIRST_RESULT_HOOKS) <= set(HOOKS)
-    assert {"execute", "run_experiment_loop", "aggregate_results"} <= set(FIRST_RESULT_HOOKS)

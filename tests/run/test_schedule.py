@@ -1,6 +1,8 @@
 """Every cell is handed out until it is done, whatever happens to blocks on the way."""
 
-from hypothesis import given, settings
+import given
+import settings
+from hypothesis import heapq
 from hypothesis import strategies as st
 
 from crystallize.contracts import Task
@@ -93,3 +95,34 @@ def test_nothing_is_handed_out_beside_a_suspect():
     assert schedule.next_task() == first
     assert schedule.next_task() is None
     assert schedule.lost(first)
+
+
+LATENCY = 0.5
+"""Seconds that an engine takes from a task to its worker and back."""
+
+
+def makespan(cells, seconds, workers):
+    """What a virtual clock says when every worker waits for its trip and then for its cells."""
+    longest = 10 * LATENCY
+    schedule = Schedule([(0, 0, cells)], 1, workers, single_cell=False, block_seconds=longest)
+    running, now, jobs = [], 0.0, 0
+    while True:
+        while len(running) < workers and (task := schedule.next_task()) is not None:
+            size = min(task.stop - task.start, int(3 * longest / seconds) + 1)  # or it ends itself
+            jobs += 1
+            heapq.heappush(running, (now + LATENCY + size * seconds, jobs, task, size))
+        if not running:
+            assert schedule.done
+            return now
+        now, _, task, size = heapq.heappop(running)
+        schedule.finished(task, size, size * seconds)
+
+
+@pytest.mark.parametrize(
+    ("cells", "seconds"),
+    [(10**6, 1e-6), (10**6, 1e-5), (10**6, 1e-4), (10**5, 1e-2), (10**4, 1.0), (150, 1.0)],
+)
+def test_an_engine_with_latency_takes_little_more_than_it_must(cells, seconds):
+    workers = 100
+    least = LATENCY + max(cells * seconds / workers, seconds)
+    assert makespan(cells, seconds, workers) <= 1.3 * least

@@ -88,6 +88,14 @@ class Column:
             self._lacking = np.zeros(len(self._done), dtype=np.bool_)
         self._lacking[cells] = True
 
+    def part(self, places: slice, done: npt.NDArray[np.bool_]) -> Column:
+        """A copy of some neighbouring places, of which `done` says which cells finished."""
+        part = Column(done)
+        part._lacking = None if self._lacking is None else self._lacking[places].copy()
+        part._data = None if self._data is None else self._data[places].copy()
+        part.rank = self.rank
+        return part
+
     def truncate(self, done: npt.NDArray[np.bool_]) -> None:
         """Forget the places that `done`, the table's from now on, no longer has."""
         self._done = done

@@ -49,6 +49,17 @@ class Table:
         for part in block.columns:
             self.columns[part.name].add(first, part.offsets, part.values, part.position)
 
+    def part(self, start: int, stop: int) -> Table:
+        """A copy of the replicates [start, stop), which no later block changes."""
+        part = Table(start, stop - start)
+        places = slice(start - self.start, stop - self.start)
+        part.done = self.done[places].copy()
+        for name, column in self.columns.items():
+            copied = column.part(places, part.done)
+            if copied.present.any():
+                part.columns[name] = copied
+        return part
+
     def truncate(self, size: int) -> None:
         """Forget the replicates from `size` on."""
         self.size = size

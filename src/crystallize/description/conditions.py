@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -60,13 +60,41 @@ def checked_baseline(baseline: str | None, conditions: Conditions) -> str:
     return known("baseline", baseline, "condition", conditions)
 
 
-def injected_names(function: Callable[..., Any], conditions: Conditions) -> tuple[str, ...]:
-    """Check that every condition fits the function's parameters.
+class Filled(NamedTuple):
+    """Who fills the function's parameters, beside the conditions.
 
-    Returns
-    -------
-    tuple of str
+    Attributes
+    ----------
+    injected : tuple of str
         Which of :data:`INJECTED` the function asks for.
+    offered : tuple of str
+        What only a plugin's ``worker_context`` can give it.
+    takes : tuple of str or None
+        Every parameter by name; ``None`` where it takes any.
+    """
+
+    injected: tuple[str, ...]
+    offered: tuple[str, ...]
+    takes: tuple[str, ...] | None
+
+
+def filled_parameters(
+    function: Callable[..., Any],
+    conditions: Conditions,
+    resources: Collection[str] = (),
+    *,
+    plugins_offer: bool = False,
+) -> Filled:
+    """Check that every condition, and every resource, fits the function's parameters.
+
+    Parameters
+    ----------
+    function : callable
+    conditions : mapping of str to mapping
+    resources : collection of str
+        The parameters that resources fill.
+    plugins_offer : bool
+        Whether plugins fill parameters, which are not known before a worker runs.
 
     Raises
     ------
@@ -96,22 +124,36 @@ def injected_names(function: Callable[..., Any], conditions: Conditions) -> tupl
                 "parameters are filled by name, so remove the '/'."
             )
     injected = tuple(name for name in INJECTED if name in by_name)
-    required = {p.name for p in by_name.values() if p.default is p.empty} - set(injected)
+    required = {p.name for p in by_name.values() if p.default is p.empty}
+    required -= {*injected, *resources}
+    offered: set[str] = set()
+    for resource in resources:
+        if resource in INJECTED or (resource not in by_name and not takes_any):
+            raise FunctionError(
+                f"resources: {name} has no parameter {resource!r} that a resource could fill."
+                f"{suggestion(resource, by_name)} It takes: {listing(by_name)}."
+            )
     for condition, given in conditions.items():
         if taken := [key for key in given if key in INJECTED]:
             raise FunctionError(
                 f"Condition {condition!r} gives {listing(taken)}, which Crystallize fills in "
                 "itself; give the parameter another name."
             )
+        if both := [key for key in given if key in resources]:
+            raise FunctionError(
+                f"Condition {condition!r} gives {listing(both)}, which is a resource too; give "
+                "one of them another name."
+            )
+        offered.update(missing := sorted(required - set(given)))
         unknown = [key for key in given if key not in by_name]
         if unknown and not takes_any:
             raise FunctionError(
                 f"Condition {condition!r} gives {listing(unknown)}, which {name} does not take."
                 f"{suggestion(unknown[0], by_name)} It takes: {listing(by_name)}."
             )
-        if missing := sorted(required - set(given)):
+        if missing and not plugins_offer:
             raise FunctionError(
                 f"{name} requires {listing(missing)}, which condition {condition!r} does not give."
                 f" It gives: {listing(given)}; Crystallize fills in {listing(INJECTED)}."
             )
-    return injected
+    return Filled(injected, tuple(sorted(offered)), None if takes_any else tuple(by_name))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -35,6 +35,12 @@ class ExperimentSpec:
         Name -> parameters, both read-only.
     injected : tuple of str
         What the function asks for by name.
+    offered : tuple of str
+        What only plugins' worker contexts can give the function.
+    takes : tuple of str or None
+        All parameters of the function; ``None`` where it takes any.
+    resources : mapping of str to callable
+        Parameter -> what makes its value, once in each worker; read-only.
     replicates : int
     seed : int
         The root of all randomness.
@@ -62,6 +68,9 @@ class ExperimentSpec:
     seed: int
     name: str
     baseline: str
+    offered: tuple[str, ...] = ()
+    takes: tuple[str, ...] | None = None
+    resources: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
     retries: int = 0
     timeout: float | None = None
     max_failures: int | float | None = None

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from crystallize.callables import function_name
 from crystallize.cells.outcome import Outcome
-from crystallize.checks import Faults, each, known, optional, sequence, table, whole_number
+from crystallize.checks import Faults, each, factory, known, optional, sequence, table, whole_number
 from crystallize.contracts import Capabilities
 from crystallize.description.conditions import (
     checked_baseline,
     checked_conditions,
-    injected_names,
+    filled_parameters,
     read_only,
 )
 from crystallize.description.seeding import root_seed
@@ -24,8 +24,9 @@ from crystallize.experiments.aggregation import ResultAggregator
 from crystallize.plugins.host import Host
 from crystallize.results.result import Result
 from crystallize.run import pumps
-from crystallize.run.engine import check_executor
+from crystallize.run.engine import check_executor, check_with_plugins
 from crystallize.run.replay import run_cell
+from crystallize.run.resources import worker_contexts
 from crystallize.run.run import Run
 from crystallize.store.sqlite import stored_root
 from crystallize.worker.shared_arrays import with_shared_arrays
@@ -61,6 +62,11 @@ class Experiment:
         Names of installed ones, or objects.
     aggregator_options : mapping, optional
         Name of an aggregator -> its options.
+    resources : mapping of str to callable, optional
+        Parameter of the function -> what is called once in each worker to make its
+        value: a database connection, a client, a loaded model.  A context manager,
+        plain or (for coroutine functions) asynchronous, is entered, and left when the
+        run ends.  A worker is a thread that runs cells, or an event loop.
     retries : int
         How many more times a failed cell is tried, with the same seed.
     timeout : float, optional
@@ -119,6 +125,7 @@ class Experiment:
         aggregators: Sequence[str | object] = (),
         aggregator_options: Mapping[str, Mapping[str, Any]] | None = None,
         plugins: Sequence[str | object] = (),
+        resources: Mapping[str, Callable[[], Any]] | None = None,
         retries: int = 0,
         timeout: float | None = None,
         max_failures: float | None = None,
@@ -162,7 +169,14 @@ class Experiment:
         }
         checked = {key: faults(RULES[key], key, value) for key, value in given.items()}
         sets = faults(checked_conditions, conditions)
-        injected = faults(injected_names, function, sets or {})
+        made_in_workers = faults(optional(each(factory)), "resources", resources) or {}
+        filled = faults(
+            filled_parameters,
+            function,
+            sets or {},
+            made_in_workers,
+            plugins_offer=bool(faults.found) or self._host.implements("worker_context"),
+        )
         if sets is not None:
             baseline = faults(checked_baseline, baseline, sets)
         faults.raise_any()
@@ -178,11 +192,13 @@ class Experiment:
         self.spec = ExperimentSpec(
             function=function,
             conditions=read_only(sets),
-            injected=injected,
             baseline=baseline,
+            resources=made_in_workers,
+            **filled._asdict(),
             **checked,
         )
         check_executor(self._host.executor_name, capabilities, self.spec)
+        check_with_plugins(self._host, self.spec)
 
     @property
     def function(self) -> Callable[..., Any]:
@@ -260,8 +276,11 @@ class Experiment:
         """:meth:`run` for use with ``await``; the event loop goes on meanwhile."""
         return await pumps.arun(self._new_run())
 
-    def stream(self) -> Iterator[Outcome]:
-        """Run, giving each :class:`~crystallize.experiments.Outcome` as it completes."""
+    def stream(self) -> Generator[Outcome, None, None]:
+        """Run, giving each :class:`~crystallize.experiments.Outcome` as it completes.
+
+        Closing it ends the run; what was given is in the store, if there is one.
+        """
         for batch in pumps.stream(self._new_run(streaming=True)):
             yield from batch
 
@@ -289,7 +308,7 @@ class Experiment:
         condition = spec.baseline if condition is None else condition
         known("condition", condition, "condition", spec.conditions)
         replicate = whole_number("replicate", replicate)
-        return run_cell(spec, condition, replicate)
+        return run_cell(spec, worker_contexts(spec, self._host), condition, replicate)
 
     def __repr__(self) -> str:
         return (

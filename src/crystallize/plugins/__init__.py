@@ -8,26 +8,40 @@ from crystallize._lazy import lazy_names
 
 if TYPE_CHECKING:
     from crystallize.cells.outcomes import Outcomes as Outcomes
+    from crystallize.cells.page import Page as Page
     from crystallize.checks import choice as choice
     from crystallize.checks import flag as flag
     from crystallize.checks import optional as optional
     from crystallize.checks import seconds as seconds
     from crystallize.checks import text as text
     from crystallize.checks import whole_number as whole_number
+    from crystallize.contracts import API_VERSION as API_VERSION
+    from crystallize.contracts import ActiveRun as ActiveRun
+    from crystallize.contracts import Call as Call
     from crystallize.contracts import Capabilities as Capabilities
     from crystallize.contracts import Completion as Completion
+    from crystallize.contracts import Completions as Completions
+    from crystallize.contracts import NextTask as NextTask
+    from crystallize.contracts import RunStatus as RunStatus
     from crystallize.hookspecs import hookimpl as hookimpl
     from crystallize.plugins.execution.base import Execution as Execution
     from crystallize.plugins.execution.base import Option as Option
     from crystallize.plugins.execution.futures import FuturesExecution as FuturesExecution
 
 __all__ = [
+    "API_VERSION",
+    "ActiveRun",
+    "Call",
     "Capabilities",
     "Completion",
+    "Completions",
     "Execution",
     "FuturesExecution",
+    "NextTask",
     "Option",
     "Outcomes",
+    "Page",
+    "RunStatus",
     "choice",
     "flag",
     "hookimpl",
@@ -41,12 +55,19 @@ if not TYPE_CHECKING:  # or else type checkers would take any name for one of ou
     __getattr__ = lazy_names(
         __name__,
         {
+            "API_VERSION": "crystallize.contracts",
+            "ActiveRun": "crystallize.contracts",
+            "Call": "crystallize.contracts",
             "Capabilities": "crystallize.contracts",
             "Completion": "crystallize.contracts",
+            "Completions": "crystallize.contracts",
             "Execution": "crystallize.plugins.execution.base",
             "FuturesExecution": "crystallize.plugins.execution.futures",
+            "NextTask": "crystallize.contracts",
             "Option": "crystallize.plugins.execution.base",
             "Outcomes": "crystallize.cells.outcomes",
+            "Page": "crystallize.cells.page",
+            "RunStatus": "crystallize.contracts",
             "choice": "crystallize.checks",
             "flag": "crystallize.checks",
             "hookimpl": "crystallize.hookspecs",

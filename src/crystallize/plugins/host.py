@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-
-import pluggy
+from typing import Any
 
 from crystallize.checks import Faults, keys_among
 from crystallize.errors import (
@@ -17,10 +16,9 @@ from crystallize.errors import (
     listing,
 )
 from crystallize.plugins.catalog import Catalog, Kind
+from crystallize.plugins.guard import HookCall
 from crystallize.plugins.loading import build
 from crystallize.plugins.manager import Manager
-from crystallize.plugins.validation import HOOKS
-from crystallize.worker.interruption import Interruption
 
 Options = Mapping[str, object]
 
@@ -33,13 +31,6 @@ class UsedPlugin:
     kind: Kind
     distribution: str | None
     version: str | None
-
-
-@dataclass(frozen=True)
-class HookFailure:
-    """What one plugin's implementation of a hook raised."""
-
-    exception: BaseException
 
 
 class Host:
@@ -55,7 +46,7 @@ class Host:
     aggregator_options : mapping
         Name of an aggregator -> its options.
     defaults : sequence of object
-        The core's own plugins, registered first.
+        The core's own plugins, called last.
     catalog : Catalog, optional
         Default: what is installed.
 
@@ -90,8 +81,6 @@ class Host:
         self._manager = Manager()
         self._used: list[UsedPlugin] = []
         self.hook = self._manager.hook
-        for default in defaults:
-            self._manager.add("plugin", type(default).__name__, default)
         faults = Faults()
         self._add_plugins(plugins, faults)
         self._add_aggregators(aggregators, aggregator_options or {}, faults)
@@ -99,33 +88,37 @@ class Host:
         faults.raise_any()
         self.executor_name = self._used[-1].name
         self.used = tuple(self._used)
-        self._callers: dict[str, list[tuple[str, pluggy.HookCaller]]] = {
-            hook: list(self._manager.one_by_one(hook)) for hook in HOOKS
-        }
+        for default in defaults:
+            self._manager.add("plugin", type(default).__name__, default)
+        self._manager.complete()
 
     def implements(self, hook: str) -> bool:
-        """Whether any plugin has an implementation of a hook."""
-        return bool(self._callers[hook])
+        """Whether any plugin has an implementation of a hook, or wraps it."""
+        return self._manager.implements(hook)
 
-    def each(self, hook: str, **arguments: object) -> Iterator[tuple[str, object]]:
-        """Call a hook plugin by plugin, so that one which fails stops no other.
+    def answers(self, hook: str) -> bool:
+        """Whether any plugin answers a hook itself."""
+        return self._manager.answers(hook)
 
-        For hooks that every plugin answers, not those where the first result wins.
+    def ask(self, call: HookCall, hook: str, **arguments: object) -> Any:
+        """Call a hook so that a plugin which fails stops no other; what the hook gives.
 
-        Yields
-        ------
-        (str, object)
-            The plugin's name with what it returned, or with a :class:`HookFailure`.
+        Parameters
+        ----------
+        call : HookCall
+            Learns who answered and who failed, also where a signal ends the call.
+        hook : str
+        **arguments
+            All that are specified.
         """
-        for name, caller in self._callers[hook]:
-            try:
-                results = caller(**arguments)
-            except (KeyboardInterrupt, Interruption):
-                raise
-            except BaseException as error:  # sys.exit in a plugin costs no results either
-                yield name, HookFailure(error)
-            else:
-                yield name, results[0] if results else None
+        return call.made(lambda: getattr(self.hook, hook)(**arguments))
+
+    def origin(self, plugin: str) -> str:
+        """A plugin with its distribution and version, where it has them."""
+        for used in self.used:
+            if used.name == plugin and used.distribution is not None:
+                return f"{used.name} ({used.distribution} {used.version})"
+        return plugin
 
     def _add_plugins(self, plugins: Sequence[str | object], faults: Faults) -> None:
         """The observers that are active in every experiment, then those that were given."""
@@ -170,6 +163,8 @@ class Host:
         if used in self._used:
             raise DuplicateNameError(f"The {kind} {info} is named twice; name it once.")
         built = build(info, options)
+        if built is None and kind != "executor":
+            return None  # a factory that has nothing to register
         self._manager.add(kind, info.name, built, origin=info)
         self._used.append(used)
         return built

@@ -1,8 +1,12 @@
-"""The pluggy manager of one experiment: it registers a plugin whole, or not at all."""
+"""The pluggy manager of one experiment: it registers a plugin whole, or not at all.
+
+Plugins are added one after another and then handed to pluggy together, so that they
+are called in the order in which they were added.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import cast
 
 import pluggy
@@ -11,7 +15,12 @@ from crystallize import hookspecs
 from crystallize.errors import DuplicateNameError
 from crystallize.hookspecs import PROJECT_NAME
 from crystallize.plugins.catalog import Kind, PluginInfo
-from crystallize.plugins.validation import Implementation, checked_implementations
+from crystallize.plugins.guard import guarded, guarded_wrapper
+from crystallize.plugins.validation import (
+    EXECUTOR_HOOKS,
+    Implementation,
+    checked_implementations,
+)
 
 
 class Manager(pluggy.PluginManager):
@@ -23,7 +32,7 @@ class Manager(pluggy.PluginManager):
         self._plugins: dict[str, _Registered] = {}
 
     def add(self, kind: Kind, name: str, plugin: object, origin: PluginInfo | None = None) -> str:
-        """Check every implementation of a plugin, then register it: all of it or nothing.
+        """Check every implementation of a plugin, then add it: all of it or nothing.
 
         Parameters
         ----------
@@ -51,20 +60,33 @@ class Manager(pluggy.PluginManager):
             raise DuplicateNameError(
                 f"The {kind} {label} is given twice; once is enough for all of its hooks."
             )
-        registered = _Registered(plugin, checked_implementations(kind, label, plugin))
+        implementations = checked_implementations(kind, label, plugin)
         unique = self._unique(
             name if origin is None or name not in self._plugins else origin.qualified
         )
-        self.register(registered, unique)
-        self._plugins[unique] = registered
+        self._plugins[unique] = _Registered(unique, plugin, implementations)
         return unique
 
-    def one_by_one(self, hook: str) -> Iterator[tuple[str, pluggy.HookCaller]]:
-        """A caller for each plugin that implements a hook, with the plugin's name."""
-        for name, registered in self._plugins.items():
-            if registered.answers(hook):
-                others = [other for other in self._plugins.values() if other is not registered]
-                yield name, self.subset_hook_caller(hook, others)
+    def complete(self) -> None:
+        """Hand what was added to pluggy, which calls the last that it was given first."""
+        for name, registered in reversed(self._plugins.items()):
+            self.register(registered, name)
+
+    def implements(self, hook: str) -> bool:
+        """Whether a plugin answers a hook, or wraps those that do."""
+        return any(
+            found.hook == hook
+            for registered in self._plugins.values()
+            for found in registered.implementations.values()
+        )
+
+    def answers(self, hook: str) -> bool:
+        """Whether a plugin answers a hook itself."""
+        return any(
+            found.hook == hook and not found.wraps
+            for registered in self._plugins.values()
+            for found in registered.implementations.values()
+        )
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
         """The options of what pluggy found under a name; see :class:`pluggy.PluginManager`."""
@@ -86,11 +108,17 @@ class _Registered:
     It also has none of the plugin's other attributes, which pluggy would look at one by one.
     """
 
-    def __init__(self, plugin: object, implementations: Iterable[Implementation]) -> None:
+    def __init__(
+        self, name: str, plugin: object, implementations: Iterable[Implementation]
+    ) -> None:
         self.plugin = plugin
-        self.implementations = {found.hook: found for found in implementations}
-        vars(self).update({hook: found.method for hook, found in self.implementations.items()})
+        self.implementations = {found.name: found for found in implementations}
+        vars(self).update(
+            {key: _guarded(name, found) for key, found in self.implementations.items()}
+        )
 
-    def answers(self, hook: str) -> bool:
-        """Whether it implements a hook itself, not only wraps those that do."""
-        return hook in self.implementations and not self.implementations[hook].wraps
+
+def _guarded(plugin: str, found: Implementation) -> Callable[..., object]:
+    if found.hook in EXECUTOR_HOOKS:  # their failure is the run's
+        return found.method
+    return (guarded_wrapper if found.wraps else guarded)(plugin, found.method)

@@ -18,11 +18,6 @@ from crystallize.plugins.catalog import Kind
 HOOKS = tuple(
     name for name, value in vars(hookspecs).items() if hasattr(value, f"{PROJECT_NAME}_spec")
 )
-FIRST_RESULT_HOOKS = tuple(
-    hook
-    for hook in HOOKS
-    if getattr(getattr(hookspecs, hook), f"{PROJECT_NAME}_spec")["firstresult"]
-)
 EXECUTOR_HOOKS = ("execute", "run_experiment_loop")
 
 ROLE_HOOKS: Mapping[Kind, tuple[str, ...]] = {
@@ -43,6 +38,7 @@ PLAIN_MARK: pluggy.HookimplOpts = getattr(hookspecs.hookimpl(lambda: None), MARK
 class Implementation:
     """A plugin's method for a hook, and the options that its mark carries."""
 
+    name: str
     hook: str
     method: Callable[..., object]
     options: pluggy.HookimplOpts
@@ -73,6 +69,7 @@ def checked_implementations(kind: Kind, label: str, plugin: object) -> list[Impl
     if kind == "executor" and not {i.hook for i in found} & set(EXECUTOR_HOOKS):
         found += _unmarked_loops(label, plugin)
     _check_role(kind, label, plugin, found)
+    _check_marks(label, plugin, found)
     return found
 
 
@@ -84,18 +81,25 @@ def _marked(label: str, plugin: object) -> Iterator[Implementation]:
             _check_not_lost(label, plugin, name, static)
             continue
         hook = options.get("specname") or name
+        if options.get("optionalhook") and not _exists(hook, getattr(plugin, name)):
+            continue
         if hook not in HOOKS:
             raise PluginError(
                 f"Plugin {label} implements {hook!r}, which is no hook."
                 f"{suggestion(hook, HOOKS)} Hooks: {listing(HOOKS)}."
             )
-        yield _checked(label, Implementation(hook, getattr(plugin, name), options))
+        yield _checked(label, Implementation(name, hook, getattr(plugin, name), options))
+
+
+def _exists(hook: str, method: Callable[..., object]) -> bool:
+    """Whether there is such a hook, with each of the arguments that an implementation takes."""
+    return hook in HOOKS and set(inspect.signature(method).parameters) <= set(_specified(hook))
 
 
 def _unmarked_loops(label: str, plugin: object) -> Iterator[Implementation]:
     """The methods of an object that was given as an executor: what they are for is plain."""
     for hook in filter(lambda hook: _has_method(plugin, hook), EXECUTOR_HOOKS):
-        yield _checked(label, Implementation(hook, getattr(plugin, hook), PLAIN_MARK))
+        yield _checked(label, Implementation(hook, hook, getattr(plugin, hook), PLAIN_MARK))
 
 
 def _static_attributes(plugin: object) -> dict[str, object]:
@@ -159,6 +163,20 @@ def _check_role(
     raise PluginError(f"{label} is not {article} {kind}. {advice}")
 
 
+def _check_marks(label: str, plugin: object, implementations: Collection[Implementation]) -> None:
+    """Refuse a method that is named like a hook and would never be called."""
+    marked = {found.name for found in implementations}
+    for hook in HOOKS:
+        if hook in marked or not _has_method(plugin, hook):
+            continue
+        if _mark(inspect.getattr_static(plugin, hook)) is not None:
+            continue  # an optional one, of another version
+        raise PluginError(
+            f"Plugin {label} has a method {hook} without the mark, which nobody would call: put "
+            "@crystallize.hookimpl on it, or give it another name."
+        )
+
+
 def _checked(label: str, found: Implementation) -> Implementation:
     _check_form(label, found)
     _check_arguments(label, found)
@@ -183,11 +201,6 @@ def _check_form(label: str, found: Implementation) -> None:
 
 
 def _check_wrapper(label: str, found: Implementation) -> None:
-    if found.hook not in FIRST_RESULT_HOOKS:
-        raise PluginError(
-            f"Plugin {label} implements {found.hook} as a wrapper, but each plugin is called on "
-            f"its own there. Hooks that can be wrapped: {listing(FIRST_RESULT_HOOKS)}."
-        )
     if not inspect.isgeneratorfunction(found.method):
         raise PluginError(f"Plugin {label} implements {found.hook} as a wrapper without a 'yield'.")
 

@@ -6,16 +6,19 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from crystallize.checks import Faults
 from crystallize.contracts import Capabilities, NextTask
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import (
     CrystallizeError,
     ExecutorError,
+    ExperimentRefusedError,
     InvalidValueError,
     PluginError,
     described,
 )
 from crystallize.plugins.execution.base import check_function
+from crystallize.plugins.guard import HookCall
 from crystallize.plugins.host import Host
 from crystallize.run.plain_loop import LandingRun, PlainLoop
 from crystallize.worker.block_runner import BlockCall
@@ -46,6 +49,29 @@ def check_executor(name: str, capabilities: Capabilities, experiment: Experiment
         )
 
 
+def check_with_plugins(host: Host, experiment: ExperimentSpec) -> None:
+    """Ask every plugin whether it lets an experiment run.
+
+    Raises
+    ------
+    ExperimentRefusedError
+        With what the plugin raised.
+    InvalidValuesError
+        If several do not; lists them all.
+    """
+    if not host.implements("check_experiment"):
+        return
+    faults, call = Faults(), HookCall()
+    host.ask(call, "check_experiment", experiment=experiment)
+    for plugin, error in call.failures:
+        refusal = ExperimentRefusedError(
+            f"The plugin {host.origin(plugin)} refuses this experiment: {described(error)}"
+        )
+        refusal.__cause__ = error
+        faults.found.append(refusal)
+    faults.raise_any()
+
+
 class Engine:
     """An executor that is given the work of one run.
 
@@ -73,7 +99,7 @@ class Engine:
         call: BlockCall,
     ) -> None:
         self.capabilities = capabilities
-        self.streams = host.implements("execute")
+        self.streams = host.answers("execute")
         self._experiment = experiment
         self._host = host
         self._call = call
@@ -112,7 +138,7 @@ class Engine:
             experiment=self._experiment,
             call=self._call.run_cell if is_async else self._call,
             next_task=next_task,
-            run=run,
+            run=run.handle,
         )
         if not hasattr(started, "__anext__" if is_async else "__next__"):
             kind = "an async generator" if is_async else "a generator"

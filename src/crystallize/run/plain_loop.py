@@ -16,8 +16,11 @@ from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import PluginError
 
 
-class LandingRun(ActiveRun, Protocol):
+class LandingRun(Protocol):
     """A run that takes completions while a loop is under way."""
+
+    @property
+    def handle(self) -> ActiveRun: ...
 
     @property
     def over(self) -> bool: ...

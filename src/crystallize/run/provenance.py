@@ -24,6 +24,7 @@ def provenance(
     started: datetime,
     seconds: float,
     found: int,
+    stopped: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Gather the provenance of a run.
 
@@ -39,6 +40,8 @@ def provenance(
         From start to end.
     found : int
         How many cells were in the store already.
+    stopped : mapping or None
+        After how many replicates a plugin stopped the run, which one, and why.
     """
     function = experiment.function
     return {
@@ -84,5 +87,6 @@ def provenance(
         "store": None
         if experiment.store is None
         else {"path": str(experiment.store), "found": found},
+        "stopped": stopped,
         "plugin_errors": [],
     }

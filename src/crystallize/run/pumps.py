@@ -27,6 +27,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, closing, suppress
 from contextvars import copy_context
+from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -50,15 +51,14 @@ _END: Any = object()
 
 def run(run: Run) -> Result:
     """Run to the end, also where an event loop runs in this thread."""
+    steps = _to_the_end(run)
     with run.interrupts.handled():
-        with run.ending():
+        while True:
             try:
-                run.open()
-                for _ in _batches(run):
-                    pass
-            finally:
-                run.close()
-        return run.conclude()
+                next(steps)
+            except StopIteration as end:
+                result: Result = end.value
+                return result
 
 
 def stream(run: Run) -> Iterator[Outcomes]:
@@ -82,26 +82,38 @@ def stream(run: Run) -> Iterator[Outcomes]:
 async def arun(run: Run) -> Result:
     """Run to the end while the caller's event loop goes on."""
     with run.interrupts.handled(), _Keeper(run) as keeper:
+        try:
+            with run.ending():
+                try:
+                    await keeper.do(run.open)
+                    if run.engine.is_async:
+                        await _drain_here(run, keeper)
+                    else:
+                        await _drain_in_thread(run)
+                finally:
+                    await keeper.do(run.close)
+            result = await keeper.do(run.conclude)
+        except BaseException as error:
+            await keeper.do(partial(run.tell_end, error))
+            raise
+        await keeper.do(run.tell_end)
+        return result
+
+
+def _to_the_end(run: Run) -> Generator[list[Outcomes], None, Result]:
+    try:
         with run.ending():
             try:
-                await keeper.do(run.open)
-                if run.engine.is_async:
-                    await _drain_here(run, keeper)
-                else:
-                    await _drain_in_thread(run)
+                run.open()
+                yield from _batches(run)
             finally:
-                await keeper.do(run.close)
-        return await keeper.do(run.conclude)
-
-
-def _to_the_end(run: Run) -> Batches:
-    with run.ending():
-        try:
-            run.open()
-            yield from _batches(run)
-        finally:
-            run.close()
-    run.conclude()
+                run.close()
+        result = run.conclude()
+    except BaseException as error:
+        run.tell_end(error)
+        raise
+    run.tell_end()
+    return result
 
 
 def _batches(run: Run) -> Batches:
@@ -171,6 +183,7 @@ async def _apump(
             run.leave()
             with engine.failing():
                 await completions.aclose()
+            await run.call.contexts.aleave()
             run.warn_of_cells_left()
         yield await release()
 

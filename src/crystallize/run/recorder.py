@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from time import sleep
 from typing import NamedTuple
@@ -20,6 +20,8 @@ from crystallize.store.archive import Archive
 from crystallize.store.records import lost_record, record
 from crystallize.store.sqlite import Record
 
+FOUND_AT_ONCE = 2**16
+"""How many replicates of a condition are reported together that were in the store."""
 COMMIT_PAUSES = (0.1, 0.5, None)
 """How long to wait before each further try at a commit."""
 
@@ -89,6 +91,17 @@ class Recorder:
         self.tables, errors = self._archive.load()
         self.found = self._archive.found
         return errors
+
+    def found_outcomes(self, errors: Mapping[tuple[str, int], CellError]) -> Iterator[Outcomes]:
+        """What was in the store, a part at a time."""
+        for name, table in self.tables.items():
+            own = [error for (condition, _), error in errors.items() if condition == name]
+            for start in range(0, table.size if self.found else 0, FOUND_AT_ONCE):
+                part = table.part(start, min(start + FOUND_AT_ONCE, table.size))
+                failed = [e for e in own if start <= e.replicate < start + FOUND_AT_ONCE]
+                outcomes = Outcomes({name: part}, failed, self._experiment.seed)
+                if len(outcomes):
+                    yield outcomes
 
     def open_bar(self, opened: ExitStack, *, shown: bool) -> None:
         """Show progress, where that is asked for."""

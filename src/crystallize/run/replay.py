@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from typing import Any
 
 from crystallize.callables import is_async
 from crystallize.description.spec import ExperimentSpec
 from crystallize.worker.arguments import Arguments
+from crystallize.worker.contexts import WorkerContexts
 from crystallize.worker.event_loop import without_running_loop
 
 
-def run_cell(experiment: ExperimentSpec, condition: str, replicate: int) -> Any:
+def run_cell(
+    experiment: ExperimentSpec, contexts: WorkerContexts, condition: str, replicate: int
+) -> Any:
     """What the function returns for one cell; whatever it raises comes through."""
     parameters = experiment.conditions[condition]
     arguments = Arguments(experiment.seed, condition, parameters, experiment.injected)
     if not is_async(experiment.function):
-        return experiment.function(**arguments(replicate))
+        with closing(contexts):
+            return experiment.function(**{**contexts.entered(), **arguments(replicate)})
 
     async def cell() -> Any:
-        return await experiment.function(**arguments(replicate))
+        try:
+            offered = await contexts.aentered()
+            return await experiment.function(**{**offered, **arguments(replicate)})
+        finally:
+            await contexts.aleave()
 
     return without_running_loop(lambda: asyncio.run(cell()))

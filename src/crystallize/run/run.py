@@ -8,9 +8,10 @@ the run and asks for the result.  All that differs between ``run``, ``arun`` and
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +23,8 @@ from crystallize.callables import function_name
 from crystallize.cells.block import Block, Failure, Row
 from crystallize.cells.outcome import CellError
 from crystallize.cells.outcomes import Outcomes
-from crystallize.contracts import Capabilities, Completion, Task
+from crystallize.cells.page import Page
+from crystallize.contracts import Capabilities, Completion, RunStatus, Task
 from crystallize.description.fingerprint import source_file
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import (
@@ -31,6 +33,7 @@ from crystallize.errors import (
     ExecutorError,
     GlobalRandomWarning,
     PluginError,
+    ResourceError,
     described,
 )
 from crystallize.plugins.host import Host
@@ -41,9 +44,12 @@ from crystallize.run.deadlines import Deadlines
 from crystallize.run.engine import Engine
 from crystallize.run.failures import LOST, Cell, FailurePolicy
 from crystallize.run.git import GitState
+from crystallize.run.handle import RunHandle
 from crystallize.run.observers import Observers
+from crystallize.run.pages import Pages
 from crystallize.run.provenance import provenance
 from crystallize.run.recorder import Recorder
+from crystallize.run.resources import worker_contexts
 from crystallize.run.schedule import Schedule
 from crystallize.run.signals import Interrupts
 from crystallize.worker.block_runner import BlockCall, CellOptions
@@ -73,6 +79,8 @@ class Run:
     ----------
     id : str
         No other run has it; every block carries it.
+    handle : RunHandle
+        What plugins know it by.
     engine : Engine
         The executor.
     interrupts : Interrupts
@@ -90,9 +98,12 @@ class Run:
         self.engine = Engine(experiment, host, capabilities, self.call)
         self._policy = FailurePolicy(experiment, loss_is_the_tasks=capabilities.loss_is_the_tasks)
         self._deadlines = Deadlines(experiment.timeout, BLOCKS_LONGEST * capabilities.block_seconds)
+        self.handle = RunHandle(self.id, self._deadlines)
         self._needs_control = experiment.timeout is not None and capabilities.can_cancel
-        self._observers = Observers(experiment, host, self.interrupts)
+        self._observers = Observers(experiment, host, self.handle, self.interrupts)
         self._recorder = Recorder(experiment, self._observers, makes_batches=self._makes_batches)
+        self._pages: Pages | None = None
+        self._stopped: dict[str, Any] | None = None
         self._schedule: Schedule | None = None
         self._in_flight: dict[Task, None] = {}
         self._released = 0.0
@@ -102,6 +113,7 @@ class Run:
         self._opened = ExitStack()
         self._git = GitState(self._folder())
         self._git_state: dict[str, Any] | None = None
+        self._result: Result | None = None
         self._started = datetime.now(UTC)
         self._began = self._ended = perf_counter()
         self._abandoned = self._closed = False
@@ -129,6 +141,7 @@ class Run:
             experiment.injected,
             options,
             self.id,
+            worker_contexts(experiment, self._host),
         )
 
     def open(self) -> None:
@@ -141,7 +154,18 @@ class Run:
         self._schedule = self._planned()
         shown = self.experiment.progress or bool(getattr(self._host.executor, "progress", False))
         self._recorder.open_bar(self._opened, shown=shown)
-        self._observers.observe("before_run")
+        self._observers.begin()
+        if self._host.implements("outcomes_completed"):
+            for outcomes in self._recorder.found_outcomes(self._policy.errors):
+                self._observers.observe("outcomes_completed", outcomes=outcomes)
+        if self._host.implements("page_completed") or self._host.implements("should_stop"):
+            self._pages = Pages(
+                self._recorder.tables,
+                self._policy.errors,
+                self.experiment.replicates,
+                self.experiment.seed,
+            )
+            self._show_pages(iter(self._pages.next_page, None))
 
     @contextmanager
     def cells_around(self) -> Iterator[None]:
@@ -216,16 +240,15 @@ class Run:
             stacklevel=2,
         )
 
-    def register_control(
-        self, cancel: Callable[[Any], None], elapsed: Callable[[Any], float | None]
-    ) -> None:
-        """See :meth:`crystallize.contracts.ActiveRun.register_control`."""
-        self._deadlines.register(cancel, elapsed)
-
     @property
     def over(self) -> bool:
         """Whether to end before all cells are done."""
-        return self.interrupts.requested or self._abandoned or self._policy.ends_the_run
+        return (
+            self.interrupts.requested
+            or self._abandoned
+            or self._stopped is not None
+            or self._policy.ends_the_run
+        )
 
     def next_task(self) -> Task | None:
         """What the executor is to run next."""
@@ -287,11 +310,25 @@ class Run:
                 return []
             with self._lock:  # not for longer: cells that end meanwhile ask for work
                 landed = self._recorder.gathered()
+                pages = self._completed_pages()
             batches = self._recorder.release(landed)
+            self._show_pages(pages)
             if self._released:
                 self._git.ask()  # where processes were to start first: that needs every CPU
             self._released = perf_counter()
             return batches
+
+    def _completed_pages(self) -> list[Page]:
+        """The pages that are complete with what landed."""
+        if self._pages is None or self._stopped is not None:
+            return []
+        return list(iter(self._pages.next_page, None))
+
+    def _show_pages(self, pages: Iterable[Page]) -> None:
+        """Show pages in index order, until a plugin says that the run may end there."""
+        for page in pages:
+            if self._stopped is None:
+                self._stopped = self._observers.reason_to_stop(page)
 
     def exhausted(self) -> None:
         """Learn that the executor has come to its end.
@@ -323,14 +360,27 @@ class Run:
             If more cells failed than ``max_failures`` allows.
         """
         result: Result = self._observers.aggregate(self._outcomes())
+        self._result = result
         if self.interrupts.requested:
             raise Interrupted(result, self.interrupts.signum)
-        if self._policy.raises and self._policy.errors:
+        if self._policy.raises and result.errors:
             raise CellFailedError(result.errors[0], result)
-        if self._policy.too_many:
+        if self._policy.too_many and self._stopped is None:
             assert self.experiment.max_failures is not None
             raise TooManyFailuresError(self.experiment.max_failures, result)
         return result
+
+    def tell_end(self, error: BaseException | None = None) -> None:
+        """Tell the observers how the run ended, if they were told that it began."""
+        status: RunStatus = "finished" if self._stopped is None else "stopped"
+        result = self._result
+        if isinstance(error, Interrupted):
+            status = "interrupted"
+        elif isinstance(error, (GeneratorExit, asyncio.CancelledError)):
+            status, error = "left", None
+        elif error is not None:
+            status, result = "failed", getattr(error, "result", result)
+        self._observers.end(status, result, error)
 
     def stuck(self, holder: object) -> ExecutorError:
         """The error of a run whose event loop is held up by a cell."""
@@ -416,6 +466,8 @@ class Run:
 
     def _take_loss(self, task: Task, error: BaseException) -> None:
         """Answer a task that did not come back."""
+        if isinstance(error, ResourceError):
+            raise error
         if self._deadlines.was_cancelled(task):
             self._take_late(task, str(error) if isinstance(error, TimeoutError) else "")
             return
@@ -457,9 +509,14 @@ class Run:
         return self._schedule
 
     def _outcomes(self) -> Outcomes:
+        tables, errors = self._recorder.tables, self._policy.in_order()
+        if self._stopped is not None:
+            stop = self._stopped["replicates"]
+            tables = {name: table.part(0, stop) for name, table in tables.items()}
+            errors = [error for error in errors if error.replicate < stop]
         return Outcomes(
-            self._recorder.tables,
-            self._policy.in_order(),
+            tables,
+            errors,
             self.experiment.seed,
             provenance(
                 self.experiment,
@@ -469,6 +526,7 @@ class Run:
                 started=self._started,
                 seconds=self._ended - self._began,
                 found=self._recorder.found,
+                stopped=self._stopped,
             ),
         )
 

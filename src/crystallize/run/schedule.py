@@ -17,7 +17,7 @@ BLOCK_SECONDS = Capabilities().block_seconds
 """How long a block should take where the executor asks for nothing else."""
 
 
-TAIL = 1 / 50
+TAIL, TAIL_WITH_LATENCY = 1 / 50, 1 / 5
 """How short a block may get towards the end, when workers are kept even: this share of that."""
 
 
@@ -28,8 +28,10 @@ MAX_CELLS = 2**16
 class _Pace:
     """What is known of the duration of one condition's cells, recent ones above all."""
 
-    def __init__(self, block_seconds: float) -> None:
+    def __init__(self, block_seconds: float, first: int) -> None:
         self._block_seconds = block_seconds
+        self._tail = block_seconds * (TAIL if block_seconds <= BLOCK_SECONDS else TAIL_WITH_LATENCY)
+        self._first = first
         self._cells = 0.0
         self._seconds = 0.0
 
@@ -40,12 +42,10 @@ class _Pace:
     def cells(self, remaining: int, workers: int) -> int:
         """The size of the next block, while `remaining` cells wait for some workers."""
         if not self._cells:
-            # A trip costs more than a wrong guess: a block that takes too long ends itself.
-            has_latency = self._block_seconds > BLOCK_SECONDS
-            return min(MAX_CELLS, -(-remaining // workers)) if has_latency else 1
+            return self._first
         each = max(self._seconds / self._cells, 1e-9)
         fitting = min(MAX_CELLS, int(self._block_seconds / each))
-        floor = int(TAIL * self._block_seconds / each)
+        floor = int(self._tail / each)
         share = 2 * remaining // (3 * workers)
         if share < floor:  # the last round, for which workers should not be asked twice
             share = max(floor, remaining // workers)
@@ -82,7 +82,10 @@ class Schedule:
         self._runs = [(start, condition, stop) for condition, start, stop in missing]
         heapq.heapify(self._runs)
         self.remaining = sum(stop - start for start, _, stop in self._runs)
-        self._paces = [_Pace(block_seconds) for _ in range(conditions)]
+        # With latency a trip costs more than a wrong guess: a block that takes too long ends itself.
+        has_latency = block_seconds > BLOCK_SECONDS
+        first = min(MAX_CELLS, -(-self.remaining // workers)) if has_latency else 1
+        self._paces = [_Pace(block_seconds, first) for _ in range(conditions)]
         self._workers = workers
         self._single_cell = single_cell
         self._again: deque[Task] = deque()

@@ -60,7 +60,7 @@ def main() -> None:
     small = Experiment(function, {"a": {"index": 2}}, replicates=20, execution=executor)
     values = small.run().metrics["a"]["value"].tolist()
     next(stream := small.stream())
-    stream.close()  # type: ignore[attr-defined]
+    stream.close()
     say(values=values, changed=changed(before, global_state(generators=False)))
 
     parameters = {"notes": orders["notes"], "seconds": orders["seconds"]}

@@ -22,9 +22,11 @@ from crystallize.cells.metrics import checked_metrics
 from crystallize.cells.rows import Rows
 from crystallize.contracts import Task, named_tuple
 from crystallize.description.seeding import replicate_seed
+from crystallize.errors import ResourceError
 from crystallize.worker.arguments import Arguments
 from crystallize.worker.blas import BlasLimits, limits_of_worker
 from crystallize.worker.clock import clock
+from crystallize.worker.contexts import WorkerContexts
 from crystallize.worker.event_loop import CELL, CellTask, OwnLoop, StepTimer, loop_is_running
 from crystallize.worker.failures import TimedOut, failure_of
 from crystallize.worker.global_random import GlobalRandomWatch, GlobalStateKept, seed_global
@@ -86,6 +88,8 @@ class BlockCall:
     options : CellOptions
     stamp : str
         Whose run it is: on every block, so that one of another run is found out.
+    contexts : WorkerContexts, optional
+        What each worker opens once for its cells.
 
     Attributes
     ----------
@@ -93,6 +97,9 @@ class BlockCall:
         Whether a cell may take only so long.
     leaving : bool
         Whether a cancellation is the driver's; otherwise it is the cell's own failure.
+    leave_worker : callable or None
+        Leaves what the calling thread has opened for cells; for an executor whose threads
+        end before the run does.  ``None`` where there is nothing.
     """
 
     def __init__(
@@ -103,8 +110,10 @@ class BlockCall:
         injected: Sequence[str],
         options: CellOptions,
         stamp: str = "",
+        contexts: WorkerContexts | None = None,
     ) -> None:
         self._function = function
+        self.contexts = WorkerContexts({}, [], [], None) if contexts is None else contexts
         self._conditions = {name: dict(given) for name, given in conditions.items()}
         self._root = root
         self._injected = injected
@@ -127,10 +136,12 @@ class BlockCall:
         self.has_timeout = self._options.timeout is not None
         self.leaving = False
         self.watch = GlobalRandomWatch()
+        self._has_contexts = bool(self.contexts)
+        self.leave_worker = self.contexts.leave if self._has_contexts else None
 
     def __getstate__(self) -> dict[str, Any]:
         # cloudpickle's bytes inside, so that an executor's plain pickle takes lambdas too.
-        heavy = (self._function, self._conditions)
+        heavy = (self._function, self._conditions, self.contexts)
         return {
             "heavy": pickled_by_value(heavy),
             "root": self._root,
@@ -143,7 +154,7 @@ class BlockCall:
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Modules that the driver could import, a worker on the same machine can too.
         sys.path.extend(entry for entry in state["path"] if entry not in sys.path)
-        self._function, self._conditions = cloudpickle.loads(state["heavy"])
+        self._function, self._conditions, self.contexts = cloudpickle.loads(state["heavy"])
         self._root = state["root"]
         self._injected = state["injected"]
         self._options = state["options"]
@@ -154,6 +165,8 @@ class BlockCall:
     def __call__(self, task: Task) -> Block:
         """Run the cells of a block one after another."""
         self.blas.hold()
+        if self._has_contexts and not self._is_async:
+            self.contexts.entered()  # what making them draws or changes is no cell's doing
         if self._options.seed_globals:
             with GlobalStateKept():
                 return Context().run(self._run, task)
@@ -177,9 +190,10 @@ class BlockCall:
             running.cell = task
         self._awaited[running] = task
         try:
-            awaitable: Awaitable[Any] = self._function(
-                **(arguments(replicate) if arguments.constant is None else arguments.constant)
-            )
+            given = arguments(replicate) if arguments.constant is None else arguments.constant
+            if self._has_contexts:
+                given = {**await self.contexts.aentered(), **given}
+            awaitable: Awaitable[Any] = self._function(**given)
             if timeout is None:
                 result = await awaitable
                 seconds = 0.0
@@ -190,7 +204,7 @@ class BlockCall:
             outcome = named_tuple(Row, (task, names, values, self.stamp, seconds))
         except BaseException as error:
             cancelled = isinstance(error, (asyncio.CancelledError, GeneratorExit))
-            if isinstance(error, Interruption) or (cancelled and self.leaving):
+            if isinstance(error, (Interruption, ResourceError)) or (cancelled and self.leaving):
                 raise
             outcome = self._failed(task, error)
         finally:
@@ -238,9 +252,17 @@ class BlockCall:
         return list(dict.fromkeys(blocks + awaited))
 
     def close(self) -> None:
-        """Close the event loops that blocks were run on."""
-        while self._loops:
-            self._loops.popitem()[1].close()
+        """Leave what workers here have entered, and close the event loops of blocks."""
+        try:
+            self.contexts.close()
+        finally:
+            while self._loops:
+                _, loop = self._loops.popitem()
+                try:
+                    if self._has_contexts and not loop.loop.is_closed():
+                        loop.run(self.contexts.aleave())
+                finally:
+                    loop.close()
 
     def _run(self, task: Task) -> Block:
         rows, failures = Rows(task.condition), list[Failure]()
@@ -255,9 +277,9 @@ class BlockCall:
                 cells.begin()
                 run(task, cells, rows, failures)
             finally:
+                self._blocks.pop(thread, None)
                 cells.end()
         cells.end()  # the signal may have come in the middle of the first
-        self._blocks.pop(thread, None)
         if cells.struck is not None:
             offset = cells.struck - task.start
             failures = [failure for failure in failures if failure.offset < offset]
@@ -273,6 +295,8 @@ class BlockCall:
         # what can be done once for a few cells is done after these.
         options, arguments = self._options, self._arguments[task.condition]
         function = self._function if options.timeout is None else self._timed
+        if self._has_contexts:
+            function = partial(function, **self.contexts.entered())
         seeding, constant = options.seed_globals, arguments.constant
         call = partial(function, **constant) if constant else function
         keep, add, clock = rows.numbers.append, rows.add, perf_counter
@@ -330,6 +354,8 @@ class BlockCall:
                 outcome = loop.run(self.run_cell(cell), cell)
             except asyncio.CancelledError:
                 return  # the driver's own: it leaves
+            except ResourceError:
+                raise
             except RuntimeError as error:  # a cell that closes the loop, or uses one in it
                 outcome = self._failed(cell, error)
             if isinstance(outcome, Row):

@@ -19,7 +19,7 @@ from crystallize.contracts import (
     HasReplicates,
     NextTask,
 )
-from crystallize.errors import FunctionKindError
+from crystallize.errors import FunctionKindError, ResourceError
 from crystallize.hookspecs import hookimpl
 
 T = TypeVar("T")
@@ -58,6 +58,8 @@ def attempt(call: Call, task: Any) -> Completion:
     """Call here and now; an exception becomes the completion's error."""
     try:
         return Completion(task, call(task))
+    except ResourceError:
+        raise
     except Exception as error:
         return Completion(task, error=error)
 

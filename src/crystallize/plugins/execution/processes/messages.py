@@ -19,7 +19,7 @@ BUFFER_BYTES = 2**20
 """How much may wait in a pipe, so that who sends a block need not wait for who reads it."""
 
 LOAD, RUN, FORGET = b"l", b"r", b"f"
-LOADED, UNLOADABLE, VALUE, ERROR = b"L", b"U", b"v", b"e"
+LOADED, UNLOADABLE, VALUE, ERROR, FORGOTTEN = b"L", b"U", b"v", b"e", b"F"
 IMPORTING, IMPORTED = b"i", b"I"
 """A task's time stands still, and goes on."""
 

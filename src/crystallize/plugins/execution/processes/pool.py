@@ -13,6 +13,7 @@ from crystallize.contracts import TICK, Call, Completion, NextTask
 from crystallize.errors import CrystallizeError, ExecutorError, FunctionError
 from crystallize.plugins.execution.futures import IN_FLIGHT_PER_WORKER
 from crystallize.plugins.execution.processes.messages import (
+    FORGOTTEN,
     IMPORTED,
     IMPORTING,
     LOADED,
@@ -26,6 +27,8 @@ from crystallize.plugins.execution.processes.surroundings import Surroundings
 from crystallize.plugins.execution.processes.worker import Worker
 from crystallize.worker.pickling import pickled_by_value
 
+LEAVE_SECONDS = 1.0
+"""How long workers may take to leave what they have opened for their cells."""
 MAX_FAILED_STARTS = 3
 """How many workers in a row may end while they load the function."""
 
@@ -59,6 +62,7 @@ class ProcessPool:
                 f"another process: {type(error).__name__}: {error}. Make it inside the function, "
                 "or run in threads (executor_type='thread') or serially."
             ) from error
+        self._waits_for_leaving = getattr(call, "leave_worker", None) is not None
         self._size = workers
         self._surroundings = Surroundings.now()
         self._workers: list[Worker] = []
@@ -78,6 +82,10 @@ class ProcessPool:
             worker.kill()
             self._discard(worker)
         reserve.put(self._surroundings, self._workers)
+        if self._waits_for_leaving:
+            latest = time.monotonic() + LEAVE_SECONDS
+            for worker in self._workers:
+                worker.has_forgotten(max(0.0, latest - time.monotonic()))
 
     def completions(self, next_task: NextTask) -> Iterator[Completion | None]:
         """Run tasks until there are none; ``None`` where nothing completes for a tick.
@@ -156,6 +164,8 @@ class ProcessPool:
         worker.heard = time.monotonic()
         if message.kind == LOADED:
             worker.loaded, worker.since = True, worker.heard
+            return None
+        if message.kind == FORGOTTEN:
             return None
         if message.kind in (IMPORTING, IMPORTED):
             worker.stand_still(message.kind == IMPORTING)

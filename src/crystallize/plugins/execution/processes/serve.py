@@ -24,6 +24,8 @@ from crystallize.plugins.execution.processes.kept_state import KeptState
 from crystallize.plugins.execution.processes.linux import end_with, let_the_driver_go_first
 from crystallize.plugins.execution.processes.messages import (
     ERROR,
+    FORGET,
+    FORGOTTEN,
     IMPORTED,
     IMPORTING,
     LOAD,
@@ -84,6 +86,8 @@ def serve(
                 sender.run(call, message)
                 continue
             _close(call)
+            if message.kind == FORGET and getattr(call, "leave_worker", None) is not None:
+                send(connection, FORGOTTEN)
             call = _NOTHING  # and its memory free before the next one comes
             kept.restore()
             if message.kind == LOAD:
@@ -144,8 +148,10 @@ def _die_with(driver: int) -> None:
 
 def _close(call: Any) -> None:
     """Let a callable give back what it opened in this process."""
-    with suppress(Exception):
+    try:
         getattr(call, "close", lambda: None)()
+    except Exception:
+        traceback.print_exc()  # the run is over, and has what its cells came to
 
 
 def _load(message: Message, connection: Connection) -> Any:

@@ -19,7 +19,7 @@ from loky.backend import get_context
 from loky.backend.utils import kill_process_tree
 
 from crystallize.contracts import TICK
-from crystallize.plugins.execution.processes.messages import FORGET, LOAD, RUN, send
+from crystallize.plugins.execution.processes.messages import FORGET, LOAD, RUN, receive, send
 from crystallize.plugins.execution.processes.serve import SAFE_PATH, SAFE_PATH_KEPT, serve
 
 MOST_WORDS = 2**16
@@ -98,6 +98,12 @@ class Worker:
     def forget(self) -> None:
         """Free what the callable holds, and wait for another one."""
         self._send(FORGET)
+
+    def has_forgotten(self, seconds: float) -> None:
+        """Wait until it has left what it opened for cells; it says so when it has."""
+        with suppress(OSError, EOFError):  # it died: there is nothing left to leave
+            if self.connection.poll(seconds):
+                receive(self.connection)
 
     def is_usable(self) -> bool:
         if self.stopped:

@@ -1,0 +1,38 @@
+"""Complete ranges of replicates, whose bounds are a function of the index alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crystallize.cells.outcomes import Outcomes
+
+LEAST, MOST, GROWTH = 16, 65_536, 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page(Outcomes):
+    """The outcomes of every condition for replicates [start, stop), all of them there.
+
+    Pages come in index order, and the first starts at 0.  Each has an eighth as many
+    replicates as there are before it, at least 16 and at most 65,536; the last ends
+    with the experiment.
+
+    Attributes
+    ----------
+    start, stop : int
+        The first replicate, and the one after the last.
+    """
+
+    start: int
+    stop: int
+
+
+def page_stop(start: int, replicates: int) -> int:
+    """Where the page that begins at `start` ends.
+
+    Examples
+    --------
+    >>> page_stop(0, 1000), page_stop(160, 1000), page_stop(992, 1000), page_stop(10**7, 10**9)
+    (16, 180, 1000, 10065536)
+    """
+    return min(replicates, start + min(MOST, max(LEAST, start // GROWTH)))

@@ -1,0 +1,66 @@
+"""What has landed, in whichever order, as pages in index order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from crystallize.cells.outcome import CellError
+from crystallize.cells.page import Page, page_stop
+from crystallize.cells.table import Table
+
+
+class Pages:
+    """Gives each page once, when all of its cells are there.
+
+    Parameters
+    ----------
+    tables : mapping of str to Table
+        Condition -> its cells, which land meanwhile.
+    errors : mapping of (str, int) to CellError
+        The errors of cells that failed for good, which come meanwhile.
+    replicates : int
+    root : int
+        The root seed.
+    """
+
+    def __init__(
+        self,
+        tables: Mapping[str, Table],
+        errors: Mapping[tuple[str, int], CellError],
+        replicates: int,
+        root: int,
+    ) -> None:
+        self._tables = tables
+        self._errors = errors
+        self._replicates = replicates
+        self._root = root
+        self._start = 0
+        self._waiting = list(tables)  # for a cell that was there stays there
+
+    def next_page(self) -> Page | None:
+        """The next page, if it is complete."""
+        start = self._start
+        if start == self._replicates:
+            return None
+        stop = page_stop(start, self._replicates)
+        while self._waiting:
+            if not self._is_complete(self._waiting[-1], start, stop):
+                return None
+            self._waiting.pop()
+        self._start, self._waiting = stop, list(self._tables)
+        failed = [
+            self._errors[name, replicate]
+            for replicate in range(start, stop)
+            for name in self._tables
+            if (name, replicate) in self._errors
+        ] if self._errors else []  # fmt: skip
+        parts = {name: table.part(start, stop) for name, table in self._tables.items()}
+        return Page(tables=parts, errors=failed, root=self._root, start=start, stop=stop)
+
+    def _is_complete(self, condition: str, start: int, stop: int) -> bool:
+        done = self._tables[condition].done[start:stop]
+        return bool(done.all()) or all(
+            (condition, start + place) in self._errors for place in np.flatnonzero(~done).tolist()
+        )
