@@ -9,7 +9,6 @@ import weakref
 from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -86,12 +85,6 @@ class ExecutorChecks(Suite):
     """
 
     processes: bool | None = None
-    folder: Path
-    """Where a test has its files; all workers must see it."""
-
-    @pytest.fixture(autouse=True)
-    def _folder(self, tmp_path: Path) -> None:
-        self.folder = tmp_path
 
     def known(self, plugin: Any) -> Facts:
         """What the executor says of itself."""

@@ -85,7 +85,7 @@ class LoopExecutorSuite(ExecutorChecks):
     @property
     def _is_async(self) -> bool:
         if self.coroutines is None:
-            return self.facts.capabilities.calls_are_async
+            return bool(self.facts.capabilities.calls_are_async)
         return self.coroutines
 
     def experiment(self, name: str, **options: Any) -> Experiment:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -53,6 +54,8 @@ class Suite:
     """
 
     patience: float = 30.0
+    folder: Path
+    """Where a test has its files; workers must see it."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -94,6 +97,10 @@ class Suite:
         own = {mark.args[0] for mark in request.node.iter_markers("parametrize")}
         shared = {} if callspec is None else callspec.params
         self._shared = repr({name: value for name, value in shared.items() if name not in own})
+
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path) -> None:
+        self.folder = tmp_path
 
     _shared = ""
 

@@ -190,3 +190,10 @@ def kill_worker(driver: int) -> None:
         raise RuntimeError("this cell runs in the driver's process, which it must not kill")
     os.kill(os.getpid(), KILL)
     time.sleep(60)
+
+
+def scored(rng: Any, replicate: int, shift: float) -> dict[str, Any]:
+    """A few metrics of the kinds that are aggregated, after a random sleep."""
+    time.sleep(rng.random() / 2000)
+    x = float(rng.normal() + shift)
+    return {"x": x, "count": replicate % 7, "above": x > 1.0}
