@@ -92,7 +92,8 @@ def inside(where: str, key: str) -> str:
 def whole_number(where: str, value: object, *, least: int = 0) -> int:
     """An integer of at least `least`; NumPy's too, but no boolean."""
     expected = f"a whole number, {least} or more"
-    if isinstance(value, bool):
+    # NumPy's booleans are none of Python's, and before 2.1 could be an index.
+    if isinstance(value, bool) or str(getattr(value, "dtype", "")) == "bool":
         raise InvalidValueError(where, value, expected)
     try:
         number = operator.index(value)  # type: ignore[arg-type]

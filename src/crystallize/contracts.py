@@ -114,6 +114,9 @@ class ActiveRun(Protocol):
 class StreamingExecutor(Protocol):
     """An executor that reports completions as they happen."""
 
+    @property
+    def capabilities(self) -> Capabilities: ...
+
     def execute(
         self, experiment: HasReplicates, call: Call, next_task: NextTask, run: ActiveRun
     ) -> Completions: ...

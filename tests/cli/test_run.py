@@ -146,24 +146,15 @@ def test_a_closed_pipe_is_no_traceback(config):
 @pytest.mark.parametrize(
     "override", ["execution.executor_type=thread", "execution.executor_type=process", None]
 )
-def test_ctrl_c_prints_what_finished_and_exits_with_130(config, override):
+def test_ctrl_c_prints_what_finished_and_exits_with_130(start, config, override):
     strategy = ["--set", override] if override else ["--execution", "serial"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "crystallize", "run", str(config), "--json", *strategy,
-         "--set", "experiment.function=cli_trials:slow", "--replicates", "20"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
-    assert process.stderr is not None
-    while "waiting" not in process.stderr.readline():
-        assert process.poll() is None
-    os.killpg(process.pid, signal.SIGINT)
-    try:
-        out, err = process.communicate(timeout=10)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        raise
-    assert process.returncode == 130
-    assert "Interrupted" in err
+    function = ["--set", "experiment.function=cli_trials:slow", "--replicates", "20"]
+    command = [sys.executable, "-m", "crystallize", "run", config, "--json", *strategy, *function]
+    running = start(*command, start_new_session=True)
+    running.wait_for("waiting")
+    running.send(signal.SIGINT, group=True)
+    out = running.ended(code=130, timeout=10)
+    assert "Interrupted" in running.err
     content = json.loads(out[out.index("{") :])
     kept = [(i, v) for i, v in enumerate(content["metrics"]["a"]["value"]) if v is not None]
     assert kept[0] == (0, 0)

@@ -12,10 +12,10 @@ HEAVY = {
     "asyncio",
     "cloudpickle",
     "concurrent.futures",
-    "crystallize.config",
+    "crystallize.description",
     "crystallize.experiments",
-    "crystallize.functions",
     "crystallize.plugins.execution",
+    "crystallize.run",
     "loky",
     "multiprocessing",
     "numpy",
@@ -59,3 +59,9 @@ def test_what_needs_no_experiment_loads_none_of_its_libraries(arguments: list[st
 
 def test_help_does_not_even_look_at_what_is_installed() -> None:
     assert "importlib_metadata" not in loaded_by("--help")
+
+
+def test_the_listing_command_loads_no_strategy() -> None:
+    loaded = loaded_by("plugins")
+
+    assert not [name for name in loaded if name.startswith("crystallize.plugins.execution.")]

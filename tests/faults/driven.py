@@ -98,7 +98,7 @@ def arm(what, number):
     elif what == "after":
         from crystallize.store import archive
 
-        keep = archive.Archive.keep
+        keep = archive.Archive.commit
         landed = 0
 
         def killed(self, records):

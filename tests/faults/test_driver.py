@@ -6,7 +6,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -139,7 +138,7 @@ def test_a_full_disk_is_said_and_nothing_reported_is_lost(paths, clean, what, nu
 @pytest.mark.parametrize("strategy", ["serial", "thread", "process", "async"])
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("group", [False, True])
-def test_a_signal_leaves_in_time_with_what_finished(tmp_path, strategy, signum, code, group):
+def test_a_signal_leaves_in_time_with_what_finished(start, tmp_path, strategy, signum, code, group):
     (tmp_path / "slow.py").write_text(
         "import asyncio, time\n"
         "def trial(replicate):\n"
@@ -157,28 +156,19 @@ def test_a_signal_leaves_in_time_with_what_finished(tmp_path, strategy, signum, 
     function = "slow:atrial" if strategy == "async" else "slow:trial"
     lines = [f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value}"
              for key, value in options.items()]  # fmt: skip
-    (tmp_path / "e.toml").write_text(
+    config = tmp_path / "e.toml"
+    config.write_text(
         f'[experiment]\nfunction = "{function}"\nreplicates = 8\nseed = 1\n'
         f'[store]\npath = "s.db"\n[execution]\nstrategy = "{name}"\n' + "\n".join(lines)
     )
-    process = subprocess.Popen(
-        [sys.executable, "-m", "crystallize", "run", tmp_path / "e.toml", "--json"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    seen = ""
-    while "sleeping" not in seen:
-        seen += process.stderr.readline()
-    children = psutil.Process(process.pid).children(recursive=True)
-    began = time.monotonic()
-    (os.killpg if group else os.kill)(process.pid, signum)
-    out, err = process.communicate(timeout=20)
-    took = time.monotonic() - began
-    assert process.returncode == code, err
-    assert took < 5  # two seconds on a machine that does nothing else
-    assert "run the same command again to resume" in err
+    command = [sys.executable, "-m", "crystallize", "run", config, "--json"]
+    running = start(*command, start_new_session=True)
+    running.wait_for("sleeping")
+    children = psutil.Process(running.pid).children(recursive=True)
+    running.send(signum, group=group)
+    out = running.ended(code=code, timeout=20)
+    assert running.seconds < 5  # two seconds on a machine that does nothing else
+    assert "run the same command again to resume" in running.err
     values = json.loads(out)["metrics"]["baseline"]["value"]
     kept = finished(tmp_path / "s.db")
     assert {i for i, v in enumerate(values) if v is not None} == {i for _, i in kept}
@@ -187,10 +177,8 @@ def test_a_signal_leaves_in_time_with_what_finished(tmp_path, strategy, signum, 
 
 
 INTERRUPTED = """
-import os, random, signal, threading, time
+import random
 import numpy as np
-from crystallize import Experiment
-from crystallize.results.errors import Interrupted
 
 def trial(replicate):
     return float(replicate) if replicate % 2 else {"value": float(replicate)}
@@ -199,7 +187,6 @@ def interrupt():
     time.sleep(delays.uniform(0.01, 0.04))
     os.kill(os.getpid(), signal.SIGINT)
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background
 delays, until, interruptions = random.Random(1), time.monotonic() + 6, 0
 while time.monotonic() < until:
     thread = threading.Thread(target=interrupt)
@@ -218,19 +205,12 @@ print(interruptions)
 """
 
 
-def test_wherever_ctrl_c_strikes_every_value_is_in_its_place(tmp_path):
-    (tmp_path / "interrupted.py").write_text(INTERRUPTED)
-    command = [sys.executable, tmp_path / "interrupted.py"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > 10
+def test_wherever_ctrl_c_strikes_every_value_is_in_its_place(program):
+    assert int(program(INTERRUPTED).ended()) > 10
 
 
-def test_a_second_ctrl_c_leaves_at_once(tmp_path):
-    script = tmp_path / "script.py"
-    script.write_text(
-        "import time\n"
-        "from crystallize import Experiment\n"
+def test_a_second_ctrl_c_leaves_at_once(program):
+    running = program(
         "def trial(replicate):\n"
         "    try:\n"
         "        print('in', flush=True)\n"
@@ -240,90 +220,71 @@ def test_a_second_ctrl_c_leaves_at_once(tmp_path):
         "        time.sleep(60)\n"
         "Experiment(trial).run()\n"
     )
-    process = subprocess.Popen(
-        [sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout.readline() == "in\n"
-    process.send_signal(signal.SIGINT)
-    assert process.stdout.readline() == "stuck\n"
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=5)
-    assert process.returncode
+    running.wait_for("in")
+    running.send(signal.SIGINT)
+    running.wait_for("stuck")
+    running.send(signal.SIGINT)
+    running.ended(code=None, timeout=5)
+    assert running.returncode
 
 
-def test_no_worker_outlives_a_driver_that_is_killed(paths):
+def test_no_worker_outlives_a_driver_that_is_killed(start, paths, monkeypatch):
     store, _ = paths
-    process = subprocess.Popen(
-        [sys.executable, SCRIPT, store, "process", "none", "0"],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "CELL_SECONDS": "0.1"},
-    )
-    process.stdout.readline()
-    workers = psutil.Process(process.pid).children(recursive=True)
+    monkeypatch.setenv("CELL_SECONDS", "0.1")
+    running = start(sys.executable, SCRIPT, store, "process", "none", 0)
+    running.wait_for("]")
+    workers = psutil.Process(running.pid).children(recursive=True)
     assert len(workers) >= 2
-    process.kill()
-    process.communicate()
+    running.kill()
     _, alive = psutil.wait_procs(workers, 5)
     assert alive == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's signal on a pipe's end")
-def test_no_worker_that_holds_the_gil_outlives_a_driver_that_is_killed(tmp_path):
-    script = tmp_path / "script.py"
-    script.write_text(
+def test_no_worker_that_holds_the_gil_outlives_a_driver_that_is_killed(program):
+    running = program(
         "import ctypes\n"
-        "from crystallize import Experiment\n"
         "def trial():\n"
-        "    print('holding', flush=True)\n"
+        "    ready()\n"
         "    ctypes.PyDLL(None).sleep(60)\n"
         "    return 1.0\n"
-        "Experiment(trial, replicates=2, execution='parallel',\n"
-        "           execution_options={'executor_type': 'process', 'max_workers': 2}).run()\n"
+        "Experiment(trial, replicates=2, **PROCESS).run()\n"
     )
-    process = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "holding\n"
-    workers = psutil.Process(process.pid).children(recursive=True)
-    process.kill()
+    running.wait_for("ready")
+    workers = psutil.Process(running.pid).children(recursive=True)
+    running.kill()
     _, alive = psutil.wait_procs(workers, 5)
-    process.communicate()
     assert alive == []
 
 
-def test_two_drivers_on_one_store(paths, clean):
+def test_two_drivers_on_one_store(start, paths, clean, monkeypatch):
     store, log = paths
     log.touch()
-    first = subprocess.Popen(
-        [sys.executable, SCRIPT, store, "serial", "none", "0"],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "CELL_SECONDS": "0.1"},
-    )
-    first.stdout.readline()
+    monkeypatch.setenv("CELL_SECONDS", "0.1")
+    first = start(sys.executable, SCRIPT, store, "serial", "none", 0)
+    first.wait_for("]")
+    monkeypatch.delenv("CELL_SECONDS")
     second = drive(store)
     assert second.returncode == 3
     assert "another run is using this store" in second.stderr
-    first.communicate(timeout=30)
-    assert first.returncode == 0
+    first.ended(timeout=30)
     assert Counter(log.read_text().split()).total() == CELLS
     assert_resumes(store, log, clean)
 
 
-def test_a_store_that_is_locked_for_a_while_is_waited_for(paths, clean):
+def test_a_store_that_is_locked_for_a_while_is_waited_for(program, paths, clean):
     store, log = paths
     drive(store)
-    locker = (
-        "import sqlite3, sys, time\n"
+    other = program(
+        "import sqlite3\n"
         "c = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
-        "c.execute('BEGIN IMMEDIATE')\nprint('locked', flush=True)\ntime.sleep(3)\n"
-        "c.execute('COMMIT')"
+        "c.execute('BEGIN IMMEDIATE')\nready()\ntime.sleep(3)\n"  # this while
+        "c.execute('COMMIT')",
+        store,
     )
-    other = subprocess.Popen(
-        [sys.executable, "-c", locker, store], stdout=subprocess.PIPE, text=True
-    )
-    assert other.stdout.readline() == "locked\n"
+    other.wait_for("ready")
     assert_resumes(store, log, clean)
-    other.communicate()
+    other.ended()
 
 
 @pytest.mark.parametrize("place", ["payload", "checksum", "start"])
@@ -394,27 +355,20 @@ def test_a_folder_that_is_not_there_is_said(tmp_path, monkeypatch):
     assert done.stdout == ""
 
 
-def test_no_network_socket_is_opened():
-    program = (
-        "import sys\n"
+def test_no_network_socket_is_opened(program):
+    printed = program(
         "opened = []\n"
         "def hook(event, arguments):\n"
         "    if event in ('socket.bind', 'socket.connect', 'socket.getaddrinfo'):\n"
         "        opened.append((event, arguments[1:]))\n"
         "sys.addaudithook(hook)\n"
-        "from crystallize import Experiment\n"
         "async def coroutine(): return 1.0\n"
-        "for strategy, options in (('serial', {}), ('parallel', {}),\n"
-        "                          ('parallel', {'executor_type': 'process'})):\n"
-        "    Experiment(lambda: 1.0, replicates=50, execution=strategy,\n"
-        "               execution_options=options).run()\n"
-        "Experiment(coroutine, replicates=50, execution='async').run()\n"
+        "for how in ({}, {'execution': 'parallel'}, PROCESS):\n"
+        "    Experiment(lambda: 1.0, replicates=50, **how).run()\n"
+        "Experiment(coroutine, replicates=50, **ASYNC).run()\n"
         "print(opened)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "[]"
+    ).ended()
+    assert printed == "[]"
 
 
 def test_a_store_is_closed_and_whole_after_a_run(paths):

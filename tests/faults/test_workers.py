@@ -2,11 +2,11 @@
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import cloudpickle
 import numpy as np
@@ -207,7 +207,7 @@ def test_a_thread_that_holds_a_lock_when_the_pool_starts_does_not_block_it():
     locked, release = threading.Event(), threading.Event()
 
     def hold():
-        with logging._lock:
+        with logging._lock:  # type: ignore[attr-defined]
             locked.set()
             release.wait(30)
 
@@ -231,7 +231,7 @@ def test_a_busy_worker_does_not_outlive_a_dropped_stream():
             time.sleep(60)
         return 1.0
 
-    stream = Experiment(
+    stream: Any = Experiment(
         trial, replicates=4, execution=PROCESS[0], execution_options=PROCESS[1]
     ).stream()
     next(stream)
@@ -290,6 +290,7 @@ def test_a_worker_that_dies_while_its_block_travels_costs_that_block_alone(tmp_p
         execution_options={"executor_type": "process", "max_workers": 1},
     ).stream()
     outcomes = [next(stream)]  # nobody reads while we have it, so the next block fills the pipe
+    assert outcomes[0].metrics is not None
     worker = psutil.Process(int(outcomes[0].metrics["pid"]))
     until = time.monotonic() + 20
     while worker.cpu_percent(0.2) > 1 and time.monotonic() < until:
@@ -329,34 +330,21 @@ def test_what_a_dead_worker_leaves_behind_holds_nobody_up(tmp_path):
     left.kill()
 
 
-def test_a_slow_reader_makes_no_cell_late():
-    def trial(replicate):
-        return {"large": np.full(2**20, replicate)}
-
-    name, options = PROCESS
-    experiment = Experiment(
-        trial, replicates=6, timeout=0.5, execution=name, execution_options=options
-    )
-    outcomes = []
-    for outcome in experiment.stream():
-        outcomes.append(outcome)
-        if len(outcomes) < 3:
-            time.sleep(1)  # meanwhile blocks that are done wait in the pipes
-    assert [outcome.error for outcome in outcomes] == [None] * 6
-
-
 PROGRAM = """
-import threading, time
-from crystallize import Experiment
-
 def trial(replicate):
     time.sleep(0.05)
     return float(replicate)
 
-experiment = Experiment(
-    trial, replicates=200, execution="parallel",
-    execution_options={"executor_type": "process", "max_workers": 2},
-)
+
+class Watch:
+    began = threading.Event()
+
+    @hookimpl
+    def outcomes_completed(self):
+        self.began.set()
+
+
+experiment = Experiment(trial, replicates=200, plugins=[Watch()], **PROCESS)
 """
 
 
@@ -365,12 +353,11 @@ experiment = Experiment(
     [
         "stream = experiment.stream(); next(stream)",
         "for outcome in experiment.stream(): raise RuntimeError('on purpose')",
-        "threading.Thread(target=experiment.run, daemon=True).start(); time.sleep(1)",
+        "threading.Thread(target=experiment.run, daemon=True).start(); Watch.began.wait()",
     ],
     ids=["stream", "raise", "thread"],
 )
-def test_a_program_ends_although_it_leaves_a_run_in_its_middle(tmp_path, end):
-    (tmp_path / "program.py").write_text(PROGRAM + end)
-    command = [sys.executable, tmp_path / "program.py"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
-    assert ("on purpose" in done.stderr) == (done.returncode == 1)
+def test_a_program_ends_although_it_leaves_a_run_in_its_middle(program, end):
+    running = program(PROGRAM + end)
+    running.ended(code=None, timeout=30)
+    assert ("on purpose" in running.err) == (running.returncode == 1)

@@ -134,20 +134,6 @@ def test_the_listing_command_survives_a_broken_plugin(distribution):
     assert by_name["serial"]["status"] == "available"
 
 
-def test_the_listing_command_loads_nothing_it_does_not_need():
-    program = (
-        "import sys\nfrom crystallize.cli import main\n"
-        "main(['plugins'], standalone_mode=False)\n"
-        "heavy = {'numpy', 'tqdm', 'sqlite3', 'asyncio', 'loky', 'pandas'}\n"
-        "print(sorted(heavy & set(sys.modules)))\n"
-        "print([m for m in sys.modules if m.startswith('crystallize.plugins.execution.')])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.splitlines()[-2:] == ["[]", "[]"]
-
-
 def test_what_is_installed_is_read_afresh(distribution):
     assert "late" not in statuses(Catalog.installed())
     distribution("late-dist", {EXECUTORS: {"late": "late_dist:X"}})

@@ -42,7 +42,7 @@ def test_modules_and_static_methods_are_plugins_too():
     import types
 
     module = types.ModuleType("observing")
-    module.extend_result = hookimpl(lambda result: {"from": "module"})
+    vars(module)["extend_result"] = hookimpl(lambda result: {"from": "module"})
 
     class Static:
         @staticmethod

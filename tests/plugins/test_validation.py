@@ -147,8 +147,8 @@ def test_a_property_that_raises_is_no_executor():
 
 def test_an_override_without_the_mark_does_not_silently_turn_a_hook_off():
     class Mine(SerialExecution):
-        def execute(self, experiment, call, next_task):
-            return super().execute(experiment, call, next_task)
+        def execute(self, experiment, call, next_task, run):
+            return super().execute(experiment, call, next_task, run)
 
     with pytest.raises(PluginError, match=r"Mine overrides execute of SerialExecution without"):
         run(execution=Mine())
@@ -192,7 +192,7 @@ def test_every_implementation_is_found_with_its_hook_and_options():
 
 def test_a_hook_without_the_mark_beside_marked_ones_is_refused():
     class Forgetful(Execution):
-        def execute(self, next_task): ...
+        def execute(self, next_task): ...  # type: ignore[override]
 
     class Watches:
         @hookimpl
@@ -240,6 +240,6 @@ def test_what_a_base_class_marks_is_found_and_an_attribute_of_the_object_hides_i
 
     assert [i.hook for i in checked_implementations("plugin", "D", Derived())] == ["extend_result"]
     hidden = Derived()
-    hidden.extend_result = lambda: {"hidden": 1}
+    hidden.extend_result = lambda: {"hidden": 1}  # type: ignore[method-assign]
     with pytest.raises(PluginError, match="overrides extend_result of Base without the mark"):
         checked_implementations("plugin", "D", hidden)

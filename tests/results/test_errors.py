@@ -5,8 +5,9 @@ import signal
 
 import pytest
 
-from crystallize import Result
+from crystallize import Experiment, Result
 from crystallize.cells.outcome import CellError
+from crystallize.errors import ConfigError, InvalidValueError, UnknownNameError
 from crystallize.results.errors import CellFailedError, Interrupted, TooManyFailuresError
 
 ERROR = CellError("c", 3, 77, "ValueError", "no", "Traceback: ...", 1)
@@ -40,3 +41,22 @@ def test_the_result_travels_with_the_error(make):
     error = pickle.loads(pickle.dumps(make(a_result())))
     assert error.result.errors == [ERROR]
     assert "as .result" in str(error)
+
+
+def test_our_errors_travel_between_processes():
+    result = Experiment(lambda: 1 / 0).run()
+    errors = [
+        InvalidValueError("x", 1, "y"),
+        UnknownNameError("executor", "a", ["b"]),
+        ConfigError("file", ["problem"]),
+        CellFailedError(result.errors[0], result),
+    ]
+    for error in errors:
+        again = pickle.loads(pickle.dumps(error))
+        assert (type(again), str(again)) == (type(error), str(error))
+    assert again.error == result.errors[0]
+
+
+def test_interrupted_is_a_keyboard_interrupt():
+    assert issubclass(Interrupted, KeyboardInterrupt)
+    assert not issubclass(Interrupted, Exception)

@@ -75,3 +75,9 @@ def test_a_run_and_its_summary_load_no_pandas():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout == "False\n"
+
+
+def test_a_metric_may_be_called_like_an_index_column():
+    frame = Experiment(lambda: {"condition": 1.0, "replicate": 7.0}, replicates=2).run().to_frame()
+    assert frame["replicate"].tolist() == [0, 1]
+    assert frame["metric.replicate"].tolist() == [7.0, 7.0]

@@ -75,3 +75,15 @@ def test_a_condition_without_metrics_says_how_many_cells_failed():
     errors = [CellError("c", i, 1, "ValueError", "no", "", 1) for i in range(2)]
     (row,) = summarize({"c": {}}, {"c": np.zeros(2, dtype=bool)}, errors)
     assert (row["metric"], row["n"], row["failed"], row["mean"]) == ("", 0, 2, None)
+
+
+def test_a_metric_that_some_cells_lack_has_its_own_n():
+    result = Experiment(lambda replicate: {"ab"[replicate % 2]: 1.0}, replicates=6).run()
+    row = result.summary()[0]
+    assert (row["n"], row["mean"], row["failed"]) == (3, 1.0, 0)
+    assert result.to_dict()["metrics"]["baseline"]["a"] == [1.0, None] * 3
+
+
+def test_large_integers_have_a_mean():
+    (row,) = Experiment(lambda replicate: 2**70 + replicate, replicates=3).run().summary()
+    assert row["mean"] == pytest.approx(2.0**70)

@@ -6,6 +6,7 @@ from collections import Counter
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
 import pytest
 
 from crystallize import CellLeftBehindWarning, ExecutorError, Experiment, hookimpl
@@ -135,12 +136,25 @@ def test_what_a_cell_does_to_its_loop_costs_that_cell_alone(options, deed):
     assert result.done["baseline"].sum() == 19
 
 
-@pytest.mark.parametrize("deed", ["stop", "cancel"])
+async def does_exit(loop):
+    await asyncio.create_task(leave())
+
+
+async def does_exit_beside(loop):
+    task = asyncio.create_task(leave())
+    await asyncio.sleep(0.001)
+    assert type(task.exception()).__name__ == "SystemExit"
+    raise ValueError("told")
+
+
+@pytest.mark.parametrize("deed", [stops, cancels, does_exit, does_exit_beside])
 def test_on_the_callers_loop_too(deed):
     async def trial(replicate):
         await asyncio.sleep(0.001)
         if replicate == 5:
-            stops(asyncio.get_running_loop()) if deed == "stop" else cancels(None)
+            done = deed(asyncio.get_running_loop())
+            if done is not None:
+                await done
         return float(replicate)
 
     result = asyncio.run(Experiment(trial, replicates=20, **ASYNC).arun())
@@ -285,3 +299,54 @@ def test_a_caller_that_is_cancelled_after_a_cell_was_refused_ends():
     began = time.monotonic()
     asyncio.run(main())
     assert time.monotonic() - began < 0.5 + LEAVING
+
+
+def test_async_work_is_bounded():
+    running = []
+    most = 0
+
+    async def trial():
+        nonlocal most
+        running.append(1)
+        most = max(most, len(running))
+        await asyncio.sleep(0.002)
+        running.pop()
+        return 1.0
+
+    Experiment(
+        trial, replicates=60, execution="async", execution_options={"max_concurrency": 7}
+    ).run()
+    assert most == 7
+
+
+@pytest.mark.parametrize("strategy", ["serial", "async"])
+@pytest.mark.parametrize("how", ["cancel", "cancel-and-return", "generator-exit"])
+def test_a_cell_that_cancels_itself_costs_no_other(strategy, how):
+    async def trial(replicate):
+        if replicate == 1:
+            if how == "generator-exit":
+                raise GeneratorExit
+            asyncio.current_task().cancel()
+            if how == "cancel-and-return":
+                return replicate
+        await asyncio.sleep(0)
+        return replicate
+
+    options = {"max_concurrency": 2} if strategy == "async" else {}
+    result = Experiment(trial, replicates=8, execution=strategy, execution_options=options).run()
+    done = np.flatnonzero(result.done["baseline"]).tolist()
+    failed = [e.replicate for e in result.errors]
+    assert sorted(done + failed) == list(range(8))
+    assert set(failed) <= {1}
+    assert failed == ([] if how == "cancel-and-return" else [1])
+
+
+def test_a_coroutine_that_comes_too_late_has_timed_out():
+    import time
+
+    async def blocks():
+        time.sleep(0.3)
+        return 1.0
+
+    (error,) = Experiment(blocks, execution="async", timeout=0.1).run().errors
+    assert error.type == "TimedOut"

@@ -1,6 +1,7 @@
 """Functions that fork: a child is no second driver, and answers nobody."""
 
 import os
+import sys
 
 import pytest
 
@@ -55,3 +56,47 @@ def test_a_forked_child_has_the_programs_own_signal_handlers(program):
     )
     assert running.ended() == str([6.0] * 8)
     assert running.err == ""
+
+
+def test_a_child_that_is_ended_as_soon_as_it_is_there_ends(program):
+    running = program(
+        "def trial():\n"
+        "    if (child := os.fork()) == 0:\n"
+        "        time.sleep(60)\n"
+        "        os._exit(0)\n"
+        "    os.kill(child, signal.SIGTERM)\n"
+        "    return os.waitpid(child, 0)[1]\n"
+        "if __name__ == '__main__':\n"
+        "    print(values(Experiment(trial, replicates=30).run()))\n"
+    )
+    assert running.ended() == str([15] * 30)
+
+
+def test_a_signal_that_comes_during_a_fork_ends_the_run(start):
+    running = start(
+        sys.executable,
+        "-c",
+        "import os, signal, time\n"
+        "cell = None\n"
+        # Before the library's own hooks, so that this is the last thing before the fork.
+        "def interrupt():\n"
+        "    if cell == 5:\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "os.register_at_fork(before=interrupt)\n"
+        "from crystallize import Experiment, Interrupted\n"
+        "def trial(replicate):\n"
+        "    global cell\n"
+        "    cell = replicate\n"
+        "    if os.fork() == 0:\n"
+        "        os._exit(0)\n"
+        "    os.wait()\n"
+        "    if cell == 5:\n"
+        "        time.sleep(60)\n"
+        "    return replicate\n"
+        "try:\n"
+        "    Experiment(trial, replicates=30).run()\n"
+        "except Interrupted as interrupted:\n"
+        "    print(interrupted.result.done['baseline'].sum())\n",
+    )
+    assert running.ended() == "5"
+    assert "Exception ignored" not in running.err

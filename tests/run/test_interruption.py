@@ -24,9 +24,6 @@ WAYS = {
 }
 
 PROGRAM = """
-from pathlib import Path
-
-
 class Loop:
     @hookimpl
     def run_experiment_loop(self, experiment, replicate_fn):
@@ -116,10 +113,13 @@ def test_a_signal_while_a_store_is_read_gives_what_it_holds(program):
         "def trial():\n"
         "    return 1.0\n"
         "Experiment(trial, replicates=20, seed=1, store='cells.db').run()\n"
+        "arrived, wakeup = os.pipe()\n"
+        "os.set_blocking(wakeup, False)\n"
+        "signal.set_wakeup_fd(wakeup)\n"
         "load = Archive.load\n"
         "def slowly(self):\n"
         "    ready()\n"
-        "    time.sleep(0.5)\n"
+        "    os.read(arrived, 1)\n"
         "    return load(self)\n"
         "Archive.load = slowly\n"
         "try:\n"
@@ -233,3 +233,18 @@ def test_a_handler_of_the_users_stays_in_place(program):
         "print(done(Experiment(trial, replicates=5).run()), seen)\n"
     )
     assert running.ended() == "5 [1]"
+
+
+def test_ctrl_c_keeps_what_finished(program):
+    running = program(
+        "def trial(replicate):\n"
+        "    if replicate == 30:\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "        time.sleep(60)\n"
+        "    return replicate\n"
+        "try:\n"
+        "    Experiment(trial, replicates=100).run()\n"
+        "except Interrupted as stopped:\n"
+        "    print(done(stopped.result), len(stopped.result.errors))\n"
+    )
+    assert running.ended() == "30 0"

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from crystallize import ExecutorError, Experiment, InvalidValueError, hookimpl
+from crystallize import ExecutorError, Experiment, hookimpl
 from crystallize.plugins.execution import (
     AsyncExecution,
     Completion,
@@ -78,55 +78,3 @@ def test_a_block_of_another_runs_call_is_found_out():
     assert Experiment(lambda: 1.0, replicates=3, execution=executor).run().errors == []
     with pytest.raises(ExecutorError, match="the call of another run"):
         Experiment(lambda: 2.0, replicates=3, execution=executor).run()
-
-
-def test_executors_are_values():
-    assert ParallelExecution(2) == ParallelExecution(2)
-    assert ParallelExecution(2) != ParallelExecution(2, "process")
-    assert SerialExecution() != AsyncExecution()
-    assert len({ParallelExecution(2), ParallelExecution(2), SerialExecution()}) == 2
-    shown = "ParallelExecution(executor_type='process', max_workers=2, progress=False)"
-    assert repr(ParallelExecution(2, "process")) == shown
-    executor = ParallelExecution(2)
-    Experiment(trial, replicates=3, execution=executor).run()
-    assert executor == ParallelExecution(2)
-
-
-@pytest.mark.parametrize(
-    ("executor", "option", "value"),
-    [
-        (ParallelExecution(), "max_workers", 0),
-        (ParallelExecution(), "executor_type", "fork"),
-        (AsyncExecution(), "max_concurrency", 1.5),
-        (SerialExecution(), "progress", "yes"),
-    ],
-)
-def test_a_bad_option_is_refused_when_it_is_assigned(executor, option, value):
-    before = getattr(executor, option)
-    with pytest.raises(InvalidValueError, match=option):
-        setattr(executor, option, value)
-    assert getattr(executor, option) == before
-
-
-def test_an_experiments_conditions_are_read_only():
-    experiment = Experiment(lambda x: x, {"a": {"x": 1.0}})
-    with pytest.raises(TypeError):
-        experiment.conditions["b"] = {}  # type: ignore[index]
-    with pytest.raises(TypeError):
-        experiment.conditions["a"]["x"] = 2.0  # type: ignore[index]
-    with pytest.raises(AttributeError):
-        experiment.spec.replicates = 3  # type: ignore[misc]
-
-
-def test_a_run_replaces_no_array_of_an_experiment():
-    import numpy as np
-
-    def total(data):
-        return data.sum()
-
-    experiment = Experiment(
-        total, {"a": {"data": np.ones(2**18)}}, execution=ParallelExecution(1, "process")
-    )
-    before = experiment.conditions["a"]["data"]
-    experiment.run()
-    assert experiment.conditions["a"]["data"] is before

@@ -1,8 +1,10 @@
 """Every cell is handed out until it is done, whatever happens to blocks on the way."""
 
-import given
-import settings
-from hypothesis import heapq
+import heapq
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crystallize.contracts import Task
@@ -105,7 +107,8 @@ def makespan(cells, seconds, workers):
     """What a virtual clock says when every worker waits for its trip and then for its cells."""
     longest = 10 * LATENCY
     schedule = Schedule([(0, 0, cells)], 1, workers, single_cell=False, block_seconds=longest)
-    running, now, jobs = [], 0.0, 0
+    running: list[Any] = []
+    now, jobs = 0.0, 0
     while True:
         while len(running) < workers and (task := schedule.next_task()) is not None:
             size = min(task.stop - task.start, int(3 * longest / seconds) + 1)  # or it ends itself

@@ -22,21 +22,26 @@ def spec(**options):
     return Experiment(trial, options.pop("conditions", None), replicates=4, seed=1, **options).spec
 
 
+def identity_in(store):
+    with Store(store, read_only=True) as opened:
+        assert opened.identity is not None
+        return opened.identity
+
+
 def test_a_new_store_has_nothing_yet_and_knows_its_experiment(store):
     archive = Archive(spec(), store)
     tables, errors = archive.load()
     assert (archive.found, errors) == (0, {})
     assert not tables["baseline"].done.any()
     archive.close()
-    with Store(store, read_only=True) as opened:
-        assert opened.identity["replicates"] == 4
+    assert identity_in(store)["replicates"] == 4
 
 
 def test_what_is_kept_is_there_for_the_next_run(store):
     rows = Rows(0)
     rows.add(1, 0.5)
     archive = Archive(spec(), store)
-    archive.keep([record("baseline", rows.block(1, [], 0.1), [])])
+    archive.commit([record("baseline", rows.block(1, [], 0.1), [])])
     archive.close()
     again = Archive(spec(), store)
     tables, _ = again.load()
@@ -59,11 +64,10 @@ def test_a_refused_experiment_leaves_the_store_as_it_was_and_free(store):
     changed = {"baseline": {"shift": 2.0}}
     with pytest.raises(StoreMismatchError, match="'baseline', shift"):
         Archive(spec(conditions=changed), store)
-    with Store(store) as opened:
-        assert opened.identity["conditions"] == {"baseline": {}}
+    assert identity_in(store)["conditions"] == {"baseline": {}}
     Archive(spec(conditions=changed, accept_changes=True), store).close()
+    assert identity_in(store)["conditions"] == {"baseline": {"shift": 2.0}}
     with Store(store) as opened:
-        assert opened.identity["conditions"] == {"baseline": {"shift": 2.0}}
         assert len(opened.changes) == 1
 
 

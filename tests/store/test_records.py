@@ -3,6 +3,7 @@
 import json
 import pickle
 import sqlite3
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def test_a_block_comes_back_as_it_was(cells):
 def test_a_block_with_gaps_comes_back_as_it_was(cells):
     rows = Rows(0)
     for replicate, metrics in cells.items():
-        rows.keep(replicate, *checked_metrics(metrics))
+        rows.add_checked(replicate, *checked_metrics(metrics))
     (block,) = rows.sparse_blocks()
     tables, errors = read_records([record("c", block, [])], ("c",), 50, 0)
     assert errors == {}
@@ -63,7 +64,7 @@ def test_a_block_with_gaps_comes_back_as_it_was(cells):
 
 
 def test_looking_at_a_store_unpickles_nothing_and_imports_no_code(store):
-    opened_pickles = []
+    opened_pickles: list[str] = []
 
     class Evil:
         def __reduce__(self):
@@ -152,6 +153,6 @@ def test_a_record_of_an_earlier_version_says_nothing_of_gaps():
     stored = record("c", block_of(0, 0.5, 0.75), [])
     payload = stored.payload[8:].replace(b'"cells": null, ', b"")
     length = int.from_bytes(stored.payload[:8], "big") - len(b'"cells": null, ')
-    earlier = stored._replace(payload=length.to_bytes(8, "big") + payload)
+    earlier = replace(stored, payload=length.to_bytes(8, "big") + payload)
     tables, _ = read_records([earlier], ("c",), 2, 5)
     assert tables["c"].row(1) == {"value": 0.75}

@@ -10,7 +10,7 @@ from crystallize.store.stored import StoredExperiment
 from crystallize.testing import same_result
 
 CONDITIONS = {"a": {"shift": 0.0}, "b": {"shift": 1.0}}
-calls = []
+calls: list[tuple[str, int]] = []
 
 
 @pytest.fixture(autouse=True)
@@ -136,15 +136,14 @@ def test_a_store_made_by_one_strategy_is_resumed_by_another(store, strategy):
     def plain(rng):
         return rng.random()
 
+    async def coroutine(rng):
+        return rng.random()
+
     options = {"replicates": 30, "seed": 3}
     Experiment(plain, store=store, **{**options, "replicates": 10}).run()
-    if strategy == "async":
-
-        async def plain(rng):
-            return rng.random()
-
+    function = coroutine if strategy == "async" else plain
     result = Experiment(
-        plain, store=store, execution=strategy, accept_changes=True, **options
+        function, store=store, execution=strategy, accept_changes=True, **options
     ).run()
     assert result.provenance["store"]["found"] == 10
     same_result(Experiment(lambda rng: rng.random(), **options).run(), result)

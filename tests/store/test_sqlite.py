@@ -1,6 +1,7 @@
 """The file: what was added survives, and what is damaged or another's is said."""
 
 import sqlite3
+from dataclasses import replace
 
 import pytest
 
@@ -33,7 +34,7 @@ def test_records_come_back_in_the_order_in_which_they_were_added(store):
 
 def test_records_are_added_all_or_none(opened):
     with pytest.raises(StoreError):
-        opened.add([FIRST, SECOND._replace(start=None)])
+        opened.add([FIRST, replace(SECOND, start=None)])
     assert list(opened.records()) == []
 
 

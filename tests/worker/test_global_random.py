@@ -5,6 +5,8 @@ import random
 import numpy as np
 import pytest
 
+from crystallize import Experiment
+from crystallize.errors import GlobalRandomWarning
 from crystallize.worker.global_random import (
     NUMPY,
     STDLIB,
@@ -12,6 +14,8 @@ from crystallize.worker.global_random import (
     GlobalStateKept,
     seed_global,
 )
+
+PROCESS = {"execution": "parallel", "execution_options": {"executor_type": "process"}}
 
 
 @pytest.fixture(params=[np.random.MT19937, np.random.PCG64, np.random.SFC64, np.random.Philox])
@@ -95,3 +99,49 @@ def test_one_seed_gives_one_sequence_and_numpy_takes_its_low_bits():
         assert numbers(2**40 + 7) == numbers(2**40 + 7)
         assert numbers(2**40 + 7)[1] == numbers(7)[1]
         assert numbers(2**40 + 7)[0] != numbers(7)[0]
+
+
+@pytest.mark.parametrize("options", [{}, {"execution": "parallel"}, PROCESS])
+@pytest.mark.parametrize("generator", ["random", "numpy.random"])
+def test_drawing_from_a_global_generator_warns_once(options, generator):
+    def stdlib(replicate):
+        import random
+
+        return random.random()
+
+    def legacy(replicate):
+        return np.random.rand()
+
+    function = stdlib if generator == "random" else legacy
+    with pytest.warns(GlobalRandomWarning, match=f"{function.__name__} draws .*{generator}") as all:
+        Experiment(function, replicates=50, **options).run()
+    assert len(all) == 1
+    assert "'rng'" in str(all[0].message)
+
+
+def test_drawing_from_a_global_generator_warns_under_async():
+    async def trial():
+        return np.random.rand()
+
+    with pytest.warns(GlobalRandomWarning, match=r"numpy\.random"):
+        Experiment(trial, replicates=5, execution="async").run()
+
+
+@pytest.mark.parametrize("options", [{}, PROCESS])
+def test_seeded_globals_are_reproducible_and_leave_ours_alone(options):
+    def trial(replicate):
+        import random
+
+        return {"a": random.random(), "b": np.random.rand()}
+
+    import random
+
+    random.seed(1)
+    np.random.seed(1)
+    before = random.getstate()
+    result = Experiment(trial, replicates=20, seed=5, seed_globals=True, **options).run()
+    assert random.getstate() == before
+    expected = random.Random(result.seeds[7]).random()
+    assert result.metrics["baseline"]["a"][7] == expected
+    legacy = np.random.RandomState(result.seeds[7] % 2**32)
+    assert result.metrics["baseline"]["b"][7] == legacy.rand()

@@ -24,7 +24,7 @@ class Bundle:
     def __init__(self) -> None:
         self.arrays: list[bytes] = []
 
-    def keep(self, values: Array | list[Any]) -> dict[str, Any]:
+    def add(self, values: Array | list[Any]) -> dict[str, Any]:
         """What stands for some values: an array's number, or a list of objects."""
         if isinstance(values, list) or values.dtype == object:
             items = values if isinstance(values, list) else values.tolist()
@@ -36,14 +36,14 @@ class Bundle:
 
     def _object(self, value: Any) -> Any:
         if isinstance(value, np.ndarray):
-            return self.keep(value)
+            return self.add(value)
         if isinstance(value, complex):
             return {"complex": [value.real, value.imag]}
         return value
 
 
 def restored(kept: dict[str, Any], array: Callable[[int], bytes]) -> Array | list[Any]:
-    """The values that :meth:`Bundle.keep` took; nothing is unpickled.
+    """The values that :meth:`Bundle.add` took; nothing is unpickled.
 
     Parameters
     ----------

@@ -54,7 +54,7 @@ class Rows:
     ----------
     numbers : list of float
         Where a cell that returned a float may put it instead of calling :meth:`add`.  The cells
-        of what is in here follow each other, from the one on that :meth:`settle` was told.
+        of what is in here follow each other, from the one on that :meth:`flush` was told.
     """
 
     def __init__(self, condition: int) -> None:
@@ -64,7 +64,7 @@ class Rows:
         self._first = 0
         self.numbers: list[float] = []
 
-    def settle(self, following: int) -> None:
+    def flush(self, following: int) -> None:
         """Keep what is in :attr:`numbers`; what comes into it next is of cell `following`."""
         if self.numbers:
             group = self._group_of(NUMBER_NAMES)
@@ -87,7 +87,7 @@ class Rows:
             If `result` is neither a mapping of metrics nor one number.
         """
         if self.numbers:
-            self.settle(replicate)
+            self.flush(replicate)
         self._first = replicate + 1
         group = self._group
         if type(result) is dict and tuple(result) == group.names:
@@ -99,9 +99,9 @@ class Rows:
                 group.replicates.append(replicate)
                 group.values.extend(values)
                 return
-        self.keep(replicate, *checked_metrics(result))
+        self.add_checked(replicate, *checked_metrics(result))
 
-    def keep(self, replicate: int, names: Names, values: Collection[Any]) -> None:
+    def add_checked(self, replicate: int, names: Names, values: Collection[Any]) -> None:
         """Keep metrics that were checked."""
         group = self._group_of(names)
         group.replicates.append(replicate)
@@ -109,7 +109,7 @@ class Rows:
 
     def forget_from(self, replicate: int) -> None:
         """Keep nothing of a cell and of those after it."""
-        self.settle(replicate)
+        self.flush(replicate)
         for group in self._groups.values():
             kept = bisect_left(group.replicates, replicate, hi=len(group))
             del group.replicates[kept:], group.values[kept * len(group.names) :]
@@ -121,7 +121,7 @@ class Rows:
             values = np.fromiter(self.numbers, np.float64, len(self.numbers))
             whole, columns = len(values), [BlockColumn(ONLY_METRIC, 0, None, values)]
         else:
-            self.settle(start)
+            self.flush(start)
             groups = self._filled()
             whole = len(failures) + sum(map(len, groups))
             columns = [
@@ -165,6 +165,6 @@ class Rows:
             width = len(group.names)
             for i, part in enumerate(np.searchsorted(last, group.cells()).tolist()):
                 values = group.values[i * width : (i + 1) * width]
-                parts[part].keep(group.replicates[i], group.names, values)
+                parts[part].add_checked(group.replicates[i], group.names, values)
         for rows in parts:
             yield from rows.sparse_blocks()

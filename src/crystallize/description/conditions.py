@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -60,7 +61,8 @@ def checked_baseline(baseline: str | None, conditions: Conditions) -> str:
     return known("baseline", baseline, "condition", conditions)
 
 
-class Filled(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Filled:
     """Who fills the function's parameters, beside the conditions.
 
     Attributes

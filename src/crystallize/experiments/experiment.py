@@ -194,7 +194,9 @@ class Experiment:
             conditions=read_only(sets),
             baseline=baseline,
             resources=made_in_workers,
-            **filled._asdict(),
+            injected=filled.injected,
+            offered=filled.offered,
+            takes=filled.takes,
             **checked,
         )
         check_executor(self._host.executor_name, capabilities, self.spec)

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from crystallize.contracts import Capabilities as Capabilities
     from crystallize.contracts import Completion as Completion
     from crystallize.contracts import Completions as Completions
+    from crystallize.contracts import LoopExecutor as LoopExecutor
     from crystallize.contracts import NextTask as NextTask
     from crystallize.contracts import RunStatus as RunStatus
+    from crystallize.contracts import StreamingExecutor as StreamingExecutor
     from crystallize.hookspecs import hookimpl as hookimpl
     from crystallize.plugins.execution.base import Execution as Execution
     from crystallize.plugins.execution.base import Option as Option
@@ -37,11 +39,13 @@ __all__ = [
     "Completions",
     "Execution",
     "FuturesExecution",
+    "LoopExecutor",
     "NextTask",
     "Option",
     "Outcomes",
     "Page",
     "RunStatus",
+    "StreamingExecutor",
     "choice",
     "flag",
     "hookimpl",
@@ -63,11 +67,13 @@ if not TYPE_CHECKING:  # or else type checkers would take any name for one of ou
             "Completions": "crystallize.contracts",
             "Execution": "crystallize.plugins.execution.base",
             "FuturesExecution": "crystallize.plugins.execution.futures",
+            "LoopExecutor": "crystallize.contracts",
             "NextTask": "crystallize.contracts",
             "Option": "crystallize.plugins.execution.base",
             "Outcomes": "crystallize.cells.outcomes",
             "Page": "crystallize.cells.page",
             "RunStatus": "crystallize.contracts",
+            "StreamingExecutor": "crystallize.contracts",
             "choice": "crystallize.checks",
             "flag": "crystallize.checks",
             "hookimpl": "crystallize.hookspecs",

@@ -84,9 +84,9 @@ def _content(result: Parts, bundle: Bundle) -> dict[str, Any]:
         "conditions": [
             {
                 "name": condition,
-                "done": bundle.keep(done),
+                "done": bundle.add(done),
                 "metrics": [
-                    {"name": metric, **bundle.keep(values)}
+                    {"name": metric, **bundle.add(values)}
                     for metric, values in result["metrics"][condition].items()
                 ],
             }

@@ -105,6 +105,11 @@ class Engine:
         self._call = call
 
     @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self._host.executor_name
+
+    @property
     def is_async(self) -> bool:
         """Whether :meth:`completions` gives an async iterator."""
         return self.streams and self.capabilities.calls_are_async
@@ -166,14 +171,14 @@ class Engine:
             raise
         except (Exception, SystemExit) as error:
             raise ExecutorError(
-                f"The execution strategy {self._host.executor_name!r} failed with "
+                f"The execution strategy {self.name!r} failed with "
                 f"{described(error)}. What had finished is on this exception as .result."
             ) from error
 
     def broken_contract(self, what: str) -> ExecutorError:
         """The error of an executor that does what none may do."""
         return ExecutorError(
-            f"The execution strategy {self._host.executor_name!r} breaks its contract: {what}. "
+            f"The execution strategy {self.name!r} breaks its contract: {what}. "
             "What had finished is on this exception as .result."
         )
 

@@ -23,7 +23,7 @@ class LandingRun(Protocol):
     def handle(self) -> ActiveRun: ...
 
     @property
-    def over(self) -> bool: ...
+    def ends_early(self) -> bool: ...
 
     def take(self, completion: Completion) -> None: ...
 
@@ -133,7 +133,7 @@ class _Landing:
 
     def begin(self) -> None:
         """End the loop if the run is over."""
-        if self._run is not None and self.is_here and self._run.over:
+        if self._run is not None and self.is_here and self._run.ends_early:
             raise EndOfLoop
 
     def land(self, task: Task, block: Block | Row) -> None:

@@ -133,7 +133,7 @@ def _pump(run: Run) -> Batches:
         with engine.failing():
             completions = engine.completions(run.next_task, run)
         try:
-            while not run.over:
+            while not run.ends_early:
                 interrupts.enter_executor()
                 try:
                     completion = next(completions, _END)
@@ -166,7 +166,7 @@ async def _apump(
         with engine.failing():
             completions = engine.completions(run.next_task, run)
         try:
-            while not run.over:
+            while not run.ends_early:
                 try:
                     completion = await completions.__anext__()
                 except StopAsyncIteration:
@@ -184,7 +184,7 @@ async def _apump(
             with engine.failing():
                 await completions.aclose()
             await run.call.contexts.aleave()
-            run.warn_of_cells_left()
+            run.warnings.of_cells_left()
         yield await release()
 
 
@@ -256,12 +256,11 @@ class _Keeper:
         self._pool = ThreadPoolExecutor(1, "crystallize-keeper")
 
     def __enter__(self) -> _Keeper:
-        # The last to release gives BLAS back what the first to hold it found: this one, both times.
-        self._pool.submit(self._blas.hold).result()
+        self._pool.submit(self._blas.begin).result()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._pool.submit(self._blas.release).result()
+        self._pool.submit(self._blas.end).result()
         self._pool.shutdown()
 
     async def do(self, function: Callable[[], T]) -> T:
@@ -316,9 +315,9 @@ class _Elsewhere:
             try:
                 item = self._landed.get(timeout=TICK)
             except queue.Empty:
-                if patience.is_over():
+                if patience.has_ended():
                     self._is_stuck = True
-                    raise self._run.stuck(self._holder) from None
+                    raise self._run.warnings.stuck(self._holder) from None
                 continue
             if item is _END:
                 self.raise_error()
@@ -401,7 +400,7 @@ class _Patience:
         self._looked = monotonic()
         self._waited = 0.0
 
-    def is_over(self) -> bool:
+    def has_ended(self) -> bool:
         timeout = self._run.experiment.timeout
         now = monotonic()
         passed, self._looked = now - self._looked, now

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from time import sleep
-from typing import NamedTuple
 
 from crystallize.cells.block import Block, Row
 from crystallize.cells.outcome import CellError
@@ -26,7 +26,8 @@ COMMIT_PAUSES = (0.1, 0.5, None)
 """How long to wait before each further try at a commit."""
 
 
-class Landed(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Landed:
     """What came to an end and is to be kept and reported: a block, or a cell that was lost."""
 
     block: Block | None
@@ -111,7 +112,7 @@ class Recorder:
 
     def keep_row(self, row: Row) -> None:
         """Keep one cell; a block for each would cost more than the cell does."""
-        self._rows[row.task.condition].keep(row.task.start, row.names, row.values)
+        self._rows[row.task.condition].add_checked(row.task.start, row.names, row.values)
 
     def keep_block(self, block: Block, errors: list[CellError]) -> None:
         """Keep a block's metrics, and the errors of those of its cells that failed for good."""
@@ -160,7 +161,7 @@ class Recorder:
         records = [item.record(self._names) for item in landed]
         for pause in COMMIT_PAUSES:
             try:
-                archive.keep(records)
+                archive.commit(records)
                 return
             except StoreError:
                 if pause is None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -19,32 +18,26 @@ from time import perf_counter
 from typing import Any
 from uuid import uuid4
 
-from crystallize.callables import function_name
-from crystallize.cells.block import Block, Failure, Row
-from crystallize.cells.outcome import CellError
 from crystallize.cells.outcomes import Outcomes
 from crystallize.cells.page import Page
 from crystallize.contracts import Capabilities, Completion, RunStatus, Task
 from crystallize.description.fingerprint import source_file
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import (
-    CellLeftBehindWarning,
     CrystallizeError,
-    ExecutorError,
-    GlobalRandomWarning,
     PluginError,
-    ResourceError,
-    described,
 )
 from crystallize.plugins.host import Host
 from crystallize.results.collation import collated
 from crystallize.results.errors import CellFailedError, Interrupted, TooManyFailuresError
 from crystallize.results.result import Result
+from crystallize.run.cell_warnings import CellWarnings
 from crystallize.run.deadlines import Deadlines
 from crystallize.run.engine import Engine
-from crystallize.run.failures import LOST, Cell, FailurePolicy
+from crystallize.run.failures import FailurePolicy
 from crystallize.run.git import GitState
 from crystallize.run.handle import RunHandle
+from crystallize.run.landing import Landing
 from crystallize.run.observers import Observers
 from crystallize.run.pages import Pages
 from crystallize.run.provenance import provenance
@@ -53,8 +46,6 @@ from crystallize.run.resources import worker_contexts
 from crystallize.run.schedule import Schedule
 from crystallize.run.signals import Interrupts
 from crystallize.worker.block_runner import BlockCall, CellOptions
-from crystallize.worker.failures import TimedOut
-from crystallize.worker.global_random import STDLIB
 from crystallize.worker.interruption import Interruption
 from crystallize.worker.shared_arrays import with_shared_arrays
 
@@ -85,6 +76,8 @@ class Run:
         The executor.
     interrupts : Interrupts
         The requests to stop.
+    warnings : CellWarnings
+        What there is to say of single cells.
     """
 
     def __init__(self, experiment: ExperimentSpec, host: Host, *, streaming: bool = False) -> None:
@@ -96,20 +89,19 @@ class Run:
         self.call = self._new_call()
         self.interrupts = Interrupts(self.call.strike)
         self.engine = Engine(experiment, host, capabilities, self.call)
+        self.warnings = CellWarnings(
+            experiment, self.call, draws_global_random=capabilities.draws_global_random
+        )
         self._policy = FailurePolicy(experiment, loss_is_the_tasks=capabilities.loss_is_the_tasks)
         self._deadlines = Deadlines(experiment.timeout, BLOCKS_LONGEST * capabilities.block_seconds)
         self.handle = RunHandle(self.id, self._deadlines)
-        self._needs_control = experiment.timeout is not None and capabilities.can_cancel
         self._observers = Observers(experiment, host, self.handle, self.interrupts)
         self._recorder = Recorder(experiment, self._observers, makes_batches=self._makes_batches)
         self._pages: Pages | None = None
         self._stopped: dict[str, Any] | None = None
-        self._schedule: Schedule | None = None
-        self._in_flight: dict[Task, None] = {}
+        self._landing: Landing | None = None
         self._released = 0.0
         self._unread: list[Outcomes] = []
-        self._warned: set[str] = set()
-        self._left_behind: set[Cell] = set()
         self._opened = ExitStack()
         self._git = GitState(self._folder())
         self._git_state: dict[str, Any] | None = None
@@ -151,7 +143,17 @@ class Run:
         if not self._capabilities.local_processes:
             self._git.ask()
         self._policy.errors.update(self._recorder.open_store(self._opened))
-        self._schedule = self._planned()
+        self._landing = Landing(
+            self.experiment,
+            self.engine,
+            self.call,
+            self.interrupts,
+            self._planned(),
+            self._policy,
+            self._deadlines,
+            self._recorder,
+            self.warnings,
+        )
         shown = self.experiment.progress or bool(getattr(self._host.executor, "progress", False))
         self._recorder.open_bar(self._opened, shown=shown)
         self._observers.begin()
@@ -172,16 +174,16 @@ class Run:
         """What holds while cells run in this thread, or coroutines on its event loop."""
         call, capabilities = self.call, self._capabilities
         if self._makes_batches or not capabilities.local_processes:
-            call.blas.hold()  # for the cells, and for who looks at them as they land
+            call.blas.begin()  # for the cells, and for who looks at them as they land
         # Coroutines interleave: with them the whole run is what a block is elsewhere.
         before = call.watch.begin() if capabilities.calls_are_async else None
         try:
             yield
         finally:
             if before is not None:
-                self._warn_of_global_random(call.watch.end(before))
+                self.warnings.of_global_random(call.watch.end(before))
             call.close()
-            call.blas.release()
+            call.blas.end()
 
     @contextmanager
     def ending(self) -> Iterator[None]:
@@ -192,7 +194,7 @@ class Run:
             # Whatever had landed is kept; conclude() makes the result of it.
             self.interrupts.requested = True
         except CrystallizeError as error:
-            if self._schedule is not None and getattr(error, "result", None) is None:
+            if self._landing is not None and getattr(error, "result", None) is None:
                 error.result = self._rescued()
             raise
 
@@ -221,27 +223,10 @@ class Run:
         """
         with self._lock:
             self._abandoned = True
-        self.warn_of_cells_left(holder)
-
-    def warn_of_cells_left(self, holder: object = None) -> None:
-        """Say which cells are still running although the run is over; each once."""
-        running = [holder[:2]] if isinstance(holder, Task) else self.call.under_way()
-        cells = [self._called(cell) for cell in running if cell not in self._left_behind]
-        self._left_behind.update(running)
-        if not cells:
-            return
-        several = len(cells) > 1
-        shown = ", ".join(cells[:3]) + (f" and {len(cells) - 3} more" if len(cells) > 3 else "")
-        warnings.warn(
-            f"{shown} did not end when the run ended, and {'were' if several else 'was'} left "
-            "behind: the function holds up its event loop, swallows its cancellation, or cannot "
-            "be ended from outside.",
-            CellLeftBehindWarning,
-            stacklevel=2,
-        )
+        self.warnings.of_cells_left(holder)
 
     @property
-    def over(self) -> bool:
+    def ends_early(self) -> bool:
         """Whether to end before all cells are done."""
         return (
             self.interrupts.requested
@@ -253,12 +238,9 @@ class Run:
     def next_task(self) -> Task | None:
         """What the executor is to run next."""
         with self._lock:
-            if self._schedule is None or self._abandoned:
+            if self._landing is None or self._abandoned:
                 return None
-            task = self._schedule.next_task()
-            if task is not None:
-                self._in_flight[task] = None
-            return task
+            return self._landing.next_task()
 
     def land(self, completion: Completion | None) -> bool:
         """Take what a task came to, or a tick; whether it is time to release what landed.
@@ -271,26 +253,13 @@ class Run:
             If the run was given up meanwhile.
         """
         with self._lock:
-            if self._abandoned or self._closed:
+            if self._landing is None or self._abandoned or self._closed:
                 raise Interruption
             self.landed += 1
-            self._deadlines.look(self._in_flight)
+            self._landing.look()
             if completion is None:
                 return True
-            if self._needs_control:
-                self._check_control()
-            task, value, error = self._checked(completion)
-            if error is not None:
-                self._take_loss(task, error)
-            elif getattr(value, "stamp", self.id) != self.id:
-                raise self.engine.broken_contract(
-                    f"it completed {task} with what the call of another run returned; it must use "
-                    "the call that it was given for this run, and keep none"
-                )
-            elif type(value) is Row and value.task == task:
-                self._take_row(task, value)
-            else:
-                self._take_block(task, value)
+            self._landing.take(completion)
             return perf_counter() - self._released > RELEASE_SECONDS
 
     def take(self, completion: Completion) -> None:
@@ -338,9 +307,9 @@ class Run:
         ExecutorError
             If it left cells behind.
         """
-        if self.over or self._schedule is None:
+        if self.ends_early or self._landing is None:
             return
-        if not self._schedule.done:
+        if not self._landing.schedule.done:
             raise self.engine.broken_contract(
                 "it ended before next_task() had said None with nothing in flight, so cells are "
                 "missing"
@@ -382,17 +351,6 @@ class Run:
             status, result = "failed", getattr(error, "result", result)
         self._observers.end(status, result, error)
 
-    def stuck(self, holder: object) -> ExecutorError:
-        """The error of a run whose event loop is held up by a cell."""
-        running = [holder[:2]] if isinstance(holder, Task) else self.call.under_way()
-        cells = " or ".join(self._called(cell) for cell in running[:3])
-        return ExecutorError(
-            f"The event loop is held up by a cell: {cells or 'none is known'} took longer than "
-            f"timeout={self.experiment.timeout:g} without ever giving way to others, and cannot "
-            "be ended. Await in it, or run blocking code in processes (executor_type='process'). "
-            "What had finished is on this exception as .result."
-        )
-
     def _planned(self) -> Schedule:
         """A schedule of the cells that are not in the store."""
         names = tuple(self.experiment.conditions)
@@ -412,101 +370,6 @@ class Run:
             or not self.engine.streams,
             block_seconds=self._capabilities.block_seconds,
         )
-
-    def _check_control(self) -> None:
-        if not self._deadlines.enforceable:
-            raise self.engine.broken_contract(
-                "it says that it can cancel a running task, so its execute must say how, with "
-                "run.register_control(cancel, elapsed)"
-            )
-
-    def _checked(self, completion: object) -> Completion:
-        if isinstance(completion, Completion) and self._in_flight.pop(completion.task, ...) is None:
-            return completion
-        raise self.engine.broken_contract(
-            "it must yield a Completion of a task that next_task() gave and that has not "
-            f"completed yet; it yielded {completion!r:.200}"
-        )
-
-    def _take_row(self, task: Task, row: Row) -> None:
-        schedule = self._planned_schedule
-        if self._deadlines.was_cancelled(task) or self._deadlines.is_late(row.seconds):
-            self._take_late(task)
-            return
-        schedule.over(task)
-        self._recorder.keep_errors(self._policy.losses_are_certain())
-        self._recorder.keep_row(row)
-
-    def _take_block(self, task: Task, block: Any) -> None:
-        was_cut = self.interrupts.requested or self.call.leaving
-        least = task.start if was_cut else task.start + 1
-        if (
-            not isinstance(block, Block)
-            or (block.condition, block.start) != task[:2]
-            or not least <= block.stop <= task.stop
-        ):
-            raise self.engine.broken_contract(
-                f"it completed {task} with something else than call(task) returned"
-            )
-        self._deadlines.was_cancelled(task)  # what came all the same is taken
-        self._planned_schedule.finished(task, len(block), block.seconds)
-        self._recorder.keep_errors(self._policy.losses_are_certain())
-        errors = [error for failure in block.failures if (error := self._answer(block, failure))]
-        self._recorder.keep_block(block, errors)
-        if block.touched:
-            self._warn_of_global_random(block.touched)
-
-    def _answer(self, block: Block, failure: Failure) -> CellError | None:
-        """Answer a failed cell: another attempt, or its error."""
-        cell = block.condition, block.start + failure.offset
-        if self._policy.is_tried_again(cell):
-            self._planned_schedule.try_again(*cell)
-            return None
-        return self._policy.failed(cell, failure)
-
-    def _take_loss(self, task: Task, error: BaseException) -> None:
-        """Answer a task that did not come back."""
-        if isinstance(error, ResourceError):
-            raise error
-        if self._deadlines.was_cancelled(task):
-            self._take_late(task, str(error) if isinstance(error, TimeoutError) else "")
-            return
-        if not self._planned_schedule.lost(task):
-            return
-        cell = task.condition, task.start
-        if self._policy.is_tried_again(cell):
-            self._planned_schedule.suspect(*cell)
-            return
-        message = described(error)
-        report = "\n".join([message, *getattr(error, "__notes__", ())]).rstrip() + "\n"
-        errors = self._policy.lost_alone(task, Failure(0, LOST, message, report))
-        if self._policy.engine_is_broken:
-            raise ExecutorError(
-                f"The execution strategy {self._host.executor_name!r} loses every task, whichever "
-                f"cell it is of; the last time with {message}. What had finished is on this "
-                "exception as .result."
-            ) from error
-        self._recorder.keep_errors(errors)
-
-    def _take_late(self, task: Task, addition: str = "") -> None:
-        """Answer a task whose cell has taken too long: find the cell, or record it."""
-        if task.stop - task.start > 1:
-            self._planned_schedule.split(task)
-            return
-        self._planned_schedule.finished(task, 1, self.experiment.timeout or 0.0)
-        cell = task.condition, task.start
-        if self._policy.is_tried_again(cell):
-            self._planned_schedule.try_again(*cell)
-            return
-        error = TimedOut(self.experiment.timeout)
-        message = f"{error}; {addition}" if addition else str(error)
-        failure = Failure(0, type(error).__name__, message, f"TimedOut: {message}\n")
-        self._recorder.keep_errors([self._policy.failed(cell, failure)])
-
-    @property
-    def _planned_schedule(self) -> Schedule:
-        assert self._schedule is not None, "a run is opened before anything lands"
-        return self._schedule
 
     def _outcomes(self) -> Outcomes:
         tables, errors = self._recorder.tables, self._policy.in_order()
@@ -539,26 +402,6 @@ class Run:
             return error.result
         except Exception:
             return collated(self.experiment, outcomes)
-
-    def _warn_of_global_random(self, touched: tuple[str, ...]) -> None:
-        innocent = {STDLIB} if self._capabilities.draws_global_random else set()
-        new = [name for name in touched if name not in self._warned | innocent]
-        if not new:
-            return
-        self._warned.update(new)
-        warnings.warn(
-            f"{function_name(self.experiment.function)} draws from the global generator of "
-            f"{' and '.join(new)}, so its numbers cannot be reproduced. Ask for 'rng' (a "
-            "numpy.random.Generator) or 'seed' as a parameter instead.",
-            GlobalRandomWarning,
-            stacklevel=2,
-        )
-
-    def _called(self, cell: Cell) -> str:
-        condition, replicate = cell
-        return (
-            f"replicate {replicate} of condition {tuple(self.experiment.conditions)[condition]!r}"
-        )
 
     def _folder(self) -> Path:
         file = source_file(self.experiment.function)

@@ -82,7 +82,7 @@ class Schedule:
         self._runs = [(start, condition, stop) for condition, start, stop in missing]
         heapq.heapify(self._runs)
         self.remaining = sum(stop - start for start, _, stop in self._runs)
-        # With latency a trip costs more than a wrong guess: a block that takes too long ends itself.
+        # With latency a trip costs more than a wrong guess: a block that is too long ends itself.
         has_latency = block_seconds > BLOCK_SECONDS
         first = min(MAX_CELLS, -(-self.remaining // workers)) if has_latency else 1
         self._paces = [_Pace(block_seconds, first) for _ in range(conditions)]
@@ -109,7 +109,7 @@ class Schedule:
         self._in_flight += 1
         return task
 
-    def over(self, task: Task) -> None:
+    def ended(self, task: Task) -> None:
         """Learn that a task came to an end, and that nothing of it is left to run."""
         self._in_flight -= 1
         if task == self._suspect:
@@ -117,7 +117,7 @@ class Schedule:
 
     def finished(self, task: Task, cells: int, seconds: float) -> None:
         """Learn that the first `cells` of a block are done; the rest is to be run again."""
-        self.over(task)
+        self.ended(task)
         condition, start, stop = task
         if cells:
             self._paces[condition].learn(cells, seconds)
@@ -138,7 +138,7 @@ class Schedule:
             Whether a single cell was lost while it ran alone: its own doing.
         """
         alone = task == self._suspect
-        self.over(task)
+        self.ended(task)
         if not alone:
             self._suspects.append(task)
             return False
@@ -152,7 +152,7 @@ class Schedule:
 
     def split(self, task: Task) -> None:
         """Run a block that was stopped once more, cell by cell."""
-        self.over(task)
+        self.ended(task)
         for replicate in range(task.start, task.stop):
             self._again.append(Task(task.condition, replicate, replicate + 1))
 

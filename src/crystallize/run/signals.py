@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -95,21 +96,24 @@ class Interrupts:
 
     def _remind(self) -> None:
         if self._in_executor:
-            with suppress(OSError):
-                ident = threading.main_thread().ident
-                assert ident is not None
-                signal.pthread_kill(ident, self.signum)
+            _send_to_main_thread(self.signum)
 
 
 class _Handlers:
     """This process's handlers of the signals that end runs, while there are any.
 
     A handler that the user installed stays in place.
+
+    A forked child gives the handlers back, but Python drops what has arrived in it
+    until then: a child that is ended as soon as it is there would live on. So the
+    signals are held up around a fork, in the thread that forks.
     """
 
     def __init__(self) -> None:
         self._runs: list[Interrupts] = []
         self._before: dict[int, Any] = {}
+        self._forking = threading.local()
+        self._late: list[int] | None = None
 
     def join(self, run: Interrupts) -> None:
         if not self._runs:
@@ -132,13 +136,42 @@ class _Handlers:
             if signal.getsignal(signum) == self._on_signal:
                 signal.signal(signum, handler)
 
+    def before_fork(self) -> None:
+        if self._before and hasattr(signal, "pthread_sigmask"):
+            if _in_main_thread():
+                self._late = []
+            self._forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, self._before)
+
+    def after_fork(self) -> None:
+        """In the parent, or in a child that has given the handlers back."""
+        mask = vars(self._forking).pop("mask", None)
+        if mask is None:
+            return
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if _in_main_thread():
+            if self._late:
+                threading.Thread(target=self._send_again, args=(self._late,), daemon=True).start()
+            self._late = None
+
+    def _send_again(self, late: list[int]) -> None:
+        while self._late is late:  # the hook has not ended
+            time.sleep(0.001)
+        for signum in late:
+            _send_to_main_thread(signum)
+
     def forget(self) -> None:
         """In a forked child, which has no run of its own."""
         self._runs.clear()
         with suppress(ValueError):  # not in its main thread
             self.give_back()
+        self._late = None  # those are the parent's
+        self.after_fork()
 
     def _on_signal(self, signum: int, frame: FrameType | None) -> None:
+        if self._late is not None:
+            # What is raised in a hook of a fork is lost. It is sent again after that.
+            self._late.append(signum)
+            return
         # Every run is told, also those around a nested one; then the code that runs now.
         answers = [run.request(signum) for run in self._runs]
         if any(answers):
@@ -157,7 +190,18 @@ def _in_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
+def _send_to_main_thread(signum: int) -> None:
+    with suppress(OSError):
+        ident = threading.main_thread().ident
+        assert ident is not None
+        signal.pthread_kill(ident, signum)
+
+
 _handlers = _Handlers()
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_handlers.forget)
+    os.register_at_fork(
+        before=_handlers.before_fork,
+        after_in_parent=_handlers.after_fork,
+        after_in_child=_handlers.forget,
+    )

@@ -91,7 +91,7 @@ class Archive:
         self.found = sum(int(table.done.sum()) for table in tables.values()) + len(errors)
         return tables, errors
 
-    def keep(self, records: Sequence[Record]) -> None:
+    def commit(self, records: Sequence[Record]) -> None:
         """Commit blocks; they survive anything from now on."""
         self._store.add(records)
 

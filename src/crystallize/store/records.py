@@ -46,7 +46,7 @@ def record(condition: str, block: Block, errors: Iterable[CellError]) -> Record:
                 "name": column.name,
                 "position": column.position,
                 "offsets": None if column.offsets is None else column.offsets.tolist(),
-                "values": bundle.keep(column.values),
+                "values": bundle.add(column.values),
             }
             for column in block.columns
         ],

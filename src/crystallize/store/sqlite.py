@@ -11,8 +11,9 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from crystallize.errors import StoreError
 
@@ -44,7 +45,8 @@ Identity = dict[str, Any]
 """What makes two runs one experiment, as JSON; :mod:`crystallize.store.identity` makes it."""
 
 
-class Record(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Record:
     """Some finished cells: replicates [start, stop) of a condition, and what they came to."""
 
     condition: str

@@ -15,7 +15,7 @@ from numpy.random import default_rng
 from crystallize.description.seeding import seed_of, seed_sequence
 
 
-class Context:
+class CellContext:
     """The cell that is running: the ``ctx`` of a function that asks for it.
 
     Attributes
@@ -85,7 +85,7 @@ class Arguments:
                 arguments[name] = self._condition
             else:
                 params = {key: _fresh(value) for key, value in self._params.items()}
-                arguments[name] = Context(self._root, self._condition, replicate, params)
+                arguments[name] = CellContext(self._root, self._condition, replicate, params)
         return arguments
 
 

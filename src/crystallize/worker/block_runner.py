@@ -164,7 +164,7 @@ class BlockCall:
 
     def __call__(self, task: Task) -> Block:
         """Run the cells of a block one after another."""
-        self.blas.hold()
+        self.blas.apply()
         if self._has_contexts and not self._is_async:
             self.contexts.entered()  # what making them draws or changes is no cell's doing
         if self._options.seed_globals:
@@ -302,7 +302,7 @@ class BlockCall:
         keep, add, clock = rows.numbers.append, rows.add, perf_counter
         most = GLANCE_CELLS if options.timeout is None else 1
         first, stop, few = task.start, task.stop, 1
-        rows.settle(first)
+        rows.flush(first)
         looked = clock()
         deadline = looked + options.block_seconds
         while first < stop:
@@ -326,8 +326,8 @@ class BlockCall:
                 if options.stop_on_failure:
                     return
                 following = replicate + 1
-                rows.settle(following)
-            if cells.is_over:
+                rows.flush(following)
+            if cells.have_ended:
                 cells.leave_if_forked()
                 return
             now = clock()
@@ -359,7 +359,7 @@ class BlockCall:
             except RuntimeError as error:  # a cell that closes the loop, or uses one in it
                 outcome = self._failed(cell, error)
             if isinstance(outcome, Row):
-                rows.keep(replicate, outcome.names, outcome.values)
+                rows.add_checked(replicate, outcome.names, outcome.values)
             else:
                 (failure,) = outcome.failures
                 failures.append(replace(failure, offset=replicate - task.start))

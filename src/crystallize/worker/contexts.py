@@ -8,9 +8,11 @@ import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
+from contextvars import Context
 from typing import Any
 
 from crystallize.errors import ResourceError, described, listing
+from crystallize.worker.event_loop import CellTask
 
 Factory = Callable[[], Any]
 Offered = Mapping[str, Any]
@@ -131,7 +133,8 @@ class _LoopContexts:
         loop = asyncio.get_running_loop()
         self.offered: asyncio.Future[Offered] = loop.create_future()
         self._done = asyncio.Event()
-        self._task = loop.create_task(self._hold())
+        # No cell may cancel it, and it is in the context of none.
+        self._task = CellTask(self._hold(), loop=loop, context=Context())
 
     async def leave(self) -> None:
         self._done.set()

@@ -143,10 +143,24 @@ class OwnLoop:
 
 
 def guard(loop: asyncio.AbstractEventLoop) -> None:
-    """Refuse ``loop.stop()`` to cells, for others run on the loop too; to nobody else."""
+    """Keep cells from ending a loop that others run on; nobody else is kept from it.
+
+    ``loop.stop()`` is refused to them, and what a task that they start does to leave the
+    interpreter ends that task alone.
+    """
     stop = loop.stop
     if hasattr(stop, "refuses_cells"):
         return
+    make = loop.get_task_factory()
+
+    def make_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> Any:
+        if CELL.get() is not None:
+            coroutine = _without_exit(coroutine)
+        if make is None:
+            return asyncio.Task(coroutine, loop=loop, **options)
+        return make(loop, coroutine, **options)
+
+    loop.set_task_factory(make_task)
 
     def refuse_cells() -> None:
         if CELL.get() is not None and _runs_in_a_task():
@@ -156,6 +170,20 @@ def guard(loop: asyncio.AbstractEventLoop) -> None:
     refuse_cells.refuses_cells = True  # type: ignore[attr-defined]
     with suppress(AttributeError):  # a loop that is not written in Python
         loop.stop = refuse_cells  # type: ignore[method-assign]
+
+
+class _Exit(Exception):
+    """What stands for a ``SystemExit`` in a task: that one would end the loop as well."""
+
+
+_Exit.__name__ = _Exit.__qualname__ = SystemExit.__name__
+
+
+async def _without_exit(coroutine: Coroutine[Any, Any, T]) -> T:
+    try:
+        return await coroutine
+    except SystemExit as error:
+        raise _Exit(*error.args) from error
 
 
 class StepTimer:

@@ -65,7 +65,7 @@ class RunningCells:
         return self.pending[max(0, len(self.pending) - left - 1)]
 
     @property
-    def is_over(self) -> bool:
+    def have_ended(self) -> bool:
         """Whether no further cell of the block may begin."""
         return self._forked or self.struck is not None
 

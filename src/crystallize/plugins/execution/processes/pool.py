@@ -112,7 +112,7 @@ class ProcessPool:
                 # Before the outcome is unpickled and kept: no worker waits for that.
                 self._hand_out()
                 if outcome is not None:
-                    yield outcome if isinstance(outcome, Completion) else _settled(*outcome)
+                    yield outcome if isinstance(outcome, Completion) else _completion(*outcome)
 
     def elapsed(self, task: Any) -> float | None:
         """For how many seconds a task has been running; ``None`` while it waits, or has ended."""
@@ -200,7 +200,7 @@ class ProcessPool:
         worker.end()
 
 
-def _settled(task: Any, message: Message) -> Completion:
+def _completion(task: Any, message: Message) -> Completion:
     try:
         value = message.value()
     except BaseException as error:

@@ -1,9 +1,10 @@
-"""Executors that are plain loops, break, or lose what they were given."""
+"""Executors that are plain loops: asked for what is missing, and nothing of theirs is lost."""
 
+import asyncio
 import signal
-import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from crystallize import (
@@ -14,7 +15,7 @@ from crystallize import (
     TooManyFailuresError,
     hookimpl,
 )
-from crystallize.plugins import Capabilities, Completion, Execution
+from crystallize.plugins import Capabilities
 from crystallize.testing import same_result
 
 
@@ -86,10 +87,6 @@ def test_a_stream_of_a_plain_loop_gives_every_outcome():
 
 
 KILLED = """
-import os, signal, sys, time
-from crystallize import Experiment, hookimpl
-
-
 class Loop:
     @hookimpl
     def run_experiment_loop(self, experiment, replicate_fn):
@@ -108,87 +105,86 @@ Experiment(trial, replicates=300, seed=1, store=sys.argv[1], execution=Loop()).r
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-def test_cells_of_a_plain_loop_are_kept_as_they_finish(tmp_path):
+def test_cells_of_a_plain_loop_are_kept_as_they_finish(program, tmp_path):
     from crystallize.store.stored import StoredExperiment
 
     store = tmp_path / "cells.db"
-    done = subprocess.run([sys.executable, "-c", KILLED, str(store)], timeout=60)
-    assert done.returncode == -signal.SIGKILL
+    program(KILLED, store).ended(code=-signal.SIGKILL)
     (row,) = StoredExperiment(store).counts()
     assert 70 <= row["done"] <= 100  # what was reported before the last twentieth of a second
 
 
-class Breaks(Execution):
-    """Runs some tasks, then loses every one as a broken engine does."""
-
-    capabilities = Capabilities(single_cell=True)
-
-    def __init__(self, good):
-        super().__init__()
-        self.good = good
-
-    @hookimpl
-    def execute(self, experiment, call, next_task, run):
-        number = 0
-        while (task := next_task()) is not None:
-            number += 1
-            if number > self.good:
-                yield Completion(task, error=ConnectionError("the scheduler went away"))
-            else:
-                yield Completion(task, call(task))
-
-
-@pytest.mark.parametrize("good", [0, 1, 5])
-def test_an_engine_that_breaks_is_no_fault_of_healthy_cells(good):
-    with pytest.raises(ExecutorError, match="the scheduler went away") as caught:
-        Experiment(lambda replicate: replicate, replicates=60, execution=Breaks(good)).run()
-    assert caught.value.result.errors == []
-    assert caught.value.result.done["baseline"].sum() >= good
-
-
-class LosesOne(Execution):
-    """Loses whatever has one replicate in it."""
-
-    @hookimpl
-    def execute(self, experiment, call, next_task, run):
-        while (task := next_task()) is not None:
-            if task.start <= 7 < task.stop:
-                yield Completion(task, error=ConnectionError("gone"))
-            else:
-                yield Completion(task, call(task))
-
-
-@pytest.mark.parametrize("replicates", [8, 60])
-def test_a_cell_that_takes_its_worker_down_is_found(replicates):
-    result = Experiment(
-        lambda replicate: replicate, replicates=replicates, execution=LosesOne()
-    ).run()
-    assert [(e.replicate, e.type) for e in result.errors] == [(7, "WorkerLost")]
-    assert result.done["baseline"].sum() == replicates - 1
-
-
-@pytest.mark.parametrize("error", [RuntimeError("x"), CrystallizeError("the cluster went away")])
-def test_every_error_that_ends_a_run_has_a_result(error):
-    class Ends(Execution):
+def test_a_loop_with_wrong_results_keeps_what_ran_here():
+    class Half:
         @hookimpl
-        def execute(self, experiment, call, next_task, run):
-            for _ in range(5):
-                yield Completion(task := next_task(), call(task))
-            raise error
+        def run_experiment_loop(self, experiment, replicate_fn):
+            return [replicate_fn(i) for i in range(10)]
 
-    with pytest.raises(CrystallizeError) as caught:
-        Experiment(lambda: 1.0, replicates=10**6, execution=Ends()).run()
-    assert caught.value.result.done["baseline"].sum() >= 5
+    with pytest.raises(ExecutorError) as caught:
+        Experiment(lambda: 1.0, replicates=20, execution=Half()).run()
+    assert caught.value.result.done["baseline"].sum() == 10
 
 
-def test_an_executor_that_says_it_can_cancel_must_say_how():
-    class SaysSo(Execution):
-        capabilities = Capabilities(can_cancel=True)
+def test_an_executor_that_fails_keeps_what_finished():
+    class Breaks:
+        @hookimpl
+        def run_experiment_loop(self, experiment, replicate_fn):
+            for i in range(5):
+                replicate_fn(i)
+            raise RuntimeError("the cluster is gone")
+
+    with pytest.raises(ExecutorError, match=r"'Breaks' failed with RuntimeError") as caught:
+        Experiment(lambda replicate: replicate, replicates=9, execution=Breaks()).run()
+    values = caught.value.result.metrics["baseline"]["value"]
+    assert np.flatnonzero(np.isfinite(values)).tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("loop", "message"),
+    [
+        (lambda e, f: [f(i) for i in range(e.replicates)][::-1], "at index 0"),
+        (lambda e, f: [f(0)], "must return a list of 4 results.*returned 1 results"),
+        (lambda e, f: 5, "returned int"),
+        (lambda e, f: [None] * e.replicates, "at index 0"),
+    ],
+)
+def test_an_executor_that_breaks_its_contract_is_named(loop, message):
+    class Wrong:
+        @hookimpl
+        def run_experiment_loop(self, experiment, replicate_fn):
+            return loop(experiment, replicate_fn)
+
+    with pytest.raises(CrystallizeError, match=rf"Wrong\.run_experiment_loop.*{message}"):
+        Experiment(lambda replicate: replicate, replicates=4, execution=Wrong()).run()
+
+
+def test_a_strangers_executor_never_receives_a_coroutine_function():
+    class Loop:
+        @hookimpl
+        def run_experiment_loop(self, experiment, replicate_fn):
+            raise AssertionError("called")
+
+    async def trial():
+        return 1.0
+
+    with pytest.raises(TypeError, match="Loop takes plain functions"):
+        Experiment(trial, execution=Loop())
+
+
+def test_a_strangers_async_loop_is_served():
+    class Gathering:
+        capabilities = Capabilities(functions={"async"})
 
         @hookimpl
-        def execute(self, experiment, call, next_task, run):
-            while (task := next_task()) is not None:
-                yield Completion(task, call(task))
+        def run_experiment_loop(self, experiment, replicate_fn):
+            async def main():
+                return await asyncio.gather(*map(replicate_fn, range(experiment.replicates)))
 
-    with pytest.raises(ExecutorError, match="register_control"):
-        Experiment(lambda: 1.0, replicates=3, timeout=5, execution=SaysSo()).run()
+            return list(asyncio.run(main()))
+
+    async def trial(replicate):
+        await asyncio.sleep(0.001)
+        return replicate
+
+    result = Experiment(trial, replicates=7, execution=Gathering()).run()
+    assert result.metrics["baseline"]["value"].tolist() == list(range(7))

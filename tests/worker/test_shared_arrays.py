@@ -1,11 +1,9 @@
 """Large arrays among the parameters: one copy for all worker processes, the same bits."""
 
 import pickle
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import suppress
 from typing import Any
 
@@ -170,39 +168,28 @@ def test_what_is_cut_from_a_mapped_array_is_pickled_as_it_is():
 
 
 KILLED = """
-import numpy as np, sys, time
-from pathlib import Path
-from crystallize import Experiment
+import numpy as np
 from crystallize.worker import shared_arrays as mapped
 
 mapped.SHARED_MEMORY = Path(sys.argv[1])
 
 def trial(data):
-    print(len(data), flush=True)
+    ready()
     time.sleep(60)
 
-Experiment(
-    trial, {"c": {"data": np.ones(2**20)}}, execution="parallel",
-    execution_options={"executor_type": "process", "max_workers": 1},
-).run()
+Experiment(trial, {"c": {"data": np.ones(2**20)}}, **PROCESS).run()
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-def test_the_file_goes_with_a_driver_that_is_killed(files):
+def test_the_file_goes_with_a_driver_that_is_killed(program, files):
     before = files()
-    driver = subprocess.Popen(
-        [sys.executable, "-c", KILLED, mapped.SHARED_MEMORY],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    assert driver.stdout.readline()
+    driver = program(KILLED, mapped.SHARED_MEMORY)
+    driver.wait_for("ready")
     assert files() - before
-    driver.send_signal(signal.SIGKILL)
-    driver.communicate()
-    end = time.monotonic() + 10
-    while files() - before and time.monotonic() < end:
-        time.sleep(0.05)
+    others = psutil.Process(driver.pid).children(recursive=True)
+    driver.kill()
+    psutil.wait_procs(others, 10)
     assert files() <= before
 
 
@@ -242,3 +229,13 @@ def test_no_room_is_an_error_before_the_first_replicate(files):
     assert "TMPDIR" in done.stdout
     assert done.stderr == ""
     assert files() <= before
+
+
+def test_a_run_replaces_no_array_of_an_experiment():
+    def total(data):
+        return data.sum()
+
+    experiment = Experiment(total, {"a": {"data": np.ones(2**18)}}, **PROCESS)
+    before = experiment.conditions["a"]["data"]
+    experiment.run()
+    assert experiment.conditions["a"]["data"] is before

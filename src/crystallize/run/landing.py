@@ -1,0 +1,191 @@
+"""What is done with a completion: written once, whichever pump brings it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crystallize.cells.block import Block, Failure, Row
+from crystallize.cells.outcome import CellError
+from crystallize.contracts import Completion, Task
+from crystallize.description.spec import ExperimentSpec
+from crystallize.errors import ExecutorError, ResourceError, described
+from crystallize.run.cell_warnings import CellWarnings
+from crystallize.run.deadlines import Deadlines
+from crystallize.run.engine import Engine
+from crystallize.run.failures import LOST, FailurePolicy
+from crystallize.run.recorder import Recorder
+from crystallize.run.schedule import Schedule
+from crystallize.run.signals import Interrupts
+from crystallize.worker.block_runner import BlockCall
+from crystallize.worker.failures import TimedOut
+
+
+class Landing:
+    """Hands out the tasks of a run, and takes what they come to.
+
+    Parameters
+    ----------
+    experiment : ExperimentSpec
+    engine : Engine
+        The executor, which is held to its contract.
+    call : BlockCall
+        What it calls; a block that comes back carries its stamp.
+    interrupts : Interrupts
+        The requests to stop, by which a block may be cut short.
+    schedule : Schedule
+        Learns what is done and what is to be run again.
+    policy : FailurePolicy
+        Decides on failed cells.
+    deadlines : Deadlines
+        Has tasks cancelled that take too long.
+    recorder : Recorder
+        Keeps what finished.
+    warnings : CellWarnings
+    """
+
+    def __init__(
+        self,
+        experiment: ExperimentSpec,
+        engine: Engine,
+        call: BlockCall,
+        interrupts: Interrupts,
+        schedule: Schedule,
+        policy: FailurePolicy,
+        deadlines: Deadlines,
+        recorder: Recorder,
+        warnings: CellWarnings,
+    ) -> None:
+        self.schedule = schedule
+        self._experiment = experiment
+        self._engine = engine
+        self._policy = policy
+        self._deadlines = deadlines
+        self._recorder = recorder
+        self._warnings = warnings
+        self._call = call
+        self._interrupts = interrupts
+        self._needs_control = experiment.timeout is not None and engine.capabilities.can_cancel
+        self._in_flight: dict[Task, None] = {}
+
+    def next_task(self) -> Task | None:
+        """What the executor is to run next."""
+        task = self.schedule.next_task()
+        if task is not None:
+            self._in_flight[task] = None
+        return task
+
+    def look(self) -> None:
+        """Cancel every task whose cell has taken too long."""
+        self._deadlines.look(self._in_flight)
+
+    def take(self, completion: Completion) -> None:
+        """Take what a task came to.
+
+        Raises
+        ------
+        ExecutorError
+            If the executor breaks its contract, or cannot run cells at all.
+        """
+        if self._needs_control:
+            self._check_control()
+        task, value, error = self._checked(completion)
+        if error is not None:
+            self._take_loss(task, error)
+        elif getattr(value, "stamp", self._call.stamp) != self._call.stamp:
+            raise self._engine.broken_contract(
+                f"it completed {task} with what the call of another run returned; it must use "
+                "the call that it was given for this run, and keep none"
+            )
+        elif type(value) is Row and value.task == task:
+            self._take_row(task, value)
+        else:
+            self._take_block(task, value)
+
+    def _check_control(self) -> None:
+        if not self._deadlines.enforceable:
+            raise self._engine.broken_contract(
+                "it says that it can cancel a running task, so its execute must say how, with "
+                "run.register_control(cancel, elapsed)"
+            )
+
+    def _checked(self, completion: object) -> Completion:
+        if isinstance(completion, Completion) and self._in_flight.pop(completion.task, ...) is None:
+            return completion
+        raise self._engine.broken_contract(
+            "it must yield a Completion of a task that next_task() gave and that has not "
+            f"completed yet; it yielded {completion!r:.200}"
+        )
+
+    def _take_row(self, task: Task, row: Row) -> None:
+        if self._deadlines.was_cancelled(task) or self._deadlines.is_late(row.seconds):
+            self._take_late(task)
+            return
+        self.schedule.ended(task)
+        self._recorder.keep_errors(self._policy.losses_are_certain())
+        self._recorder.keep_row(row)
+
+    def _take_block(self, task: Task, block: Any) -> None:
+        was_cut = self._interrupts.requested or self._call.leaving
+        least = task.start if was_cut else task.start + 1
+        if (
+            not isinstance(block, Block)
+            or (block.condition, block.start) != task[:2]
+            or not least <= block.stop <= task.stop
+        ):
+            raise self._engine.broken_contract(
+                f"it completed {task} with something else than call(task) returned"
+            )
+        self._deadlines.was_cancelled(task)  # what came all the same is taken
+        self.schedule.finished(task, len(block), block.seconds)
+        self._recorder.keep_errors(self._policy.losses_are_certain())
+        errors = [error for failure in block.failures if (error := self._answer(block, failure))]
+        self._recorder.keep_block(block, errors)
+        if block.touched:
+            self._warnings.of_global_random(block.touched)
+
+    def _answer(self, block: Block, failure: Failure) -> CellError | None:
+        """Answer a failed cell: another attempt, or its error."""
+        cell = block.condition, block.start + failure.offset
+        if self._policy.is_tried_again(cell):
+            self.schedule.try_again(*cell)
+            return None
+        return self._policy.failed(cell, failure)
+
+    def _take_loss(self, task: Task, error: BaseException) -> None:
+        """Answer a task that did not come back."""
+        if isinstance(error, ResourceError):
+            raise error
+        if self._deadlines.was_cancelled(task):
+            self._take_late(task, str(error) if isinstance(error, TimeoutError) else "")
+            return
+        if not self.schedule.lost(task):
+            return
+        cell = task.condition, task.start
+        if self._policy.is_tried_again(cell):
+            self.schedule.suspect(*cell)
+            return
+        message = described(error)
+        report = "\n".join([message, *getattr(error, "__notes__", ())]).rstrip() + "\n"
+        errors = self._policy.lost_alone(task, Failure(0, LOST, message, report))
+        if self._policy.engine_is_broken:
+            raise ExecutorError(
+                f"The execution strategy {self._engine.name!r} loses every task, whichever "
+                f"cell it is of; the last time with {message}. What had finished is on this "
+                "exception as .result."
+            ) from error
+        self._recorder.keep_errors(errors)
+
+    def _take_late(self, task: Task, addition: str = "") -> None:
+        """Answer a task whose cell has taken too long: find the cell, or record it."""
+        if task.stop - task.start > 1:
+            self.schedule.split(task)
+            return
+        self.schedule.finished(task, 1, self._experiment.timeout or 0.0)
+        cell = task.condition, task.start
+        if self._policy.is_tried_again(cell):
+            self.schedule.try_again(*cell)
+            return
+        error = TimedOut(self._experiment.timeout)
+        message = f"{error}; {addition}" if addition else str(error)
+        failure = Failure(0, type(error).__name__, message, f"TimedOut: {message}\n")
+        self._recorder.keep_errors([self._policy.failed(cell, failure)])

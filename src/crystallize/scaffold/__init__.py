@@ -1,0 +1,1 @@
+"""New plugin distributions, written from templates."""

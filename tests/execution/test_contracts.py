@@ -1,0 +1,46 @@
+"""The executors in the box are what a type checker takes for executors."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from crystallize.plugins import Capabilities, LoopExecutor, StreamingExecutor
+from crystallize.plugins.execution import AsyncExecution, ParallelExecution, SerialExecution
+
+STREAMING: list[StreamingExecutor] = [SerialExecution(), ParallelExecution(2), AsyncExecution()]
+LOOPS: list[LoopExecutor] = [SerialExecution(), ParallelExecution(2)]
+
+
+@pytest.mark.parametrize("executor", LOOPS)
+def test_the_loop_needs_nothing_but_a_number_of_replicates(executor: LoopExecutor) -> None:
+    loop = SimpleNamespace(replicates=3)
+    assert executor.run_experiment_loop(loop, lambda index: index * index) == [0, 1, 4]
+
+
+@pytest.mark.parametrize("executor", STREAMING)
+def test_what_it_can_do_is_one_object(executor: StreamingExecutor) -> None:
+    assert executor.capabilities == Capabilities.of(executor)
+    assert executor.capabilities.workers >= 1
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("functions", "sync"),
+        ("functions", {"both"}),
+        ("functions", set()),
+        ("workers", 0),
+        ("workers", True),
+        ("workers", 2.0),
+        ("shares_process", 1),
+        ("block_seconds", 0),
+    ],
+)
+def test_a_field_that_means_nothing_is_refused(field: str, value: object) -> None:
+    with pytest.raises(ValueError, match=rf"Capabilities\.{field}: expected"):
+        Capabilities(**{field: value})
+
+
+def test_a_misspelt_field_is_refused() -> None:
+    with pytest.raises(TypeError, match="share_process"):
+        Capabilities(share_process=True)  # type: ignore[call-arg]
