@@ -187,7 +187,7 @@ def test_a_run_loads_no_library_that_is_optional() -> None:
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
     program = "import crystallize, crystallize.plugins, crystallize.plugins.execution\n"
-    program += "import crystallize.experiments"
+    program += "import crystallize.experiments, crystallize.testing"
     loaded = loaded_by(program) - loaded_by("pass")
     assert not loaded & HEAVY
     # Nor anything else of the library: names load on first use.
@@ -237,6 +237,12 @@ def test_plugins_outside_use_public_names_only(path: Path) -> None:
     for origin, name in imported(tree, path.stem, package=path.name == "__init__.py"):
         if origin.split(".")[0] == "crystallize":
             assert origin in PUBLIC, f"{path.name} imports {name} from {origin}"
+
+
+def test_what_suites_run_in_workers_needs_no_pytest() -> None:
+    program = "import crystallize.testing.trials, crystallize.testing.noted\n"
+    program += "import crystallize.testing.elsewhere"
+    assert not {"pytest", "_pytest"} & loaded_by(program)
 
 
 def test_every_hook_says_what_it_is_for() -> None:

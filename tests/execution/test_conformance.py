@@ -4,11 +4,9 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 
-import pytest
-
 from crystallize import hookimpl
 from crystallize.plugins.execution import AsyncExecution, ParallelExecution, SerialExecution
-from crystallize.testing import AsyncExecutorSuite, ExecutorSuite
+from crystallize.testing import AsyncExecutorSuite, ExecutorSuite, LoopExecutorSuite
 
 
 class TestSerial(ExecutorSuite):
@@ -22,30 +20,38 @@ class TestSerialWithCoroutines(AsyncExecutorSuite):
 
 
 class TestThreads(ExecutorSuite):
-    @pytest.fixture(autouse=True, params=[1, 2, 3])
-    def _workers(self, request):
-        self.workers = request.param
-
     def make(self):
-        return ParallelExecution(self.workers)
+        return ParallelExecution(3)
+
+
+class TestOneThread(ExecutorSuite):
+    def make(self):
+        return ParallelExecution(1)
 
 
 class TestProcesses(ExecutorSuite):
-    @pytest.fixture(autouse=True, params=[1, 2, 3])
-    def _workers(self, request):
-        self.workers = request.param
-
     def make(self):
-        return ParallelExecution(self.workers, "process")
+        return ParallelExecution(2, "process")
+
+
+class TestOneProcess(ExecutorSuite):
+    def make(self):
+        return ParallelExecution(1, "process")
 
 
 class TestAsync(AsyncExecutorSuite):
-    @pytest.fixture(autouse=True, params=[1, 7, 1000])
-    def _concurrency(self, request):
-        self.concurrency = request.param
-
     def make(self):
-        return AsyncExecution(max_concurrency=self.concurrency)
+        return AsyncExecution(max_concurrency=7)
+
+
+class TestAsyncOneAtATime(AsyncExecutorSuite):
+    def make(self):
+        return AsyncExecution(max_concurrency=1)
+
+
+class TestAsyncManyAtOnce(AsyncExecutorSuite):
+    def make(self):
+        return AsyncExecution()
 
 
 class Backwards:
@@ -73,13 +79,14 @@ class StandardThreads:
             return list(pool.map(partial(replicate_fn), range(experiment.replicates)))
 
 
-class TestBackwards(ExecutorSuite):
+class TestBackwards(LoopExecutorSuite):
     def make(self):
         return Backwards()
 
 
-class TestStandardPool(ExecutorSuite):
+class TestStandardPool(LoopExecutorSuite):
     replicates = 20
+    processes = True
 
     def make(self):
         return StandardPool()

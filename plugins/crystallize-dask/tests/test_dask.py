@@ -117,6 +117,7 @@ def test_a_function_that_workers_cannot_import_ends_the_run(cluster, tmp_path, m
 
 class TestConformance(ExecutorSuite):
     replicates = 20
+    processes = True  # of this machine here, though Dask does not know
 
     @pytest.fixture(autouse=True)
     def _on(self, cluster):
@@ -124,6 +125,9 @@ class TestConformance(ExecutorSuite):
 
     def make(self):
         return DaskExecution(self.address)
+
+    def example(self):
+        return DaskExecution(n_workers=2)
 
 
 def test_the_loop_works_alone(cluster):

@@ -180,6 +180,10 @@ class _Window:
             running[task] = perf_counter(), worker
             try:
                 completion = named_tuple(Completion, (task, await call(task), None))
+            except asyncio.CancelledError as error:
+                if task not in self._cancelled:
+                    raise
+                completion = Completion(task, error=error)
             except Exception as error:
                 completion = Completion(task, error=error)
             if task not in running or running[task][1] is not worker:
