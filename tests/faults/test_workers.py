@@ -14,7 +14,7 @@ import psutil
 import pytest
 from faulty import REPLICATES, STRUCK, atrial, trial
 
-from crystallize import Experiment
+from crystallize import Experiment, Result
 from crystallize.errors import CrystallizeError
 from crystallize.results.errors import TooManyFailuresError
 from crystallize.store.stored import StoredExperiment
@@ -178,7 +178,7 @@ def test_too_many_failures_stop_the_run_and_keep_everything(tmp_path, strategy, 
     result = caught.value.result
     limit = allowed if isinstance(allowed, int) else allowed * 2000
     assert len(result.errors) > limit
-    same_result(result, StoredExperiment(tmp_path / "s.db").result())
+    same_result(result, Result.from_store(tmp_path / "s.db"))
 
 
 def test_a_pool_inside_the_function_works():

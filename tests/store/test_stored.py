@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crystallize import Experiment
+from crystallize import Experiment, Result
 from crystallize.errors import StoreError
 from crystallize.store.sqlite import Store
 from crystallize.store.stored import StoredExperiment
@@ -38,7 +38,7 @@ def test_any_name_is_stored_and_shown_intact(tmp_path, name):
 def test_fuzzed_names_come_back(tmp_path_factory, name):
     store = tmp_path_factory.mktemp("fuzz") / "s.db"
     Experiment(lambda p: {name: p}, {name: {"p": 1}}, name=name, store=store).run()
-    assert StoredExperiment(store).result().metrics[name][name].tolist() == [1]
+    assert Result.from_store(store).metrics[name][name].tolist() == [1]
 
 
 def test_a_store_in_a_read_only_folder_can_be_looked_at(store):
@@ -56,7 +56,7 @@ def test_a_store_in_a_read_only_folder_can_be_looked_at(store):
 def test_its_result_is_that_of_the_run(store):
     conditions = {"a": {"shift": 0.0}, "b": {"shift": 1.0}}
     result = Experiment(trial, conditions, replicates=5, seed=1, baseline="b", store=store).run()
-    stored = StoredExperiment(store).result()
+    stored = Result.from_store(store)
     same_result(result, stored)
     assert (stored.baseline, stored.root) == ("b", 1)
     assert stored.provenance["function"] == "trial"

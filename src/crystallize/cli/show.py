@@ -9,6 +9,7 @@ import click
 
 from crystallize.cells.plain import json_data
 from crystallize.cli.refusal import refusing
+from crystallize.results.result import Result
 from crystallize.results.tables import one_line
 from crystallize.store.stored import StoredExperiment
 
@@ -23,7 +24,7 @@ def command(store: Path, as_json: bool) -> None:
     """
     with refusing():
         stored = StoredExperiment(store)
-        result = stored.result()
+        result = Result.of_outcomes(stored.outcomes(), stored.baseline)
     if as_json:
         content = {
             "identity": stored.identity,

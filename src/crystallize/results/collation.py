@@ -17,11 +17,4 @@ class HasBaseline(Protocol):
 
 def collated(experiment: HasBaseline, outcomes: Outcomes) -> Result:
     """Outcomes, seeds, provenance and metrics as a result, without sections."""
-    return Result(
-        metrics=outcomes.metrics(),
-        done={name: table.done for name, table in outcomes.tables.items()},
-        errors=list(outcomes.errors),
-        root=outcomes.root,
-        baseline=experiment.baseline,
-        provenance=dict(outcomes.provenance),
-    )
+    return Result.of_outcomes(outcomes, experiment.baseline)

@@ -13,12 +13,14 @@ import numpy.typing as npt
 
 from crystallize.cells.arrays import Array
 from crystallize.cells.outcome import CellError
+from crystallize.cells.outcomes import Outcomes
 from crystallize.cells.plain import json_data, plain_data
 from crystallize.description.seeding import replicate_seed
 from crystallize.results import file
 from crystallize.results.exports import as_frame, error_data, metric_data
 from crystallize.results.summary import SummaryRow, summarize
 from crystallize.results.tables import as_html, as_text
+from crystallize.store.stored import StoredExperiment
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,6 +70,39 @@ class Result:
         self.baseline = baseline
         self.provenance = provenance
         self.sections: dict[str, Any] = {} if sections is None else sections
+
+    @classmethod
+    def of_outcomes(cls, outcomes: Outcomes, baseline: str) -> Result:
+        """Outcomes with their seeds and provenance as a result, without sections."""
+        return cls(
+            metrics=outcomes.metrics(),
+            done={name: table.done for name, table in outcomes.tables.items()},
+            errors=list(outcomes.errors),
+            root=outcomes.root,
+            baseline=baseline,
+            provenance=dict(outcomes.provenance),
+        )
+
+    @classmethod
+    def from_store(cls, path: str | Path) -> Result:
+        """Read what is in a store, also while a run goes on; cells that are missing are so here.
+
+        Parameters
+        ----------
+        path : path
+
+        Returns
+        -------
+        Result
+            Without sections; its provenance is the identity of the experiment.
+
+        Raises
+        ------
+        StoreError
+            If there is no store, or what is there is none.
+        """
+        stored = StoredExperiment(Path(path))
+        return cls.of_outcomes(stored.outcomes(), stored.baseline)
 
     @property
     def conditions(self) -> list[str]:

@@ -7,8 +7,6 @@ from typing import Any
 
 from crystallize.cells.outcomes import Outcomes
 from crystallize.errors import StoreError
-from crystallize.results.collation import collated
-from crystallize.results.result import Result
 from crystallize.store.records import read_records
 from crystallize.store.sqlite import Store
 
@@ -71,9 +69,8 @@ class StoredExperiment:
             rows.append(row)
         return rows
 
-    def result(self) -> Result:
-        """The cells as a result, which has no provenance but the identity."""
+    def outcomes(self) -> Outcomes:
+        """The cells; their provenance is the identity alone."""
         order = list(self.tables)
         errors = sorted(self.errors.values(), key=lambda e: (e.replicate, order.index(e.condition)))
-        outcomes = Outcomes(self.tables, errors, self.identity["seed"], self.identity)
-        return collated(self, outcomes)
+        return Outcomes(self.tables, errors, self.identity["seed"], self.identity)
