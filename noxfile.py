@@ -49,7 +49,14 @@ def tests(session: nox.Session) -> None:
 def faults(session: nox.Session) -> None:
     """Workers and drivers that are killed, hang or are interrupted; full disks."""
     install(session)
-    pytest(session, "-m", "faults")
+    pytest(session, "-m", "faults and not matrix")
+
+
+@nox.session(python=PYTHONS[0])
+def matrix(session: nox.Session) -> None:
+    """Which check of the conformance suites finds which broken executor, and no other."""
+    install(session)
+    pytest(session, "-m", "matrix")
 
 
 @nox.session(python=PYTHONS[0])

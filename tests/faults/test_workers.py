@@ -17,7 +17,6 @@ from faulty import REPLICATES, STRUCK, atrial, trial
 from crystallize import Experiment, Result
 from crystallize.errors import CrystallizeError
 from crystallize.results.errors import TooManyFailuresError
-from crystallize.store.stored import StoredExperiment
 from crystallize.testing import same_result
 
 cloudpickle.register_pickle_by_value(sys.modules["faulty"])
@@ -73,8 +72,7 @@ def undisturbed(experiment, tmp_path):
 
 def assert_kept_and_resumable(result, tmp_path, experiment, strategy):
     """What was reported is in the store; a resume runs the failed cells alone."""
-    stored = StoredExperiment(tmp_path / "store.db")
-    same_result(result, stored.result())
+    same_result(result, Result.from_store(tmp_path / "store.db"))
     (tmp_path / "flag").touch()
     (tmp_path / "log").unlink()
     again = experiment(strategy, "", retry_failed=True, accept_changes=True).run()

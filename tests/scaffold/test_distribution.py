@@ -15,6 +15,7 @@ from crystallize.scaffold.distribution import KINDS, write_distribution
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_written_is_typed_and_passes_its_tests(kind, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -28,7 +28,7 @@ def test_any_name_is_stored_and_shown_intact(tmp_path, name):
     Experiment(lambda p: {name: p}, {name: {"p": 1.5}}, replicates=3, name=name, store=store).run()
     stored = StoredExperiment(store)
     assert stored.identity["name"] == name
-    assert stored.result().metrics[name][name].tolist() == [1.5] * 3
+    assert Result.from_store(store).metrics[name][name].tolist() == [1.5] * 3
     assert {path.name for path in folder.iterdir()} == {"s.db", "s.db-driver"}
     assert [path.name for path in tmp_path.iterdir()] == ["only"]
 

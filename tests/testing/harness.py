@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 
-def tests_of(suite):
+def checks_of(suite):
     """Each test of a suite with its parameters, by the name that pytest gives it."""
     found = {}
     for name in dir(suite):
@@ -33,7 +33,7 @@ def suite_of(base, make, **attributes):
 def failures(suite, folder, only=None):
     """The tests that fail, with their messages."""
     found = {}
-    for number, (label, (name, arguments)) in enumerate(tests_of(suite).items()):
+    for number, (label, (name, arguments)) in enumerate(checks_of(suite).items()):
         if only is not None and label != only:
             continue
         instance = suite()

@@ -9,11 +9,13 @@ from contextlib import suppress
 import broken_executors
 import pytest
 from broken_executors import BROKEN, CallsOneTwice, CompletesOneTwice, DropsOne
-from harness import failures, suite_of, tests_of
+from harness import checks_of, failures, suite_of
 
 from crystallize.testing import ExecutorSuite
 
 PATIENCE = 6.0
+
+pytestmark = pytest.mark.faults
 
 
 @pytest.fixture(autouse=True)
@@ -41,11 +43,11 @@ def _put_back():
 def test_a_broken_executor_is_found(broken, tmp_path):
     suite, test, _ = BROKEN[broken]
     suite = suite_of(suite, broken, patience=PATIENCE)
-    assert test in tests_of(suite), "the check must apply"
+    assert test in checks_of(suite), "the check must apply"
     assert test in failures(suite, tmp_path, only=test)
 
 
-@pytest.mark.faults
+@pytest.mark.matrix
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
 def test_by_nothing_else(broken, tmp_path):
     suite, test, alone = BROKEN[broken]

@@ -115,7 +115,12 @@ def test_a_function_that_workers_cannot_import_ends_the_run(cluster, tmp_path, m
         experiment.run()
 
 
+@pytest.mark.faults
 class TestConformance(ExecutorSuite):
+    patience = (
+        120.0  # a local cluster takes some seconds to start, and as long to give up on workers
+    )
+
     replicates = 20
     processes = True  # of this machine here, though Dask does not know
 

@@ -64,7 +64,7 @@ class Suite:
             facts = suite.known(suite.example())
         except Exception:
             return  # make() is still to come, needs a fixture, or fails, as the tests will say
-        for name in {name for base in cls.__mro__ for name in vars(base)}:
+        for name in sorted({name for base in cls.__mro__ for name in vars(base)}):
             test = _defined(cls, name)
             condition = getattr(test, "applies_where", None)
             if condition is not None:
