@@ -117,9 +117,7 @@ def test_a_function_that_workers_cannot_import_ends_the_run(cluster, tmp_path, m
 
 @pytest.mark.faults
 class TestConformance(ExecutorSuite):
-    patience = (
-        120.0  # a local cluster takes some seconds to start, and as long to give up on workers
-    )
+    patience = 120.0  # Dask takes its time to give up on workers that die
 
     replicates = 20
     processes = True  # of this machine here, though Dask does not know
