@@ -58,10 +58,14 @@ class Simulated(Execution):
 
     def __init__(self, workers: int) -> None:
         super().__init__()
-        self.capabilities = Capabilities(shares_process=False, workers=workers)
+        self._workers = workers
         self.clock = 0.0
         self.spent = 0.0
         self.own = 0.0
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(shares_process=False, workers=self._workers)
 
     def _driver_spent(self, seconds: float) -> None:
         self.clock += seconds
