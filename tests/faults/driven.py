@@ -108,7 +108,7 @@ def arm(what, number):
                 os.kill(os.getpid(), signal.SIGKILL)
             keep(self, records)
 
-        setattr(archive.Archive, "keep", killed)  # noqa: B010
+        setattr(archive.Archive, "commit", killed)  # noqa: B010
     elif what != "none":
         setattr(sqlite3, "connect", connect)  # noqa: B010
 

@@ -15,7 +15,7 @@ from crystallize.testing import ExecutorSuite
 
 PATIENCE = 6.0
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.matrix]
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +47,6 @@ def test_a_broken_executor_is_found(broken, tmp_path):
     assert test in failures(suite, tmp_path, only=test)
 
 
-@pytest.mark.matrix
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
 def test_by_nothing_else(broken, tmp_path):
     suite, test, alone = BROKEN[broken]
