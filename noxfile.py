@@ -54,7 +54,7 @@ def faults(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0])
 def matrix(session: nox.Session) -> None:
-    """Which check of the conformance suites finds which broken executor, and no other."""
+    """What takes too long for CI: broken executors and Dask under the suites, new distributions."""
     install(session)
     pytest(session, "-m", "matrix")
 

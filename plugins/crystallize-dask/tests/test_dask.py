@@ -116,6 +116,7 @@ def test_a_function_that_workers_cannot_import_ends_the_run(cluster, tmp_path, m
 
 
 @pytest.mark.faults
+@pytest.mark.matrix
 class TestConformance(ExecutorSuite):
     patience = 120.0  # Dask takes its time to give up on workers that die
     # Dask itself gives each task to four workers, one after another, before it is lost: minutes.
