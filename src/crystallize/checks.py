@@ -57,13 +57,7 @@ class Faults:
     @property
     def problems(self) -> list[str]:
         """A sentence for each fault, also for each of those that a rule found together."""
-        return [
-            problem
-            for error in self.found
-            for problem in (
-                error.problems if isinstance(error, InvalidValuesError) else (str(error),)
-            )
-        ]
+        return [problem for error in self.found for problem in problems(error)]
 
     def raise_any(self) -> None:
         """Raise what was found: the one error as it is, or one that lists all.
@@ -78,6 +72,11 @@ class Faults:
             raise InvalidValuesError(self.problems)
 
 
+def problems(error: CrystallizeError) -> Sequence[str]:
+    """A sentence for each thing that a rule found."""
+    return error.problems if isinstance(error, InvalidValuesError) else (str(error),)
+
+
 def inside(where: str, key: str) -> str:
     """The place of what is in a table, with the key quoted where TOML would want that.
 
@@ -89,9 +88,9 @@ def inside(where: str, key: str) -> str:
     return f"{where}.{key if re.fullmatch('[A-Za-z0-9_-]+', key) else repr(key)}"
 
 
-def whole_number(where: str, value: object, *, least: int = 0) -> int:
-    """An integer of at least `least`; NumPy's too, but no boolean."""
-    expected = f"a whole number, {least} or more"
+def whole_number(where: str, value: object, *, least: int | None = 0) -> int:
+    """An integer of at least `least`, or any; NumPy's too, but no boolean."""
+    expected = "a whole number" if least is None else f"a whole number, {least} or more"
     # NumPy's booleans are none of Python's, and before 2.1 could be an index.
     if isinstance(value, bool) or str(getattr(value, "dtype", "")) == "bool":
         raise InvalidValueError(where, value, expected)
@@ -99,7 +98,7 @@ def whole_number(where: str, value: object, *, least: int = 0) -> int:
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
         raise InvalidValueError(where, value, expected) from None
-    if number < least:
+    if least is not None and number < least:
         raise InvalidValueError(where, value, expected)
     return number
 
@@ -119,12 +118,20 @@ def choice(where: str, value: object, choices: Collection[str]) -> Any:
     return value
 
 
+def number(where: str, value: object) -> float:
+    """A number, and no boolean."""
+    found = _as_float(value)
+    if found is None:
+        raise InvalidValueError(where, value, "a number")
+    return found
+
+
 def seconds(where: str, value: object) -> float:
     """A duration above 0."""
-    number = _as_float(value)
-    if number is None or not number > 0:
+    found = _as_float(value)
+    if found is None or not found > 0:
         raise InvalidValueError(where, value, "a number of seconds above 0")
-    return number
+    return found
 
 
 def count_or_share(where: str, value: object) -> int | float:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import operator
 import os
 import types
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from enum import Enum
-from numbers import Real
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
-from crystallize.checks import Faults, Rule, flag, inside, path, table
-from crystallize.errors import InvalidValueError, InvalidValuesError, suggestion
+from crystallize.checks import Faults, Rule, each, flag, number, path, whole_number
+from crystallize.errors import InvalidValueError, suggestion
 from crystallize.located import folder_of, plain
 
 
@@ -90,20 +89,6 @@ def _is_path(annotation: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, os.PathLike)
 
 
-def _whole_number(where: str, value: object) -> int:
-    if not isinstance(value, bool):
-        with suppress(TypeError):
-            return operator.index(value)  # type: ignore[arg-type]
-    raise InvalidValueError(where, value, "a whole number")
-
-
-def _number(where: str, value: object) -> float:
-    if not isinstance(value, bool) and isinstance(value, Real):
-        with suppress(OverflowError):
-            return float(value)
-    raise InvalidValueError(where, value, "a number")
-
-
 def _text(where: str, value: object) -> str:
     if not isinstance(value, str):
         raise InvalidValueError(where, value, "text")
@@ -122,8 +107,8 @@ def _nothing(where: str, value: object) -> None:
 
 
 _PLAIN: Mapping[Any, Expectation] = {
-    int: Expectation("a whole number", _whole_number),
-    float: Expectation("a number", _number),
+    int: Expectation("a whole number", partial(whole_number, least=None)),
+    float: Expectation("a number", number),
     bool: Expectation("True or False", flag),
     str: Expectation("text", _text),
     None: Expectation("None", _nothing),
@@ -248,11 +233,7 @@ def _mapping(key: Any = str, item: Any = Any) -> Expectation:
             if not isinstance(value, Mapping):
                 raise InvalidValueError(where, value, "a mapping")
             return dict(value)
-        faults = Faults()
-        given = table(where, value)
-        checked = {k: faults(rule_of_items, inside(where, k), v) for k, v in given.items()}
-        faults.raise_any()
-        return checked
+        return each(rule_of_items)(where, value)
 
     return Expectation(
         "a mapping of names to values" + (f", each {words}" if item_rule else ""), rule
@@ -277,8 +258,3 @@ def _instance(kind: type) -> Expectation:
 
 def _anything(where: str, value: Any) -> Any:
     return plain(value)
-
-
-def problems(error: InvalidValueError) -> Sequence[str]:
-    """A sentence for each thing that a rule found."""
-    return error.problems if isinstance(error, InvalidValuesError) else (str(error),)

@@ -10,9 +10,9 @@ from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any, get_args, get_origin
 
-from crystallize.checks import Faults, Rule
+from crystallize.checks import Faults, Rule, problems
 from crystallize.errors import InvalidValueError, OptionError, listing, suggestion
-from crystallize.installed.annotations import expectation, problems
+from crystallize.installed.annotations import expectation
 from crystallize.located import plain
 
 Factory = Callable[..., object]
@@ -55,15 +55,12 @@ class Declaration:
     options : mapping of str to DeclaredOption
     takes_others : bool
         Whether it takes any other name too: ``**kwargs``.
-    is_readable : bool
-        Whether that is known: some objects written in C do not say.
     holder : (str, callable) or None
         The one parameter that all options go into, and its dataclass.
     """
 
     options: Mapping[str, DeclaredOption]
     takes_others: bool = False
-    is_readable: bool = True
     holder: tuple[str, Factory] | None = None
 
     @property
@@ -95,7 +92,7 @@ def declaration(factory: Factory) -> Declaration:
     try:
         parameters = inspect.signature(factory).parameters.values()
     except (TypeError, ValueError):
-        return Declaration({}, takes_others=True, is_readable=False)
+        return Declaration({}, takes_others=True)  # written in C: it does not say what it takes
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     takes_others = any(p.kind is p.VAR_KEYWORD for p in parameters)
     annotations = {p.name: _evaluated(p.annotation, factory) for p in named}
