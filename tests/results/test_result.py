@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from crystallize import Result
+from crystallize.cells.block import Failure
 from crystallize.cells.outcome import CellError
+from crystallize.cells.outcomes import Outcomes
+from crystallize.cells.rows import Rows
+from crystallize.cells.table import Table
 from crystallize.description.seeding import replicate_seed
 
 
@@ -59,3 +63,20 @@ def test_a_subclass_is_saved_and_loaded_as_itself(small, tmp_path):
 
     small.save(tmp_path / "r.zip")
     assert type(Mine.load(tmp_path / "r.zip")) is Mine
+
+
+def test_everything_of_the_outcomes_is_in_the_result():
+    rows = Rows(0)
+    rows.add(0, {"x": 1.5})
+    table, empty = Table(0, 2), Table(0, 2)
+    table.add(rows.block(0, [Failure(1, "ValueError", "no", "")], 0.1))
+    error = CellError("a", 1, 7, "ValueError", "no", "", 1)
+    outcomes = Outcomes({"a": table, "b": empty}, (error,), 42, {"experiment": "small"})
+    result = Result.of_outcomes(outcomes, "b")
+    assert (result.root, result.baseline, result.errors) == (42, "b", [error])
+    assert result.done["a"].tolist() == [True, False]
+    assert result.metrics["a"]["x"][0] == 1.5
+    assert np.isnan(result.metrics["b"]["x"]).all()
+    assert (result.provenance, result.sections) == ({"experiment": "small"}, {})
+    result.provenance["more"] = 1
+    assert "more" not in outcomes.provenance

@@ -5,7 +5,6 @@ from __future__ import annotations
 from crystallize.cells.outcomes import Outcomes
 from crystallize.description.spec import ExperimentSpec
 from crystallize.hookspecs import hookimpl
-from crystallize.results.collation import collated
 from crystallize.results.result import Result
 
 __all__ = ["ResultAggregator"]
@@ -28,4 +27,4 @@ class ResultAggregator:
         outcomes : Outcomes
             All that landed.
         """
-        return collated(experiment, outcomes)
+        return Result.of_outcomes(outcomes, experiment.baseline)

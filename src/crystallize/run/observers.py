@@ -16,7 +16,6 @@ from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import PluginError, PluginWarning, described
 from crystallize.plugins.guard import HookCall
 from crystallize.plugins.host import Host
-from crystallize.results.collation import collated
 from crystallize.results.result import Result
 from crystallize.run.signals import Interrupts
 from crystallize.worker.interruption import Interruption
@@ -119,7 +118,7 @@ class Observers:
             result = self._ask(HookCall(), "aggregate_results", outcomes=outcomes)
             if result is not None:
                 return result
-        return collated(self._experiment, outcomes)
+        return Result.of_outcomes(outcomes, self._experiment.baseline)
 
     def _extend(self, result: Result) -> None:
         call = HookCall()

@@ -28,7 +28,6 @@ from crystallize.errors import (
     PluginError,
 )
 from crystallize.plugins.host import Host
-from crystallize.results.collation import collated
 from crystallize.results.errors import CellFailedError, Interrupted, TooManyFailuresError
 from crystallize.results.result import Result
 from crystallize.run.cell_warnings import CellWarnings
@@ -401,7 +400,7 @@ class Run:
         except PluginError as error:
             return error.result
         except Exception:
-            return collated(self.experiment, outcomes)
+            return Result.of_outcomes(outcomes, self.experiment.baseline)
 
     def _folder(self) -> Path:
         file = source_file(self.experiment.function)
