@@ -3,59 +3,56 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+
+from crystallize.cells.metrics import ONLY_METRIC
 
 Trial = Callable[..., Any]
 
 
 def failing(trial: Trial, which: Callable[[int], bool]) -> Trial:
     """A function that fails at some of its calls, counted from 0."""
-    calls = -1
 
-    @functools.wraps(trial)
-    def varied(**arguments: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if which(calls):
-            raise ValueError(f"call {calls}")
-        return trial(**arguments)
+    def vary(call: int, give: Callable[[], Any]) -> Any:
+        if which(call):
+            raise ValueError(f"call {call}")
+        return give()
 
-    return varied
+    return _counted(trial, vary)
 
 
 def with_metrics(trial: Trial, metrics: Callable[[int], Mapping[str, Any]]) -> Trial:
     """A function that returns further metrics, by the number of the call."""
-    calls = -1
-
-    @functools.wraps(trial)
-    def varied(**arguments: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        value = trial(**arguments)
-        own = value if isinstance(value, Mapping) else {"value": value}
-        return {**own, **metrics(calls)}
-
-    return varied
+    return _counted(trial, lambda call, give: {**_named(give()), **metrics(call)})
 
 
 def without_values(trial: Trial, missing: Any, every: int = 3) -> Trial:
     """A function whose metrics are missing at some of its calls."""
-    calls = -1
+
+    def vary(call: int, give: Callable[[], Any]) -> Any:
+        value = give()
+        return value if call % every else dict.fromkeys(_named(value), missing)
+
+    return _counted(trial, vary)
+
+
+def _counted(trial: Trial, vary: Callable[[int, Callable[[], Any]], Any]) -> Trial:
+    """A function that is told of the number of each call, and of how to make it."""
+    calls = itertools.count()
 
     @functools.wraps(trial)
     def varied(**arguments: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        value = trial(**arguments)
-        if calls % every:
-            return value
-        own = value if isinstance(value, Mapping) else {"value": value}
-        return dict.fromkeys(own, missing)
+        return vary(next(calls), functools.partial(trial, **arguments))
 
     return varied
+
+
+def _named(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {ONLY_METRIC: value}
 
 
 VARIED: dict[str, Callable[[Trial], Trial]] = {
