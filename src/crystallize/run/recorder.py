@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -95,12 +96,16 @@ class Recorder:
 
     def found_outcomes(self, errors: Mapping[tuple[str, int], CellError]) -> Iterator[Outcomes]:
         """What was in the store, a part at a time."""
+        if not self.found:
+            return
+        failed: dict[tuple[str, int], list[CellError]] = defaultdict(list)
+        for error in errors.values():
+            failed[error.condition, error.replicate // FOUND_AT_ONCE].append(error)
         for name, table in self.tables.items():
-            own = [error for (condition, _), error in errors.items() if condition == name]
-            for start in range(0, table.size if self.found else 0, FOUND_AT_ONCE):
+            for start in range(0, table.size, FOUND_AT_ONCE):
                 part = table.part(start, min(start + FOUND_AT_ONCE, table.size))
-                failed = [e for e in own if start <= e.replicate < start + FOUND_AT_ONCE]
-                outcomes = Outcomes({name: part}, failed, self._experiment.seed)
+                own = failed[name, start // FOUND_AT_ONCE]
+                outcomes = Outcomes({name: part}, own, self._experiment.seed)
                 if len(outcomes):
                     yield outcomes
 
