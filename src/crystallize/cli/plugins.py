@@ -37,9 +37,6 @@ class _WithNew(click.Command):
             return new.make_context(f"{info_name} new", args[1:], parent, **extra)
         return super().make_context(info_name, args, parent, **extra)
 
-    def invoke(self, ctx: click.Context) -> Any:
-        return new.invoke(ctx) if ctx.command is new else super().invoke(ctx)
-
 
 @click.command("new")
 @click.argument("name")

@@ -48,7 +48,7 @@ class Problem:
     status : str
         What is wrong, in a few words.
     is_broken : bool
-        Whether somebody has something to mend.
+        Whether somebody has something to fix.
     """
 
     name: str

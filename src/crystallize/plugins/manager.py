@@ -74,25 +74,25 @@ class Manager(pluggy.PluginManager):
 
     def implements(self, hook: str) -> bool:
         """Whether a plugin answers a hook, or wraps those that do."""
-        return any(
-            found.hook == hook
-            for registered in self._plugins.values()
-            for found in registered.implementations.values()
-        )
+        return bool(self._of(hook))
 
     def answers(self, hook: str) -> bool:
         """Whether a plugin answers a hook itself."""
-        return any(
-            found.hook == hook and not found.wraps
-            for registered in self._plugins.values()
-            for found in registered.implementations.values()
-        )
+        return any(not found.wraps for found in self._of(hook))
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
         """The options of what pluggy found under a name; see :class:`pluggy.PluginManager`."""
         found = plugin.implementations.get(name) if isinstance(plugin, _Registered) else None
         # A copy: pluggy fills in what is missing.
         return None if found is None else cast("pluggy.HookimplOpts", dict(found.options))
+
+    def _of(self, hook: str) -> list[Implementation]:
+        return [
+            found
+            for registered in self._plugins.values()
+            for found in registered.implementations.values()
+            if found.hook == hook
+        ]
 
     def _unique(self, name: str) -> str:
         unique, number = name, 1

@@ -63,7 +63,7 @@ def exporter_for(where: str, path: str | Path, block: Collection[str] = ()) -> E
     """
     file = checked_path(where, path)
     catalog = Catalog.installed(block=block)
-    known = [*BUILT_IN, *(name for name in map(_ending, catalog.of("exporter")))]
+    known = [*BUILT_IN, *map(_ending, catalog.of("exporter"))]
     endings = list(_endings(file))
     if not endings:
         expected = f"a file name with an ending, one of {listing(dict.fromkeys(known))}"

@@ -132,7 +132,7 @@ class Engine:
         is_async = self.capabilities.calls_are_async
         if not self.streams:
             loop = PlainLoop(
-                self._host.executor_name,
+                self.name,
                 self._host.hook.run_experiment_loop,
                 self._experiment,
                 self._call.run_cell if is_async else self._call,

@@ -50,14 +50,17 @@ class Pages:
                 return None
             self._waiting.pop()
         self._start, self._waiting = stop, list(self._tables)
-        failed = [
-            self._errors[name, replicate]
-            for replicate in range(start, stop)
-            for name in self._tables
-            if (name, replicate) in self._errors
-        ] if self._errors else []  # fmt: skip
         parts = {name: table.part(start, stop) for name, table in self._tables.items()}
-        return Page(tables=parts, errors=failed, root=self._root, start=start, stop=stop)
+        return Page(
+            tables=parts, errors=self._failed(start, stop), root=self._root, start=start, stop=stop
+        )
+
+    def _failed(self, start: int, stop: int) -> list[CellError]:
+        """The errors of some replicates, in replicate order."""
+        if not self._errors:  # as nearly always
+            return []
+        cells = ((name, replicate) for replicate in range(start, stop) for name in self._tables)
+        return [self._errors[cell] for cell in cells if cell in self._errors]
 
     def _is_complete(self, condition: str, start: int, stop: int) -> bool:
         done = self._tables[condition].done[start:stop]

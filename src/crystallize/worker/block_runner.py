@@ -113,7 +113,7 @@ class BlockCall:
         contexts: WorkerContexts | None = None,
     ) -> None:
         self._function = function
-        self.contexts = WorkerContexts({}, [], [], None) if contexts is None else contexts
+        self.contexts = WorkerContexts() if contexts is None else contexts
         self._conditions = {name: dict(given) for name, given in conditions.items()}
         self._root = root
         self._injected = injected

@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from contextvars import Context
+from types import MappingProxyType
 from typing import Any
 
 from crystallize.errors import ResourceError, described, listing
@@ -38,14 +39,17 @@ class WorkerContexts:
         Plugin -> what makes a context manager that gives a mapping of such values.
     wanted : sequence of str
         The parameters that nobody else fills, so that one of `plugins` must.
+    takes : sequence of str, optional
+        Every parameter, by which what `plugins` offer is chosen; where not given, all
+        of it is.
     """
 
     def __init__(
         self,
-        resources: Mapping[str, Factory],
-        plugins: Sequence[tuple[str, Factory]],
-        wanted: Sequence[str],
-        takes: Sequence[str] | None,
+        resources: Mapping[str, Factory] = MappingProxyType({}),
+        plugins: Sequence[tuple[str, Factory]] = (),
+        wanted: Sequence[str] = (),
+        takes: Sequence[str] | None = None,
     ) -> None:
         self._resources = dict(resources)
         self._plugins = list(plugins)
@@ -59,7 +63,7 @@ class WorkerContexts:
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopContexts] = (
             weakref.WeakKeyDictionary()
         )
-        self._finalizer = weakref.finalize(self, _close_all, self._open)
+        weakref.finalize(self, _close_all, self._open)
 
     def __bool__(self) -> bool:
         return bool(self._resources or self._plugins)
@@ -82,9 +86,9 @@ class WorkerContexts:
         found: Offered | None = getattr(self._local, "offered", None)
         if found is None:
             stack = ExitStack()
-            offers = _Offers(self._wanted, self._takes)
+            offers = self.offers()
             with stack:  # if one fails, the others are left
-                for what, name, make in self._makers():
+                for what, name, make in self.makers():
                     offers.add(what, name, _plainly(stack, what, make))
                 found = offers.complete()
                 self._local.stack = stack.pop_all()
@@ -118,7 +122,12 @@ class WorkerContexts:
         """Leave what threads that are gone have not left."""
         _close_all(self._open)
 
-    def _makers(self) -> list[tuple[str, str | None, Factory]]:
+    def offers(self) -> Offers:
+        """Where what one worker enters is gathered."""
+        return Offers(self._wanted, self._takes)
+
+    def makers(self) -> list[tuple[str, str | None, Factory]]:
+        """What messages call it, the parameter that it fills if it is one, what makes it."""
         return [
             *((f"The resource {name!r}", name, make) for name, make in self._resources.items()),
             *((f"The plugin {plugin}", None, make) for plugin, make in self._plugins),
@@ -143,10 +152,10 @@ class _LoopContexts:
             raise e
 
     async def _hold(self) -> None:
-        offers = _Offers(self._contexts._wanted, self._contexts._takes)
+        offers = self._contexts.offers()
         async with AsyncExitStack() as stack:
             try:
-                for what, name, make in self._contexts._makers():
+                for what, name, make in self._contexts.makers():
                     offers.add(what, name, await _awaited(stack, what, make))
                 offered = offers.complete()
             except BaseException as error:
@@ -157,7 +166,7 @@ class _LoopContexts:
             await self._done.wait()
 
 
-class _Offers:
+class Offers:
     """Values by the names under which the function gets them."""
 
     def __init__(self, wanted: Sequence[str], takes: Sequence[str] | None) -> None:
