@@ -54,7 +54,7 @@ def faults(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0])
 def matrix(session: nox.Session) -> None:
-    """What takes too long for CI: broken executors and Dask under the suites, new distributions."""
+    """What takes too long for CI: every broken executor under the conformance suites."""
     install(session)
     pytest(session, "-m", "matrix")
 

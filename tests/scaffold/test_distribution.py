@@ -16,7 +16,6 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.faults
-@pytest.mark.matrix
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_written_is_typed_and_passes_its_tests(kind, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

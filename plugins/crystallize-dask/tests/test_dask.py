@@ -116,11 +116,8 @@ def test_a_function_that_workers_cannot_import_ends_the_run(cluster, tmp_path, m
 
 
 @pytest.mark.faults
-@pytest.mark.matrix
 class TestConformance(ExecutorSuite):
     patience = 120.0  # Dask takes its time to give up on workers that die
-    # Dask itself gives each task to four workers, one after another, before it is lost: minutes.
-    test_an_engine_that_loses_everything_ends_the_run = None  # type: ignore[assignment]
 
     replicates = 20
     processes = True  # of this machine here, though Dask does not know
