@@ -22,6 +22,8 @@ from crystallize.checks import (
 
 OnError = Literal["collect", "raise"]
 
+DEFAULT_STRATEGY = "serial"
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ExperimentSpec:
