@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crystallize.callables import function_name
 from crystallize.cells.outcome import Outcome
@@ -43,10 +43,10 @@ from crystallize.run.replay import run_cell
 from crystallize.run.resources import worker_contexts
 from crystallize.run.run import Run
 from crystallize.store.sqlite import stored_root
-from crystallize.verification.certificate import Certificate
-from crystallize.verification.study import Study
-from crystallize.verification.verify import verify
 from crystallize.worker.shared_arrays import with_shared_arrays
+
+if TYPE_CHECKING:
+    from crystallize.verification.certificate import Certificate
 
 
 class Experiment:
@@ -388,6 +388,9 @@ class Experiment:
         >>> certificate.same, certificate.cells, len(certificate.trials)
         (True, 1, 4)
         """
+        from crystallize.verification.study import Study
+        from crystallize.verification.verify import verify
+
         faults = Faults()
         faults(optional(partial(whole_number, least=1)), "replicates", replicates)
         faults(not_negative, "tolerance", tolerance)

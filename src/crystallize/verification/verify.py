@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import sys
 import warnings
@@ -16,7 +17,7 @@ from crystallize.cells.outcomes import Outcomes
 from crystallize.contracts import Capabilities
 from crystallize.description.spec import ExperimentSpec
 from crystallize.description.versions import versions
-from crystallize.errors import CrystallizeError, GlobalRandomWarning, PluginError
+from crystallize.errors import CrystallizeError, ExecutorError, GlobalRandomWarning, PluginError
 from crystallize.hookspecs import hookimpl
 from crystallize.installed.catalog import Catalog
 from crystallize.plugins.host import Host
@@ -65,6 +66,12 @@ def verify(
     study : Study, optional
         What somebody else has, which all ways are compared with.
     """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        # Or else each process that an engine starts would verify too, and start others.
+        raise ExecutorError(
+            "This program's file is executed again by a worker process of an engine. Put what "
+            "runs below if __name__ == '__main__':"
+        )
     runs = _Runs(_few(experiment, replicates), host)
     own = own_way(host)
     ways: list[Way] = []
@@ -104,6 +111,7 @@ class _Runs:
         self._experiment = experiment
         self._contexts = partial(worker_contexts, experiment, host)
         self._plugins = [_GivesToWorkers(make) for _, make in contexts_of_plugins(experiment, host)]
+        self._hash_seed = _hash_seed()  # before an engine sets it for processes of its own
         self._failures: list[CrystallizeError] = []
         self._drawn: str | None = None
 
@@ -114,7 +122,7 @@ class _Runs:
             options=way.options,
             distribution=way.distribution,
             version=way.version,
-            hash_seed=_hash_seed(),
+            hash_seed=self._hash_seed,
         )
         return trial, partial(self._run, way)
 

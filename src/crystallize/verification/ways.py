@@ -75,8 +75,9 @@ def installed_ways(
             ways += _ways_of(experiment, own, given, found)
         except CrystallizeError as error:
             info = found if isinstance(found, PluginInfo) else None
-            origin = (info and info.distribution, info and info.version)
-            not_tried.append(NotTried(_name(given, found), *origin, str(error)))
+            distribution, version = (info.distribution, info.version) if info else (None, None)
+            why = NotTried(_name(given, found), distribution, version, str(error))
+            not_tried.append(why)
     if only is None:
         for problem in host.catalog.problems:
             if problem.group == EXECUTORS and problem.is_broken:
