@@ -222,6 +222,7 @@ class _Runs:
     def _warnings(self) -> Iterator[None]:
         """Keep what says why numbers differ; the rest goes where it went."""
         with warnings.catch_warnings():
+            warnings.simplefilter("always", GlobalRandomWarning)
             shown = warnings.showwarning
 
             def show(message: Any, category: type[Warning], *args: Any, **kwargs: Any) -> None:
