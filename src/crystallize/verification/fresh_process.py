@@ -7,6 +7,8 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +25,8 @@ from crystallize.worker.block_runner import BlockCall, CellOptions
 from crystallize.worker.contexts import WorkerContexts
 
 PROGRAM = "import sys; sys.path[:] = {path!r}; from {module} import main; main()"
+WATCH_SECONDS = 1.0
+"""How often the process looks whether who started it is still there."""
 
 
 def run_in_fresh_process(
@@ -103,7 +107,10 @@ def _result(experiment: ExperimentSpec, blocks: list[Block]) -> Result:
 
 def main() -> None:
     """Run what stands on standard input, and answer on standard output, which is nobody else's."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this process ends it
+    # Whoever started this process ends it. Not ignored: what a cell starts would inherit that.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    if os.name == "posix":
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     orders, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     blocks: list[Block] = []
@@ -117,6 +124,12 @@ def main() -> None:
         answer = [], described(error)
     with answers:
         pickle.dump(answer, answers)
+
+
+def _end_with(driver: int) -> None:
+    while os.getppid() == driver:
+        time.sleep(WATCH_SECONDS)
+    os._exit(1)
 
 
 def _blocks(call: Any, condition: int, replicates: int, retries: int) -> Iterator[Block]:
