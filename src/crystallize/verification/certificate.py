@@ -21,7 +21,7 @@ NAMES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
+class CertificateRow:
     """One way in which the replicates were run.
 
     Attributes
@@ -134,8 +134,8 @@ class Certificate:
     cells : int
         How many were compared, each time.
     failed : int
-        How many of them failed, in the first trial.
-    trials : tuple of Trial
+        How many of them failed, in the first row.
+    rows : tuple of CertificateRow
         In the order in which they were run; the first is what others are compared with.
     not_tried : tuple of NotTried
         What there is besides, and why it was not run.
@@ -154,7 +154,7 @@ class Certificate:
     conditions: tuple[str, ...]
     cells: int
     failed: int
-    trials: tuple[Trial, ...]
+    rows: tuple[CertificateRow, ...]
     not_tried: tuple[NotTried, ...] = ()
     difference: Difference | None = None
     tolerance: float = 0.0
@@ -174,7 +174,7 @@ class Certificate:
             **{name: getattr(self, name) for name in ("experiment", "seed", "replicates", "of")},
             "conditions": list(self.conditions),
             **{name: getattr(self, name) for name in ("cells", "failed", "tolerance", "against")},
-            "trials": [_trial_data(trial) for trial in self.trials],
+            "rows": [_row_data(row) for row in self.rows],
             "not_tried": [vars(other) for other in self.not_tried],
             "difference": None if difference is None else vars(difference),
             "versions": dict(self.versions),
@@ -187,7 +187,7 @@ class Certificate:
         lines = [
             f"{one_line(self.experiment)}: {shown} of {self.of} under {len(self.conditions)} "
             f"conditions, seed {self.seed}{against}",
-            *aligned([HEAD, *map(_row, self.trials)], NAMES),
+            *aligned([HEAD, *map(_row, self.rows)], NAMES),
         ]
         for other in self.not_tried:
             origin = f" ({other.distribution} {other.version})" if other.distribution else ""
@@ -200,7 +200,7 @@ class Certificate:
         if self.difference is not None:
             lines.append(f"NOT THE SAME {exactly}: {self.difference}")
         else:
-            lines.append(f"the same {exactly}: {self.cells} cells, {len(self.trials)} times")
+            lines.append(f"the same {exactly}: {self.cells} cells, {len(self.rows)} times")
         return "\n".join(lines)
 
     @property
@@ -208,24 +208,24 @@ class Certificate:
         return self.replicates - 1
 
 
-def _trial_data(trial: Trial) -> dict[str, Any]:
-    options = {key: str(value) for key, value in trial.options.items()}
-    plain = {k: v for k, v in trial.options.items() if isinstance(v, (bool, int, float, str))}
-    return vars(trial) | {"options": options | plain}
+def _row_data(row: CertificateRow) -> dict[str, Any]:
+    options = {key: str(value) for key, value in row.options.items()}
+    plain = {k: v for k, v in row.options.items() if isinstance(v, (bool, int, float, str))}
+    return vars(row) | {"options": options | plain}
 
 
-def _row(trial: Trial) -> tuple[str, ...]:
-    options = " ".join(f"{key}={value}" for key, value in trial.options.items())
+def _row(row: CertificateRow) -> tuple[str, ...]:
+    options = " ".join(f"{key}={value}" for key, value in row.options.items())
     cells = (
-        trial.strategy,
+        row.strategy,
         options or None,
-        trial.distribution,
-        trial.version,
-        trial.workers,
-        trial.hash_seed,
-        trial.digest and trial.digest[:SHOWN_DIGITS],
-        None if trial.seconds is None else f"{trial.seconds:.2f}",
-        "yes" if trial.same else "NO",
+        row.distribution,
+        row.version,
+        row.workers,
+        row.hash_seed,
+        row.digest and row.digest[:SHOWN_DIGITS],
+        None if row.seconds is None else f"{row.seconds:.2f}",
+        "yes" if row.same else "NO",
     )
     return tuple("-" if cell is None else one_line(cell) for cell in cells)
 

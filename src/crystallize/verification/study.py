@@ -14,7 +14,7 @@ from crystallize.description.spec import ExperimentSpec
 from crystallize.description.versions import versions
 from crystallize.errors import CrystallizeError, InvalidValueError, listing
 from crystallize.results.result import Result
-from crystallize.verification.certificate import Trial
+from crystallize.verification.certificate import CertificateRow
 from crystallize.verification.comparing import digest
 
 
@@ -63,8 +63,8 @@ class Study:
             )
         faults.raise_any()
 
-    def trial(self, replicates: int) -> Trial:
-        """What is to be compared with, as the first of the trials."""
+    def row(self, replicates: int) -> CertificateRow:
+        """What is to be compared with, as the first of the rows."""
         provenance = self.result.provenance
         execution = provenance.get("execution", {})
         failed = {(error.condition, error.replicate) for error in self.result.errors}
@@ -73,7 +73,7 @@ class Study:
             == replicates
             for name, done in self.result.done.items()
         )
-        return Trial(
+        return CertificateRow(
             strategy=execution.get("strategy", self.path.name),
             options=execution.get("options", {}),
             distribution="(the study)",
