@@ -6,7 +6,7 @@ import json
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, TypedDict, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,8 @@ import numpy.typing as npt
 from crystallize.cells.arrays import Array, Bundle, as_objects, restored
 from crystallize.cells.outcome import CellError
 from crystallize.cells.plain import plain_data
+from crystallize.checks import choice
+from crystallize.description.spec import SeedRule
 from crystallize.errors import ResultFileError
 
 FORMAT = "crystallize-result"
@@ -36,6 +38,7 @@ class Parts(TypedDict):
     done: Mapping[str, npt.NDArray[np.bool_]]
     errors: list[CellError]
     root: int
+    seed_rule: str
     baseline: str
     provenance: dict[str, Any]
     sections: dict[str, Any]
@@ -80,6 +83,7 @@ def _content(result: Parts, bundle: Bundle) -> dict[str, Any]:
         "format": FORMAT,
         "version": VERSION,
         "root": result["root"],
+        "seed_rule": result["seed_rule"],
         "baseline": result["baseline"],
         "conditions": [
             {
@@ -108,6 +112,9 @@ def _parts(content: dict[str, Any], array: Callable[[int], bytes]) -> Parts:
     conditions = content["conditions"]
     return {
         "root": content["root"],
+        "seed_rule": choice(
+            "seed_rule", content.get("seed_rule", "numpy"), choices=get_args(SeedRule)
+        ),  # not there in a file of an earlier version
         "baseline": content["baseline"],
         "done": {c["name"]: values(c["done"]) for c in conditions},
         "metrics": {c["name"]: {m["name"]: values(m) for m in c["metrics"]} for c in conditions},

@@ -15,7 +15,7 @@ from crystallize.cells.arrays import Array
 from crystallize.cells.outcome import CellError
 from crystallize.cells.outcomes import Outcomes
 from crystallize.cells.plain import json_data, plain_data
-from crystallize.description.seeding import replicate_seed
+from crystallize.description.seeding import Seeding
 from crystallize.results import file
 from crystallize.results.exports import as_frame, error_data, metric_data
 from crystallize.results.summary import SummaryRow, summarize
@@ -44,6 +44,8 @@ class Result:
     provenance : dict
     sections : dict, optional
         What aggregators added, by name.
+    seed_rule : {"numpy", "crystallize-ml"}
+        How seeds follow from the root.
 
     Attributes
     ----------
@@ -62,11 +64,13 @@ class Result:
         baseline: str,
         provenance: dict[str, Any],
         sections: dict[str, Any] | None = None,
+        seed_rule: str = "numpy",
     ) -> None:
         self.metrics = {condition: dict(arrays) for condition, arrays in metrics.items()}
         self.done = dict(done)
         self.errors = errors
         self.root = root
+        self.seed_rule = seed_rule
         self.baseline = baseline
         self.provenance = provenance
         self.sections: dict[str, Any] = {} if sections is None else sections
@@ -79,6 +83,7 @@ class Result:
             done={name: table.done for name, table in outcomes.tables.items()},
             errors=list(outcomes.errors),
             root=outcomes.root,
+            seed_rule=outcomes.seed_rule,
             baseline=baseline,
             provenance=dict(outcomes.provenance),
         )
@@ -117,7 +122,8 @@ class Result:
     @cached_property
     def seeds(self) -> list[int]:
         """The seed of each replicate; made when first looked at."""
-        return [replicate_seed(self.root, replicate) for replicate in range(self.replicates)]
+        seeding = Seeding(self.root, self.seed_rule)
+        return [seeding.seed(replicate) for replicate in range(self.replicates)]
 
     def summary(self) -> list[SummaryRow]:
         """One row for each condition and metric.
@@ -212,6 +218,7 @@ class Result:
             "done": self.done,
             "errors": self.errors,
             "root": self.root,
+            "seed_rule": self.seed_rule,
             "baseline": self.baseline,
             "provenance": self.provenance,
             "sections": self.sections,
