@@ -46,6 +46,11 @@ class CellContext:
         """A number for libraries other than NumPy; see :meth:`Seeding.seed`."""
         return self._seeding.seed(self.replicate)
 
+    @cached_property
+    def seed32(self) -> int:
+        """Its low 32 bits, for libraries that take no more."""
+        return self._seeding.seed32(self.replicate)
+
 
 class Arguments:
     """Makes the keyword arguments of each call under one condition.
@@ -69,6 +74,7 @@ class Arguments:
         self._mutable = [key for key, value in self._params.items() if _is_mutable(value)]
         self._rng = "rng" in injected
         self._seed = "seed" in injected
+        self._seed32 = "seed32" in injected
         self._others = [name for name in ("replicate", "condition", "ctx") if name in injected]
         self.constant = None if injected or self._mutable else self._params
         """The arguments, where they are the same for every replicate."""
@@ -81,6 +87,8 @@ class Arguments:
             arguments["rng"] = default_rng(self._seeding.sequence(replicate))
         if self._seed:
             arguments["seed"] = self._seeding.seed(replicate)
+        if self._seed32:
+            arguments["seed32"] = self._seeding.seed32(replicate)
         for name in self._others:
             if name == "replicate":
                 arguments[name] = replicate
