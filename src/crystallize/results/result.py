@@ -17,6 +17,7 @@ from crystallize.cells.outcomes import Outcomes
 from crystallize.cells.plain import json_data, plain_data
 from crystallize.checks import whole_number
 from crystallize.description.seeding import Seeding
+from crystallize.description.streams import seeds_of
 from crystallize.results import file
 from crystallize.results.exports import as_frame, error_data, metric_data
 from crystallize.results.replacing import replaced_whole
@@ -124,8 +125,7 @@ class Result:
     @cached_property
     def seeds(self) -> list[int]:
         """The seed of each replicate; made when first looked at."""
-        seeding = Seeding(self.root, self.seed_rule)
-        return [seeding.seed(replicate) for replicate in range(self.replicates)]
+        return seeds_of(Seeding(self.root, self.seed_rule), self.replicates)
 
     def summary(self) -> list[SummaryRow]:
         """One row for each condition and metric.
