@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -266,12 +267,15 @@ class Experiment:
         path : path
             A ``.toml`` or ``.json`` file, or ``.yaml`` where PyYAML is installed.
         **overrides
-            Arguments of :class:`Experiment` to use instead of the file's.
+            Arguments of :class:`Experiment` to use instead of the file's.  Another
+            strategy than the file's has none of the options that the file gives.
 
         Raises
         ------
         ConfigError
             Listing everything that is wrong with the file.
+        UnknownNameError
+            If there is no such argument.
         FunctionLookupError
             If its function cannot be found.
         """
@@ -279,6 +283,8 @@ class Experiment:
         from crystallize.description.from_config import experiment_arguments
         from crystallize.description.lookup import find_function
 
+        for name in overrides:
+            known("from_config", name, "argument", list(inspect.signature(cls).parameters))
         config = read_config(path)
         beside = Path(path).resolve().parent
         if "function" not in overrides:
