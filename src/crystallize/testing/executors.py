@@ -146,9 +146,10 @@ class LoopExecutorSuite(ExecutorChecks):
         )
 
     def test_the_bytes_are_those_of_a_serial_run(self) -> None:
+        conditions = {"control": CONDITIONS["control"]}  # of which no cell fails
         same_result(
-            self.serial("measured", conditions=CONDITIONS),
-            self.run("measured", conditions=CONDITIONS),
+            self.serial("measured", conditions=conditions),
+            self.run("measured", conditions=conditions),
         )
 
     def test_a_failing_cell_fails_alone(self) -> None:
@@ -179,7 +180,7 @@ class LoopExecutorSuite(ExecutorChecks):
         )
 
     def test_a_failing_cell_is_tried_again_with_the_same_seed(self) -> None:
-        failed = [(e.replicate, e.attempts) for e in self.run("awkward", retries=2).errors]
+        failed = [(e.replicate, e.attempts) for e in self.run("failing", retries=2).errors]
         assert failed == [(FAILING, 3)], (
             f"with retries=2 replicate {FAILING} is to fail after 3 attempts; {failed} (replicate, "
             "attempts) failed. What is to be tried again is a task like any other, that "
@@ -189,7 +190,7 @@ class LoopExecutorSuite(ExecutorChecks):
     def test_raising_ends_the_run_and_keeps_what_finished(self) -> None:
         reported = Reported()
         with pytest.raises(CellFailedError) as caught:
-            self.run("awkward", on_error="raise", plugins=[reported])
+            self.run("failing", on_error="raise", plugins=[reported])
         assert caught.value.error.replicate == FAILING
         values = caught.value.result.metrics["baseline"]["value"]
         done = np.flatnonzero(np.isfinite(values))
@@ -197,20 +198,21 @@ class LoopExecutorSuite(ExecutorChecks):
         assert (values[done] == done).all()
         assert sorted(reported.finished) == done.tolist()
 
-    def test_a_stream_gives_every_outcome_once(self) -> None:
-        experiment = self.experiment("measured", conditions=CONDITIONS)
-        outcomes = self.within(lambda: list(experiment.stream()))
-        cells = [(o.condition, o.replicate) for o in outcomes]
-        assert sorted(cells) == sorted((c, i) for c in CONDITIONS for i in range(self.replicates))
-
     def test_a_stream_can_be_left_early(self) -> None:
+        experiment = self.experiment("measured", conditions=CONDITIONS)
+
         def leave() -> Outcome:
-            stream: Any = self.experiment("measured", conditions=CONDITIONS).stream()
+            stream: Any = experiment.stream()
             with closing(stream):
                 first: Outcome = next(stream)
             return first
 
         assert self.within(leave).metrics is not None
+        outcomes = self.within(lambda: list(experiment.stream()))
+        assert len(outcomes) == 2 * self.replicates, (
+            f"a stream was left after its first outcome, and the next gave {len(outcomes)} of "
+            f"{2 * self.replicates}. A run that is closed must keep no other from running."
+        )
 
     def test_two_experiments_run_in_turn(self) -> None:
         executor = self.make()
@@ -246,12 +248,13 @@ class LoopExecutorSuite(ExecutorChecks):
     def test_it_runs_inside_an_event_loop(self) -> None:
         experiment = self.experiment("measured", conditions=CONDITIONS)
 
-        async def main() -> tuple[Result, Result, int]:
-            return experiment.run(), await experiment.arun(), len(list(experiment.stream()))
+        async def main() -> tuple[Result, Result, list[Outcome]]:
+            return experiment.run(), await experiment.arun(), list(experiment.stream())
 
         run, arun, streamed = self.within(lambda: asyncio.run(main()))
         same_result(run, arun)
-        assert streamed == 2 * self.replicates
+        cells = sorted((outcome.condition, outcome.replicate) for outcome in streamed)
+        assert cells == sorted((c, i) for c in CONDITIONS for i in range(self.replicates))
 
     def test_a_run_is_taken_up_where_its_store_ends(self) -> None:
         store = self.folder / "store.sqlite"
@@ -340,6 +343,15 @@ class LoopExecutorSuite(ExecutorChecks):
         assert not changes, (
             f"after a run in the main thread {' and '.join(changes)} had changed. Leave signals "
             "to the driver, or put back what was there when the run ends."
+        )
+
+    def test_what_is_global_is_as_it_was(self) -> None:
+        changes = [
+            name for name in self._elsewhere().found["changed"] if not name.startswith("the handler")
+        ]
+        assert not changes, (
+            f"after its first runs {' and '.join(changes)} of the driver's process had changed. "
+            "Leave what is global alone, or put it back when the run ends."
         )
 
     def test_nothing_is_printed_on_standard_output(self) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -17,6 +18,7 @@ import cloudpickle
 import pytest
 
 from crystallize.testing.surroundings import descendants
+from crystallize.testing.trials import KILL
 from crystallize.testing.watching import until
 
 LANDED_SECONDS = 0.3
@@ -97,6 +99,7 @@ def run_elsewhere(
     try:
         return _interrupted(program, sent, notes, patience)
     finally:
+        _end(descendants(program.pid))
         program.kill()
         program.communicate()
 
@@ -123,6 +126,7 @@ def _interrupted(
         found.seconds = monotonic() - began
         until(lambda: not _alive(started), 2.0)
         found.orphans = _alive(started)
+        _end(found.orphans)  # or else they hold its streams
     program.kill()
     out, errors = program.communicate()
     found.errors = errors.decode(errors="replace")
@@ -156,6 +160,12 @@ def _by_value(orders: dict[str, Any], module: ModuleType) -> bytes | None:
     finally:
         cloudpickle.unregister_pickle_by_value(module)
     return pickled
+
+
+def _end(pids: list[int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, KILL)
 
 
 def _alive(pids: list[int]) -> list[int]:
