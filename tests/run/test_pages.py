@@ -172,7 +172,9 @@ class Stops:
 
 @pytest.mark.parametrize("answer", [False, True, 0, "", " ", ["enough"], b"enough"])
 def test_what_is_no_text_is_no_reason_and_keeps_nobody_from_stopping(answer):
-    with pytest.warns(PluginWarning, match=r"'Stops' failed in should_stop with PluginError: it ga"):
+    with pytest.warns(
+        PluginWarning, match=r"'Stops' failed in should_stop with PluginError: it ga"
+    ):
         result = Experiment(
             lambda replicate: 1.0,
             replicates=100,

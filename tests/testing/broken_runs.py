@@ -227,7 +227,7 @@ class PlainLoopSwapsTheLast(PlainLoop):
     loop = LoopSwapsTheLast.loop
 
 
-@found_by("test_a_failing_cell_is_tried_again_with_the_same_seed", LoopExecutorSuite)
+@found_by("test_a_failing_cell_is_tried_again_with_the_same_seed", LoopExecutorSuite, alone=False)
 class PlainLoopRunsOnce(PlainLoop):
     """Gives again what it has, whatever it is called for."""
 

@@ -112,6 +112,17 @@ class SendsTheCallWithEveryTask(OneByOne):
 
 
 @found_by("test_none_means_nothing_now")
+class EndsWhereTheSecondIsNotThere(OneByOne):
+    """It asks for two tasks before it begins, and takes one alone for the last."""
+
+    def asked(self, next_task):
+        first = [task for task in (next_task(), next_task()) if task is not None]
+        yield from first
+        if len(first) == 2:
+            yield from super().asked(next_task)
+
+
+@found_by("test_none_means_nothing_now", alone=False)
 class EndsAtTheFirstNone(OneByOne):
     def asked(self, next_task):
         task = next_task()
@@ -188,6 +199,14 @@ class SaysThatThreadsShareNoProcess(Threads):
     capabilities = Capabilities(workers=2, shares_process=False)
 
 
+@found_by("test_no_two_cells_share_a_process")
+class SharesAProcessWhereNobodySeeds(SaysThatThreadsShareNoProcess):
+    @hookimpl
+    def execute(self, experiment, call, next_task, run):
+        executor = Serial() if experiment.seed_globals else super()
+        yield from executor.execute(experiment, call, next_task, run)
+
+
 @found_by("test_it_says_where_cells_run")
 class DoesNotSayThatItHasProcesses(Processes):
     @property
@@ -196,6 +215,10 @@ class DoesNotSayThatItHasProcesses(Processes):
 
 
 # -- what goes wrong
+
+
+def is_lost(completion):
+    return completion is not None and type(completion.error).__name__ == "WorkerLost"
 
 
 @found_by("test_a_call_that_raises_costs_its_own_task_only")
@@ -216,16 +239,29 @@ class EndsWithACellThatIsLost(Processes):
     def changed(self, completions):
         for completion in completions:
             yield completion
-            if completion is not None and completion.error and cells(completion.task) == 1:
+            if is_lost(completion) and cells(completion.task) == 1:
                 return
 
 
 @found_by("test_a_cell_that_kills_its_worker_once_is_run_again")
 class ForgetsLostBlocks(Processes):
+    """But for those that were cancelled."""
+
     def changed(self, completions):
         for completion in completions:
-            if completion is None or not completion.error or cells(completion.task) == 1:
+            is_left_out = is_lost(completion) and completion.task not in self._cancelled
+            if not is_left_out or cells(completion.task) == 1:
                 yield completion
+
+    def controlled(self, run):
+        cancelled = self._cancelled = []
+
+        class Ours(Control):
+            def cancel(self, cancel, task):
+                cancelled.append(task)
+                cancel(task)
+
+        return Ours(run)
 
 
 @found_by("test_an_engine_that_loses_everything_ends_the_run")

@@ -1,82 +1,128 @@
-"""Which check catches which broken plugin: ``python matrix.py [NAME ...]``.
+"""Which check finds which broken plugin: ``python matrix.py`` writes it into docs/conformance.md.
 
 Each broken plugin runs under its whole suite, in a process of its own.
 """
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
 import time
 import warnings
+from collections import defaultdict
 from pathlib import Path
 
-import broken_ends  # noqa: F401
+import broken_ends  # noqa: F401 - they say what is broken
+import broken_plugins  # noqa: F401
 import broken_runs  # noqa: F401
 import broken_streams  # noqa: F401
 from broken import BROKEN
-from harness import failures, suite_of
+from harness import checks_of, failures, suite_of
 
-PATIENCE = 12.0
+from crystallize import testing
+
+PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
+WRITTEN = re.compile(r"(<!-- matrix: written by [^>]*-->\n).*?(<!-- end of matrix -->)", re.DOTALL)
+PATIENCE = 10.0
 LIMIT = 60.0
-"""Seconds after which a broken plugin is given up, with the checks that had failed by then."""
+"""Seconds after which a broken plugin is given up."""
+SUITES = {name: getattr(testing, name) for name in testing.__all__ if name.endswith("Suite")}
 
 
-def failing(name):
-    """The checks that fail for one broken plugin, each as soon as it has."""
-    broken = next(broken for broken in BROKEN if broken.__name__ == name)
-    warnings.simplefilter("ignore")
-    with tempfile.TemporaryDirectory() as folder:
-        for label, problem in failures(
-            suite_of(BROKEN[broken][0], broken, patience=PATIENCE), folder
-        ):
-            print(json.dumps([label, problem.splitlines()[0]]), file=sys.stderr, flush=True)
+def without_parameters(check):
+    return check.partition("[")[0]
 
 
-def found(name, limit=LIMIT):
-    """The same in a process of its own, and for how many seconds that went on."""
-    began = time.monotonic()
-    with tempfile.TemporaryFile("w+") as err:
+def checks():
+    """Each check of each suite, with the suites that have it."""
+    found = defaultdict(list)
+    for name, suite in SUITES.items():
+        for check in dict.fromkeys(map(without_parameters, checks_of(suite))):
+            found[check].append(name)
+    return found
+
+
+def found(broken, limit=LIMIT):
+    """The checks that a broken plugin fails, with their messages; in a process of its own."""
+    with tempfile.TemporaryFile("w+") as file:
         program = subprocess.Popen(
-            [sys.executable, __file__, "--one", name],
-            stdout=subprocess.DEVNULL,
-            stderr=err,
+            [sys.executable, __file__, "--one", broken.__name__],
+            stdout=file,
+            stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
         try:
             program.wait(limit)
-            over = program.returncode
-        except subprocess.TimeoutExpired:
-            over = "timeout"
+        finally:
             program.kill()
             program.wait()
-        err.seek(0)
-        lines = err.read().splitlines()
-    return (
-        [json.loads(l) for l in lines if l.startswith('["')],
-        time.monotonic() - began,
-        over,
-        [l for l in lines if not l.startswith('["')],
-    )
+        file.seek(0)
+        lines = [line.removeprefix("FAILED ") for line in file if line.startswith("FAILED ")]
+    assert program.returncode == 0, f"{broken.__name__} ended with {program.returncode}"
+    return dict(map(json.loads, lines))
+
+
+def problem(broken, failed):
+    """What is not as it is said of a broken plugin."""
+    fault = BROKEN[broken]
+    if fault.check not in failed:
+        return f"{broken.__name__} is not found by {fault.check}, but by {list(failed)}"
+    others = {without_parameters(check) for check in failed} - {without_parameters(fault.check)}
+    if fault.alone and others:
+        return f"{broken.__name__} is found by {sorted(others)} too"
+    return None
+
+
+def table(failed):
+    """Check -> the broken plugins that it alone finds, and those that others find too."""
+    alone, shared = defaultdict(list), defaultdict(list)
+    for broken, labels in failed.items():
+        names = dict.fromkeys(map(without_parameters, labels))
+        for check in names:
+            (alone if len(names) == 1 else shared)[check].append(f"`{broken.__name__}`")
+    rows = ["| check | it alone finds | others find too |", "| --- | --- | --- |"]
+    for check in checks():
+        words = check.removeprefix("test_").replace("_", " ")
+        rows.append(f"| {words} | {', '.join(alone[check])} | {', '.join(shared[check])} |")
+    return "\n".join(rows) + "\n"
+
+
+def report_one(name):
+    """Print the checks that one broken plugin fails."""
+    broken = next(broken for broken in BROKEN if broken.__name__ == name)
+    warnings.simplefilter("ignore")
+    suite = suite_of(BROKEN[broken].suite, broken, patience=PATIENCE)
+    with tempfile.TemporaryDirectory() as folder:
+        for failure in failures(suite, folder):
+            print("FAILED", json.dumps(failure), flush=True)
+
+
+def report_all(names):
+    """Run them all, say what is not as it is said, and write the page."""
+    failed, problems = {}, []
+    for broken in BROKEN:
+        if names and broken.__name__ not in names:
+            continue
+        began = time.monotonic()
+        try:
+            failed[broken] = found(broken)
+            wrong = problem(broken, failed[broken])
+        except (AssertionError, subprocess.TimeoutExpired) as error:
+            wrong = f"{broken.__name__}: {error}"
+        problems += [wrong] if wrong else []
+        print(f"{time.monotonic() - began:4.0f} s  {broken.__name__}  {wrong or ''}", flush=True)
+        if wrong:
+            for check, message in failed.get(broken, {}).items():
+                print(f"        {check}: {message.splitlines()[0]:.200}", flush=True)
+    if not names:
+        text = PAGE.read_text(encoding="utf-8")
+        PAGE.write_text(WRITTEN.sub(rf"\g<1>{table(failed)}\g<2>", text), encoding="utf-8")
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--one"]:
-        failing(sys.argv[2])
+        report_one(sys.argv[2])
     else:
-        names = sys.argv[1:] or [broken.__name__ for broken in BROKEN]
-        for name in names:
-            problems, seconds, over, rest = found(name, 150)
-            print(
-                name,
-                f"{seconds:.0f}s",
-                over,
-                "WANTED",
-                [v[1] for k, v in BROKEN.items() if k.__name__ == name],
-                "FOUND",
-                flush=True,
-            )
-            for p in problems:
-                print("    ", p, flush=True)
-            if over not in (0, "timeout"):
-                print("     ERR", rest[-5:], flush=True)
+        sys.exit(report_all(sys.argv[1:]))

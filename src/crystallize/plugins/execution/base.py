@@ -177,7 +177,7 @@ if TYPE_CHECKING:
     default = property
 else:
 
-    class default:  # noqa: N801
+    class default:
         """A property that an object may have an attribute of its own instead of."""
 
         def __init__(self, read: Callable[[Any], Any]) -> None:
