@@ -217,10 +217,6 @@ class DoesNotSayThatItHasProcesses(Processes):
 # -- what goes wrong
 
 
-def is_lost(completion):
-    return completion is not None and type(completion.error).__name__ == "WorkerLost"
-
-
 @found_by("test_a_call_that_raises_costs_its_own_task_only")
 class LetsAnErrorOut(OneByOne):
     def completed(self, number, call, task):
@@ -234,24 +230,12 @@ class GivesErrorsAsValues(Serial):
             yield Completion(task, value or error)
 
 
-@found_by("test_a_killed_worker_costs_no_more_than_its_tasks")
-class EndsWithACellThatIsLost(Processes):
-    def changed(self, completions):
-        for completion in completions:
-            yield completion
-            if is_lost(completion) and cells(completion.task) == 1:
-                return
+class LosesTasks(Processes):
+    """What a worker took with it, and nobody had cancelled, is not as it should be."""
 
-
-@found_by("test_a_cell_that_kills_its_worker_once_is_run_again")
-class ForgetsLostBlocks(Processes):
-    """But for those that were cancelled."""
-
-    def changed(self, completions):
-        for completion in completions:
-            is_left_out = is_lost(completion) and completion.task not in self._cancelled
-            if not is_left_out or cells(completion.task) == 1:
-                yield completion
+    def is_lost(self, completion):
+        is_error = completion is not None and type(completion.error).__name__ == "WorkerLost"
+        return is_error and completion.task not in self._cancelled
 
     def controlled(self, run):
         cancelled = self._cancelled = []
@@ -262,6 +246,23 @@ class ForgetsLostBlocks(Processes):
                 cancel(task)
 
         return Ours(run)
+
+
+@found_by("test_a_killed_worker_costs_no_more_than_its_tasks")
+class EndsWithACellThatIsLost(LosesTasks):
+    def changed(self, completions):
+        for completion in completions:
+            yield completion
+            if self.is_lost(completion) and cells(completion.task) == 1:
+                return
+
+
+@found_by("test_a_cell_that_kills_its_worker_once_is_run_again")
+class ForgetsLostBlocks(LosesTasks):
+    def changed(self, completions):
+        for completion in completions:
+            if not self.is_lost(completion) or cells(completion.task) == 1:
+                yield completion
 
 
 @found_by("test_an_engine_that_loses_everything_ends_the_run")

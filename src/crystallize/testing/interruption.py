@@ -31,6 +31,8 @@ class Elsewhere:
 
     Attributes
     ----------
+    has_begun : bool
+        Whether it came to what was to be interrupted.
     found : dict
         What it said of itself.
     printed : list of str
@@ -45,6 +47,7 @@ class Elsewhere:
         Processes that it had started and that outlived it.
     """
 
+    has_begun: bool = False
     found: dict[str, Any] = field(default_factory=dict)
     printed: list[str] = field(default_factory=list)
     errors: str = ""
@@ -114,8 +117,8 @@ def _interrupted(
     begun = until(
         lambda: program.poll() is not None or len(notes.read_text().split()) > 3, patience
     )
-    found = Elsewhere()
-    if begun and program.poll() is None:
+    found = Elsewhere(has_begun=begun and program.poll() is None)
+    if found.has_begun:
         until(lambda: False, LANDED_SECONDS)
         started = descendants(program.pid)
         began = monotonic()

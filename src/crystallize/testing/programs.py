@@ -13,6 +13,10 @@ class ProgramChecks(ExecutorChecks):
         found = self._elsewhere()
         # The driver has no hold on a plain loop but between two calls.
         limit = CLOSE_SECONDS + 3 * MARGIN_SECONDS if self.facts.streams else self.patience
+        assert found.has_begun, (
+            f"a run in a program of its own had not come to its fourth cell after "
+            f"{self.patience / 2:g} seconds; 'patience' says how long that may take."
+        )
         assert found.status is not None and found.seconds <= limit, (
             f"the program went on for {found.seconds:.1f} seconds after Ctrl-C. Let exceptions "
             "through, cancel what waits, and leave no thread that keeps the interpreter from "
@@ -47,11 +51,8 @@ class ProgramChecks(ExecutorChecks):
         )
 
     def test_what_is_global_is_as_it_was(self) -> None:
-        changes = [
-            name
-            for name in self._elsewhere().found["changed"]
-            if not name.startswith("the handler")
-        ]
+        found = dict.fromkeys([*self._elsewhere().found["changed"], *self._changed])
+        changes = [name for name in found if not name.startswith("the handler")]
         assert not changes, (
             f"after its first runs {' and '.join(changes)} of the driver's process had changed. "
             "Leave what is global alone, or put it back when the run ends."
