@@ -6,7 +6,7 @@ import json
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypedDict, get_args
+from typing import Any, NotRequired, TypedDict, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +42,7 @@ class Parts(TypedDict):
     baseline: str
     provenance: dict[str, Any]
     sections: dict[str, Any]
+    factors: NotRequired[Mapping[str, Mapping[str, Any]]]
 
 
 def save(result: Parts, path: Path) -> None:
@@ -98,6 +99,7 @@ def _content(result: Parts, bundle: Bundle) -> dict[str, Any]:
         ],
         "errors": [[getattr(e, name) for name in CellError.__slots__] for e in result["errors"]],
         "sections": plain_data(result["sections"], "sections"),
+        "factors": plain_data(result.get("factors", {}), "factors"),
         "provenance": plain_data(result["provenance"], "provenance"),
     }
 
@@ -110,7 +112,7 @@ def _parts(content: dict[str, Any], array: Callable[[int], bytes]) -> Parts:
         return as_objects(found) if isinstance(found, list) else found
 
     conditions = content["conditions"]
-    return {
+    parts: Parts = {
         "root": content["root"],
         "seed_rule": choice(
             "seed_rule", content.get("seed_rule", "numpy"), choices=get_args(SeedRule)
@@ -122,6 +124,9 @@ def _parts(content: dict[str, Any], array: Callable[[int], bytes]) -> Parts:
         "sections": content["sections"],
         "provenance": content["provenance"],
     }
+    if factors := content.get("factors"):  # not there in a file of an earlier version
+        parts["factors"] = factors
+    return parts
 
 
 def _array_name(number: int) -> str:

@@ -46,6 +46,8 @@ class Result:
         What aggregators added, by name.
     seed_rule : {"numpy", "crystallize-ml"}
         How seeds follow from the root.
+    factors : mapping, optional
+        Condition -> factor -> level.
 
     Attributes
     ----------
@@ -53,6 +55,9 @@ class Result:
         ``metrics[condition][metric]`` is an array whose position is the
         replicate; NaN, or ``None`` in a column that holds no numbers, where a
         cell failed, so that conditions stay paired.
+    factors : dict
+        ``factors[condition][parameter]`` for the parameters whose values differ between
+        conditions; empty where the experiment is not known, as for what a store holds.
     """
 
     def __init__(
@@ -65,6 +70,7 @@ class Result:
         provenance: dict[str, Any],
         sections: dict[str, Any] | None = None,
         seed_rule: str = "numpy",
+        factors: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self.metrics = {condition: dict(arrays) for condition, arrays in metrics.items()}
         self.done = dict(done)
@@ -74,9 +80,16 @@ class Result:
         self.baseline = baseline
         self.provenance = provenance
         self.sections: dict[str, Any] = {} if sections is None else sections
+        known = {} if factors is None else factors
+        self.factors = {condition: dict(known.get(condition, {})) for condition in self.done}
 
     @classmethod
-    def of_outcomes(cls, outcomes: Outcomes, baseline: str) -> Result:
+    def of_outcomes(
+        cls,
+        outcomes: Outcomes,
+        baseline: str,
+        factors: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> Result:
         """Outcomes with their seeds and provenance as a result, without sections."""
         return cls(
             metrics=outcomes.metrics(),
@@ -86,6 +99,7 @@ class Result:
             seed_rule=outcomes.seed_rule,
             baseline=baseline,
             provenance=dict(outcomes.provenance),
+            factors=factors,
         )
 
     @classmethod
@@ -222,6 +236,7 @@ class Result:
             "baseline": self.baseline,
             "provenance": self.provenance,
             "sections": self.sections,
+            "factors": self.factors,
         }
         file.save(parts, Path(path))
 
