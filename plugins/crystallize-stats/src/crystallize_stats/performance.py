@@ -301,7 +301,7 @@ def critical(df: Numbers | float | None, alpha: float) -> Any:
 
 def _present(*columns: Numbers) -> npt.NDArray[np.bool_]:
     """The replicates in which every column has a finite value."""
-    return np.asarray(np.isfinite(np.sum(columns, axis=0)))
+    return np.asarray(np.all([np.isfinite(column) for column in columns], axis=0))
 
 
 def _columns(measured: Measured) -> Row:
