@@ -131,6 +131,11 @@ class Study:
                 return False
         return seen
 
+    def is_empty(self, metric: str) -> bool:
+        """Whether a metric has no value under any condition."""
+        columns = (self.column(condition, metric) for condition in self.conditions)
+        return all(column is not None and np.isnan(column).all() for column in columns)
+
     def labels(self, condition: str, taken: Collection[str]) -> Row:
         """The columns of a row that say which condition it is of, its factors among them.
 
