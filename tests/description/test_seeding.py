@@ -127,6 +127,35 @@ def test_a_rule_of_seeds_that_does_not_exist_is_refused():
         Experiment(draw, seed_rule="crystalize-ml")
 
 
+def test_seed32_is_the_first_32_bits_of_the_stream():
+    result = Experiment(lambda seed, seed32: {"seed": seed, "low": seed32}, replicates=9).run()
+    metrics = result.metrics["baseline"]
+    low = [int(SeedSequence(result.root, spawn_key=(i,)).generate_state(1)[0]) for i in range(9)]
+    assert metrics["low"].tolist() == low == [int(seed) % 2**32 for seed in result.seeds]
+
+
+def test_a_library_that_refuses_64_bits_is_explained():
+    def trial(seed):
+        return float(np.random.RandomState(seed).rand())
+
+    result = Experiment(trial, replicates=2, seed=3).run()
+    assert all("ask for `seed32`" in error.message for error in result.errors)
+    assert len(result.errors) == 2
+
+    def fits(seed32):
+        return float(np.random.RandomState(seed32).rand())
+
+    assert not Experiment(fits, replicates=2, seed=3).run().errors
+
+
+def test_other_errors_are_not_explained_by_seeds():
+    def trial(seed):
+        raise ValueError("2**32 is a lot")
+
+    (error,) = Experiment(trial).run().errors
+    assert error.message == "2**32 is a lot"
+
+
 PROGRAM = """
 import json, sys
 from crystallize import Experiment

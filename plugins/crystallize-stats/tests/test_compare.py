@@ -83,6 +83,9 @@ def test_a_yes_or_no_is_compared_by_mcnemar(study):
     assert "of 40 pairs 9 only for the treatment, 2 only for the baseline" in row["note"]
     as_numbers = {c: {"ok": [float(v) for v in m["ok"]]} for c, m in columns.items()}
     assert compared(study(as_numbers, Compare()))["new", "ok"]["p"] == row["p"]
+    columns["new"]["ok"][30] = FAILED
+    row = compared(study(columns, Compare()))["new", "ok"]
+    assert (row["test"], row["n"], row["statistic"]) == ("mcnemar", 39, 9)
     forced = compared(study(columns, Compare(test="t", interval="t")))["new", "ok"]
     assert (forced["test"], forced["interval"]) == ("t", "t")
 

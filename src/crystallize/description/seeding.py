@@ -70,6 +70,13 @@ class Seeding:
             return int(self.sequence(replicate).generate_state(1, np.uint64)[0])
         return (self.root + 31337 * replicate) % 2**32
 
+    def seed32(self, replicate: int) -> int:
+        """The first 32-bit word of the stream's state, for libraries that take no more.
+
+        It is the low half of :meth:`seed`: ``seed % 2**32``.
+        """
+        return self.seed(replicate) % 2**32
+
     @property
     def formula(self) -> str:
         """How anyone gets a replicate's stream by hand."""

@@ -46,8 +46,8 @@ class Experiment:
     """A function to be run many times, under a few conditions, from one seed.
 
     The function's parameters are filled by name: its condition's parameters, and
-    any of ``rng``, ``seed``, ``replicate``, ``condition`` and ``ctx`` that it asks
-    for.  It returns a mapping of metrics, or one number.  Everything is checked
+    any of ``rng``, ``seed``, ``seed32``, ``replicate``, ``condition`` and ``ctx``
+    that it asks for.  It returns a mapping of metrics, or one number.  Everything is checked
     here, before the first replicate.
 
     Parameters

@@ -15,9 +15,13 @@ from crystallize.cells.arrays import Array
 from crystallize.cells.outcome import CellError
 from crystallize.cells.outcomes import Outcomes
 from crystallize.cells.plain import json_data, plain_data
+from crystallize.checks import whole_number
 from crystallize.description.seeding import Seeding
+from crystallize.description.streams import seeds_of
 from crystallize.results import file
 from crystallize.results.exports import as_frame, error_data, metric_data
+from crystallize.results.replacing import replaced_whole
+from crystallize.results.section_tables import sections_as_html, sections_as_text
 from crystallize.results.summary import SummaryRow, summarize
 from crystallize.results.tables import as_html, as_text
 from crystallize.store.stored import StoredExperiment
@@ -136,8 +140,7 @@ class Result:
     @cached_property
     def seeds(self) -> list[int]:
         """The seed of each replicate; made when first looked at."""
-        seeding = Seeding(self.root, self.seed_rule)
-        return [seeding.seed(replicate) for replicate in range(self.replicates)]
+        return seeds_of(Seeding(self.root, self.seed_rule), self.replicates)
 
     def summary(self) -> list[SummaryRow]:
         """One row for each condition and metric.
@@ -145,7 +148,8 @@ class Result:
         Returns
         -------
         list of dict
-            With the keys ``condition``, ``metric``, ``n`` (cells with a value),
+            With the keys ``condition``, ``metric``, ``n`` (values that the statistics
+            are of), ``nan`` (values that are NaN, which the statistics leave out),
             ``failed`` (cells that failed), ``mean``, ``sd`` (n - 1 in the
             denominator), ``mcse`` (Monte Carlo standard error of the mean,
             sd / sqrt(n)), ``min`` and ``max``; ``None`` where a value does not
@@ -198,9 +202,10 @@ class Result:
         }
 
     def to_json(self, path: str | Path) -> None:
-        """Write :meth:`to_dict` to a file."""
+        """Write :meth:`to_dict` to a file, whole or not at all."""
         text = json.dumps(self.to_dict(), allow_nan=False, indent=2)
-        Path(path).write_text(text + "\n", encoding="utf-8")
+        with replaced_whole(Path(path)) as beside:
+            beside.write_text(text + "\n", encoding="utf-8")
 
     def export(self, path: str | Path) -> None:
         """Write the result to a file of the kind that its ending says.
@@ -222,6 +227,9 @@ class Result:
     def save(self, path: str | Path) -> None:
         """Write everything to one file: a zip of JSON and NumPy arrays, no pickles.
 
+        The file is written beside its place, then put there: what stood there stays where
+        that fails.
+
         Raises
         ------
         ResultFileError
@@ -241,18 +249,27 @@ class Result:
         file.save(parts, Path(path))
 
     @classmethod
-    def load(cls, path: str | Path) -> Result:
-        """Read what :meth:`save` wrote.
+    def load(cls, path: str | Path, *, max_bytes: int | None = None) -> Result:
+        """Read what :meth:`save` wrote; everything is checked before it is believed.
+
+        Parameters
+        ----------
+        path : path
+        max_bytes : int, optional
+            How much the file may hold when it is unpacked: a small file can be made to fill
+            the memory.  Default: 50 times the size of the file, but at least 256 MB.
 
         Raises
         ------
         ResultFileError
-            If the file is not a saved result, or is damaged.
+            If the file is not a saved result, is damaged, or holds more than that.
         """
-        return cls(**file.load(Path(path)))
+        if max_bytes is not None:
+            max_bytes = whole_number("max_bytes", max_bytes, least=1)
+        return cls(**file.load(Path(path), max_bytes))
 
     def __repr__(self) -> str:
-        return as_text(self.summary(), failed=len(self.errors))
+        return as_text(self.summary(), failed=len(self.errors)) + sections_as_text(self.sections)
 
     def _repr_html_(self) -> str:
-        return as_html(self.summary(), failed=len(self.errors))
+        return as_html(self.summary(), failed=len(self.errors)) + sections_as_html(self.sections)

@@ -151,7 +151,8 @@ def as_numbers(values: npt.NDArray[Any]) -> Numbers | None:
     if values.ndim != 1:
         return None
     if values.dtype.kind in "biuf":
-        return values.astype(np.float64)
+        # Flags of which some are missing have a mask.
+        return np.ma.filled(values.astype(np.float64), np.nan)  # type: ignore[no-any-return]
     if values.dtype != object:
         return None
     numbers = np.full(len(values), np.nan)
