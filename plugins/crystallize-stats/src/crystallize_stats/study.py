@@ -152,7 +152,7 @@ def as_numbers(values: npt.NDArray[Any]) -> Numbers | None:
         return None
     if values.dtype.kind in "biuf":
         # Flags of which some are missing have a mask.
-        return np.ma.filled(values.astype(np.float64), np.nan)  # type: ignore[no-any-return]
+        return np.ma.filled(values.astype(np.float64), np.nan)
     if values.dtype != object:
         return None
     numbers = np.full(len(values), np.nan)
