@@ -141,6 +141,19 @@ def test_every_key_arrives_as_an_argument_of_experiment(write: Write) -> None:
     }
 
 
+def test_hypotheses_are_claims_of_an_aggregator_beside_the_others(write: Write) -> None:
+    claims = '[hypothesis.faster]\nclaim = "a.x > b.x"\n'
+    arguments = experiment_arguments(read_config(write(MINIMAL + claims)), Path("kept"))
+    assert arguments["aggregators"] == ["hypotheses"]
+    options = arguments["aggregator_options"]["hypotheses"]
+    assert options["claims"] == {"faster": {"claim": "a.x > b.x"}}
+    assert options["register"].folder / options["register"] == Path("kept/hypotheses.jsonl")
+
+    chosen = '[aggregation.options.hypotheses]\nregister = "plan.jsonl"\n'
+    arguments = experiment_arguments(read_config(write(MINIMAL + claims + chosen)), Path())
+    assert arguments["aggregator_options"]["hypotheses"]["register"] == "plan.jsonl"
+
+
 def test_a_function_is_all_that_a_config_needs(write: Write) -> None:
     arguments = experiment_arguments(read_config(write(MINIMAL)), Path())
 
@@ -692,7 +705,7 @@ def test_a_file_that_cannot_be_used(tmp_path, name, content, message):
 def test_a_missing_file_and_a_folder(tmp_path):
     with pytest.raises(ConfigError, match="No such file"):
         read_config(tmp_path / "missing.toml")
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="is a folder"):
         read_config(tmp_path)
 
 

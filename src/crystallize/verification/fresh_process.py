@@ -17,7 +17,6 @@ from crystallize.cells.outcome import CellError
 from crystallize.cells.outcomes import Outcomes
 from crystallize.cells.table import Table
 from crystallize.contracts import Task
-from crystallize.description.seeding import replicate_seed
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import CrystallizeError, ExecutorError, described
 from crystallize.results.result import Result
@@ -47,7 +46,7 @@ def run_in_fresh_process(
     call = BlockCall(
         experiment.function,
         experiment.conditions,
-        experiment.seed,
+        experiment.seeding,
         experiment.injected,
         options,
         contexts=contexts,
@@ -95,13 +94,13 @@ def _result(experiment: ExperimentSpec, blocks: list[Block]) -> Result:
             errors.pop((replicate, block.condition), None)
         for failure in block.failures:
             replicate = block.start + failure.offset
-            seed = replicate_seed(experiment.seed, replicate)
+            seed = experiment.seeding.seed(replicate)
             errors[replicate, block.condition] = CellError(
                 names[block.condition], replicate, seed, failure.type, failure.message,
                 failure.traceback, 1,
             )  # fmt: skip
     in_order = [errors[cell] for cell in sorted(errors)]
-    outcomes = Outcomes(tables, in_order, experiment.seed)
+    outcomes = Outcomes(tables, in_order, experiment.seed, seed_rule=experiment.seed_rule)
     return Result.of_outcomes(outcomes, experiment.baseline)
 
 
