@@ -489,10 +489,12 @@ def test_a_study_that_is_run_again_is_the_same(tmp_path: Path, kind: str) -> Non
 
     whole = study().verify(against=path, replicates=None)
     sample = study().verify(against=path)
+    longer = study(replicates=3).verify(against=path, replicates=None)
     in_processes = study().verify(["parallel"], against=path, replicates=5)
 
     assert (whole.same, whole.cells, whole.replicates) == (True, 60, 30)
     assert (sample.same, sample.cells, sample.of) == (True, 20, 30)
+    assert (longer.cells, longer.of) == (60, 30)
     assert len(whole.rows) == 2
     assert whole.rows[0].digest == whole.rows[1].digest
     assert str(path) in str(whole)
@@ -558,8 +560,10 @@ def test_a_study_of_something_else_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "r.zip"
     study().run().save(path)
 
-    with pytest.raises(InvalidValueError, match=r"seed: expected the seed of .*r\.zip, 3, got 4"):
+    with pytest.raises(InvalidValueError, match=r"seed: expected what .*r\.zip has, 3, got 4"):
         study(seed=4).verify(against=path)
+    with pytest.raises(InvalidValueError, match=r"seed_rule: expected what .* has, 'numpy', got"):
+        study(seed_rule="crystallize-ml").verify(against=path)
     with pytest.raises(
         InvalidValuesError, match=r"'c' is not among the conditions(.|\n)*has 'a', 'b' too"
     ):

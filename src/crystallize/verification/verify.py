@@ -63,7 +63,8 @@ def verify(
         _run_again(runs, experiment, host, strategies)
     if len(runs.made) < 2 and runs.failures:
         raise runs.failures[0]
-    return _certificate(runs, of=experiment.replicates, tolerance=tolerance, study=study)
+    whole = experiment.replicates if study is None else study.result.replicates
+    return _certificate(runs, of=whole, tolerance=tolerance, study=study)
 
 
 def _run_everywhere(
