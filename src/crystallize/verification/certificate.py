@@ -113,7 +113,7 @@ class Difference:
         (one, other), (first, second) = self.ways, map(_shown, self.values)
         text = (
             f"condition {one_line(self.condition)!r}, replicate {self.replicate}{of}: {first} "
-            f"under {one}, {second} under {other} ({self.cells} cells differ)"
+            f"under {one}, {second} under {other} ({_counted(self.cells, 'cell')} in all)"
         )
         return text if self.why is None else f"{text}\nwhy: {self.why}"
 
@@ -185,8 +185,8 @@ class Certificate:
         shown = "every replicate" if self.replicates == self.of else f"replicates 0 to {self._last}"
         against = "" if self.against is None else f", against {self.against}"
         lines = [
-            f"{one_line(self.experiment)}: {shown} of {self.of} under {len(self.conditions)} "
-            f"conditions, seed {self.seed}{against}",
+            f"{one_line(self.experiment)}: {shown} of {self.of} under "
+            f"{_counted(len(self.conditions), 'condition')}, seed {self.seed}{against}",
             *aligned([HEAD, *map(_row, self.rows)], NAMES),
         ]
         for other in self.not_tried:
@@ -195,12 +195,16 @@ class Certificate:
                 f"not tried: {other.strategy}{origin}: {_short(one_line(other.why), SHOWN_WHY)}"
             )
         if self.failed:
-            lines.append(f"{self.failed} of {self.cells} cells failed in the first of these.")
+            lines.append(
+                f"{self.failed} of {_counted(self.cells, 'cell')} failed in the first of these."
+            )
         exactly = "byte for byte" if not self.tolerance else f"within {self.tolerance:g}"
         if self.difference is not None:
             lines.append(f"NOT THE SAME {exactly}: {self.difference}")
         else:
-            lines.append(f"the same {exactly}: {self.cells} cells, {len(self.rows)} times")
+            lines.append(
+                f"the same {exactly}: {_counted(self.cells, 'cell')}, {len(self.rows)} times"
+            )
         return "\n".join(lines)
 
     @property
@@ -234,6 +238,10 @@ def _shown(value: Any) -> str:
     text = value if isinstance(value, str) and value.startswith("failed: ") else repr(value)
     text = one_line(text)
     return _short(text, SHOWN_VALUE)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _short(text: str, size: int) -> str:

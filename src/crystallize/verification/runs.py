@@ -103,7 +103,7 @@ class Runs:
                 result = run()
         except CrystallizeError as error:
             self.failures.append(error)
-            why = str(error).removesuffix(WITH_RESULT).strip()
+            why = str(error).removesuffix(WITH_RESULT).strip(" .")
             self.not_tried.append(NotTried(row.name, row.distribution, row.version, why))
             return
         row = replace(
@@ -121,6 +121,7 @@ class Runs:
             defaults=(_Collects(),),
             catalog=Catalog(()),
         )
+        host.executor_name = way.strategy  # an object has the name of its class
         experiment = self.experiment
         capabilities = Capabilities.of(host.executor)
         if not (capabilities.can_cancel or capabilities.calls_are_async):
