@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 import itertools
 import json
 import os
@@ -41,7 +42,6 @@ QUICK = ["serial", "parallel"]
 WORDS = {"alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta"}
 COUNTER = itertools.count()
 GENERATOR = np.random.default_rng()
-STATE = {"changed": False}
 
 
 def normal(rng, shift=0.0):
@@ -66,10 +66,6 @@ def of_an_unseeded_generator(rng):
 
 def of_the_clock(rng):
     return time.perf_counter_ns()
-
-
-def of_the_program(rng):
-    return {"x": rng.random(), "changed": STATE["changed"]}
 
 
 def failing(rng, replicate):
@@ -278,16 +274,14 @@ def test_what_depends_on_something_else_is_found_with_both_values_and_why(
     assert not all(row.same for row in certificate.rows)
 
 
-def test_state_of_the_program_that_a_worker_does_not_have_is_found(monkeypatch, tmp_path) -> None:
-    (tmp_path / "state_of_a_study.py").write_text(
-        "STATE = {'changed': False}\ndef trial(rng):\n    return STATE['changed'] + rng.random()\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    import state_of_a_study  # type: ignore[import-not-found]
+def of_a_library(rng):
+    return rng.random() + getattr(colorsys, "SETTING", 0)
 
-    state_of_a_study.STATE["changed"] = True
 
-    certificate = Experiment(state_of_a_study.trial, seed=1).verify(["serial"])
+def test_state_of_the_program_that_a_new_process_does_not_have_is_found(monkeypatch) -> None:
+    monkeypatch.setattr(colorsys, "SETTING", 1, raising=False)
+
+    certificate = Experiment(of_a_library, seed=1).verify(["serial"])
 
     assert "in another process it reaches other values" in str(certificate.difference)
 

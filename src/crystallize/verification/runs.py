@@ -15,7 +15,7 @@ from typing import Any
 from crystallize.cells.outcomes import Outcomes
 from crystallize.contracts import Capabilities
 from crystallize.description.spec import ExperimentSpec
-from crystallize.errors import CrystallizeError, GlobalRandomWarning
+from crystallize.errors import CrystallizeError, CrystallizeWarning, GlobalRandomWarning
 from crystallize.hookspecs import hookimpl
 from crystallize.installed.catalog import Catalog
 from crystallize.plugins.host import Host
@@ -133,7 +133,7 @@ class Runs:
     def _watched(self) -> Iterator[None]:
         """Keep the warning that says why numbers differ; others go where they went."""
         with warnings.catch_warnings():
-            warnings.simplefilter("always", GlobalRandomWarning)
+            warnings.simplefilter("always", CrystallizeWarning)  # also where they are errors
             shown = warnings.showwarning
 
             def show(message: Any, category: type[Warning], *args: Any, **kwargs: Any) -> None:
