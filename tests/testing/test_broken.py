@@ -10,11 +10,13 @@ from pathlib import Path
 import broken
 import matrix
 import pytest
-from broken import BROKEN
+from broken import BROKEN, Processes
 from broken_streams import CallsOneTwice, CompletesOneTwice, DropsOne
 from harness import checks_of, failures, suite_of
 
 from crystallize.testing import ExecutorSuite
+from crystallize.testing.closing import ClosingChecks
+from crystallize.testing.programs import ProgramChecks
 
 PATIENCE = 6.0
 
@@ -41,7 +43,24 @@ def _put_back(monkeypatch):
         signal.signal(signal.SIGUSR1, signal.SIG_DFL)
 
 
-@pytest.mark.parametrize("plugin", BROKEN, ids=lambda plugin: plugin.__name__)
+def takes_long(plugin):
+    """Whether its check waits for something: an end, a program, a worker's death."""
+    name = matrix.without_parameters(BROKEN[plugin].check)
+    waits = hasattr(ClosingChecks, name) or hasattr(ProgramChecks, name)
+    return waits or issubclass(plugin, Processes)
+
+
+@pytest.mark.parametrize(
+    "plugin",
+    [
+        pytest.param(
+            plugin,
+            id=plugin.__name__,
+            marks=[pytest.mark.faults, pytest.mark.matrix] if takes_long(plugin) else [],
+        )
+        for plugin in BROKEN
+    ],
+)
 def test_a_broken_plugin_is_found_by_its_check(plugin, tmp_path):
     fault = BROKEN[plugin]
     suite = suite_of(fault.suite, plugin, patience=PATIENCE)
@@ -70,7 +89,8 @@ def test_every_check_has_a_broken_plugin_that_it_alone_finds(check):
 
 def test_the_page_has_every_check_and_every_broken_plugin():
     rows = {}
-    for line in matrix.PAGE.read_text(encoding="utf-8").splitlines():
+    (written,) = matrix.WRITTEN.finditer(matrix.PAGE.read_text(encoding="utf-8"))
+    for line in written[0].splitlines():
         if line.startswith("| ") and "---" not in line:
             check, alone, others = (cell.strip() for cell in line.strip("|").split("|"))
             rows[check] = alone, others
