@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 OnError = Literal["collect", "raise"]
 SeedRule = Literal["numpy", "crystallize-ml"]
 
+DEFAULT_STRATEGY = "serial"
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ExperimentSpec:
