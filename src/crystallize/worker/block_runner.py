@@ -123,11 +123,13 @@ class BlockCall:
         self._prepare()
 
     def _prepare(self) -> None:
+        self._is_async = is_async(self._function)
+        # Coroutines interleave, and a block that is run again would not keep to a time limit.
+        copies_large = self._is_async or self._options.timeout is not None
         self._arguments = [
-            Arguments(self._root, name, params, self._injected)
+            Arguments(self._root, name, params, self._injected, copies_large=copies_large)
             for name, params in self._conditions.items()
         ]
-        self._is_async = is_async(self._function)
         self._loops: dict[int, OwnLoop] = {}
         self._blocks: dict[int, RunningCells] = {}
         self._awaited: dict[asyncio.Task[Any], Task] = {}
@@ -169,11 +171,11 @@ class BlockCall:
             self.contexts.entered()  # what making them draws or changes is no cell's doing
         if self._options.seed_globals:
             with GlobalStateKept():
-                return Context().run(self._run, task)
+                return Context().run(self._run_apart, task)
         before = self.watch.begin()
         # A context of its own: NumPy's error state or decimal's precision around the run
         # would not reach a worker process either.
-        block = Context().run(self._run, task)
+        block = Context().run(self._run_apart, task)
         block.touched = self.watch.end(before)
         return block
 
@@ -263,6 +265,16 @@ class BlockCall:
                         loop.run(self.contexts.aleave())
                 finally:
                     loop.close()
+
+    def _run_apart(self, task: Task) -> Block:
+        """Run a block whose cells see nothing of what others did to their parameters."""
+        arguments = self._arguments[task.condition]
+        block = self._run(task)
+        if len(block) and arguments.were_changed():
+            name, params = list(self._conditions.items())[task.condition]
+            self._arguments[task.condition] = Arguments(self._root, name, params, self._injected)
+            block = self._run(task._replace(stop=block.stop))
+        return block
 
     def _run(self, task: Task) -> Block:
         rows, failures = Rows(task.condition), list[Failure]()
