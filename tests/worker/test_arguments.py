@@ -176,7 +176,7 @@ def test_a_large_parameter_that_cells_change_is_the_same_for_each(options, make)
             if isinstance(items[0], list):
                 items[0][0] = 7
             else:
-                items[0] = False if replicate % 2 else 7
+                items[0] = 7 + replicate
         return {"before": before, "kind": kind, "length": len(items)}
 
     conditions = {"a": {"box": (given := make())}}
@@ -189,6 +189,29 @@ def test_a_large_parameter_that_cells_change_is_the_same_for_each(options, make)
     assert (given.items if isinstance(given, Holder) else given) == (
         make().items if isinstance(given, Holder) else make()
     )
+
+
+def test_a_change_that_the_next_cell_undoes_is_seen_in_the_first():
+    def trial(numbers):
+        numbers.reverse()
+        return numbers[0]
+
+    conditions = {"a": {"numbers": list(range(20_000))}}
+    options = {"executor_type": "thread", "max_workers": 1}
+    result = Experiment(
+        trial, conditions, replicates=400, execution="parallel", execution_options=options
+    ).run()
+    assert set(result.metrics["a"]["value"]) == {19_999}
+
+
+def test_a_large_parameter_that_becomes_of_another_type_is_seen():
+    def trial(numbers):
+        kind = type(numbers[5]).__name__
+        numbers[:] = map(float, numbers)
+        return {"kind": kind}
+
+    result = Experiment(trial, {"a": {"numbers": list(range(20_000))}}, replicates=20).run()
+    assert set(result.metrics["a"]["kind"]) == {"int"}
 
 
 def test_a_large_parameter_is_not_copied_for_each_call():

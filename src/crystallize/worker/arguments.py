@@ -86,6 +86,8 @@ class Arguments:
                     self._params[key] = large.passed
                     continue
             self._copies.append((key, copy))
+        self.untried = bool(self._large)
+        """Whether no cell has shown yet whether it changes a large container."""
         self._rng = "rng" in injected
         self._seed = "seed" in injected
         self._random = self._rng or self._seed
