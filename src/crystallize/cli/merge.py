@@ -14,14 +14,19 @@ from crystallize.store.stored import StoredExperiment
 @click.command("merge")
 @click.argument("stores", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path))
-def command(stores: tuple[Path, ...], output: Path) -> None:
+@click.option(
+    "--prefer-values",
+    is_flag=True,
+    help="Where a cell failed in one store and has a value in another, take the value.",
+)
+def command(stores: tuple[Path, ...], output: Path, prefer_values: bool) -> None:
     """Put the cells of all STORES into a new store.
 
     Stores of different experiments are refused, and so is a cell that differs
     between two of them.
     """
     with refusing():
-        merge([StoredExperiment(path) for path in stores], output)
+        merge([StoredExperiment(path) for path in stores], output, prefer_values=prefer_values)
         merged = StoredExperiment(output)
     done = sum(row["done"] for row in merged.counts())
     click.echo(f"{output}: {done} cells done, {len(merged.errors)} failed")

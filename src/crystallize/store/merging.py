@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,11 +12,15 @@ from crystallize.cells.outcome import CellError
 from crystallize.cells.table import Table
 from crystallize.errors import StoreError
 from crystallize.store.identity import differences, united
-from crystallize.store.sqlite import Store
+from crystallize.store.records import without
+from crystallize.store.sqlite import Record, Store
 from crystallize.store.stored import StoredExperiment
 
+SHOWN = 10
+"""How many cells that differ are shown."""
 
-def merge(sources: list[StoredExperiment], path: Path) -> None:
+
+def merge(sources: list[StoredExperiment], path: Path, *, prefer_values: bool = False) -> None:
     """Put the cells of several stores of one experiment into a new one.
 
     Parameters
@@ -25,6 +29,8 @@ def merge(sources: list[StoredExperiment], path: Path) -> None:
         One or more.
     path : path
         The new store.
+    prefer_values : bool
+        Where a cell failed in one store and has metrics in another, take these.
 
     Raises
     ------
@@ -40,26 +46,66 @@ def merge(sources: list[StoredExperiment], path: Path) -> None:
             lines = "\n".join(f"  - {line}" for line in differing)
             raise StoreError(f"{source.path} holds another experiment:\n{lines}")
         for other in sources[:number]:
-            if conflicts := list(_conflicts(other, source)):
-                lines = "\n".join(f"  - {line}" for line in conflicts)
-                raise StoreError(f"{other.path} and {source.path} disagree:\n{lines}")
+            conflicts = list(_conflicts(other, source))
+            if prefer_values:
+                conflicts = [conflict for conflict in conflicts if not conflict.one_failed]
+            if conflicts:
+                raise StoreError(_disagreement(other, source, conflicts))
         identity = united(identity, source.identity)
     with Store(path, create=True) as store:
         store.set_identity(identity, [c for source in sources for c in source.changes])
-        store.add([record for source in sources for record in source.records])
+        store.add([record for source in sources for record in _taken(source, sources)])
 
 
-def _conflicts(one: StoredExperiment, other: StoredExperiment) -> Iterator[str]:
+class _Conflict(NamedTuple):
+    """A cell to which two stores came differently."""
+
+    text: str
+    one_failed: bool
+    """Whether it failed in one of them only."""
+
+
+def _taken(source: StoredExperiment, sources: list[StoredExperiment]) -> Iterator[Record]:
+    """The records of a store, without the failures of cells that have metrics in another."""
+    failures = {
+        (condition, replicate)
+        for condition, replicate in source.errors
+        if any(_has_metrics(other, condition, replicate) for other in sources)
+    }
+    for record in source.records:
+        if (rest := without(record, failures)) is not None:
+            yield rest
+
+
+def _has_metrics(source: StoredExperiment, condition: str, replicate: int) -> bool:
+    table = source.tables.get(condition)
+    return table is not None and replicate < table.size and bool(table.done[replicate])
+
+
+def _disagreement(
+    one: StoredExperiment, other: StoredExperiment, conflicts: list[_Conflict]
+) -> str:
+    lines = "\n".join(f"  - {conflict.text}" for conflict in conflicts[:SHOWN])
+    more = f"\n  … and {len(conflicts) - SHOWN} more" if len(conflicts) > SHOWN else ""
+    advice = ""
+    if any(conflict.one_failed for conflict in conflicts):
+        advice = "\nWhere one has a value and the other a failure, --prefer-values takes the value."
+    return f"{one.path} and {other.path} disagree:\n{lines}{more}{advice}"
+
+
+def _conflicts(one: StoredExperiment, other: StoredExperiment) -> Iterator[_Conflict]:
     """The cells to which the two came differently."""
     for condition in one.tables.keys() & other.tables.keys():
         tables = one.tables[condition], other.tables[condition]
         for replicate in range(min(table.size for table in tables)):
+            errors = [source.errors.get((condition, replicate)) for source in (one, other)]
             first, second = (
-                _shown_outcome(table, source.errors.get((condition, replicate)), replicate)
-                for table, source in zip(tables, (one, other), strict=True)
+                _shown_outcome(table, error, replicate)
+                for table, error in zip(tables, errors, strict=True)
             )
             if first is not None and second is not None and first != second:
-                yield f"condition {condition!r}, replicate {replicate}: {first} and {second}"
+                text = f"condition {condition!r}, replicate {replicate}: {first} and {second}"
+                yield _Conflict(text, errors.count(None) == 1)
 
 
 def _shown_outcome(table: Table, error: CellError | None, replicate: int) -> str | None:

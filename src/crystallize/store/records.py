@@ -7,7 +7,7 @@ arrays that the header refers to, each in NumPy's ``.npy`` format.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,6 +65,20 @@ def lost_record(error: CellError) -> Record:
     failure = Failure(0, error.type, error.message, error.traceback)
     block = Block(0, error.replicate, error.replicate + 1, [], [failure], 0.0)
     return record(error.condition, block, [error])
+
+
+def without(stored: Record, cells: Container[Cell]) -> Record | None:
+    """A record without some cells; ``None`` where nothing is left of it, itself if it had none."""
+    replicates = range(stored.start, stored.stop)
+    kept = np.array([(stored.condition, replicate) not in cells for replicate in replicates])
+    if kept.all():
+        return stored
+    header, array = _parts(stored.payload)
+    block = _block(stored, header, array).only(kept)
+    if not len(block):
+        return None
+    errors = [error for error in _errors(stored, header, 0) if kept[error.replicate - stored.start]]
+    return record(stored.condition, block, errors)
 
 
 def read_records(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,6 +145,19 @@ class Store:
     def damaged(self) -> list[Record]:
         """The records whose checksum is wrong."""
         return [record for _, record, good in self._read() if not good]
+
+    def rewrite(self, change: Callable[[Record], Record | None]) -> None:
+        """Put something else, or nothing, in the place of each undamaged record: all or none."""
+        with self._explained(), self._connection:
+            for number, record, good in list(self._read()):
+                changed = change(record) if good else record
+                if changed is None:
+                    self._connection.execute("DELETE FROM blocks WHERE id = ?", (number,))
+                elif changed is not record:
+                    self._connection.execute(
+                        "UPDATE blocks SET checksum = ?, payload = ? WHERE id = ?",
+                        (changed.checksum(), changed.payload, number),
+                    )
 
     def set_aside(self) -> list[Record]:
         """Move damaged records out of the way, so that a resume runs their cells again."""
