@@ -1,0 +1,297 @@
+"""Tokens of values, by their content."""
+
+from __future__ import annotations
+
+import copyreg
+import functools
+import logging
+import random
+import re
+import types
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path, PurePath
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from typing import Any, TypeVar
+
+import numpy as np
+
+from crystallize.description.fingerprint import data
+from crystallize.description.fingerprint.names import code_token
+from crystallize.description.fingerprint.origin import is_own_module
+from crystallize.description.fingerprint.tokens import PLAIN, combined, joined, plain
+from crystallize.errors import described
+
+CACHED: Any = type(functools.lru_cache(lambda: None))
+WITHOUT_CONTENT = (
+    weakref.ReferenceType,
+    weakref.WeakKeyDictionary,
+    weakref.WeakValueDictionary,
+    weakref.WeakSet,
+    logging.Logger,
+)
+"""What only remembers or reports."""
+GENERATORS = (np.random.Generator, np.random.RandomState, np.random.BitGenerator, random.Random)
+ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+Refer = Callable[[Any], bytes]
+"""The token of a function, class or module, which is looked at on its own."""
+
+
+class Values:
+    """Makes tokens; equal for equal content, whatever shares it and wherever it is.
+
+    Parameters
+    ----------
+    refer : callable
+    content : bool
+        Whether the tokens matter; otherwise only what is met does, and large data is
+        passed over.
+    folder : path, optional
+        Paths inside of it count from there.
+
+    Attributes
+    ----------
+    unknown : dict
+        Where something was met that has no content that could be known -> why.
+    generators : dict
+        Where random generators were met -> whether a library holds them for itself.
+    """
+
+    def __init__(self, refer: Refer, *, content: bool = True, folder: Path | None = None) -> None:
+        self._refer = refer
+        self._content = content
+        self._folder = folder
+        self._memo: dict[int, tuple[Any, bytes]] = {}
+        self._open: dict[int, int] = {}
+        self._lowest = 0
+        self._trail: list[str] = []
+        self._librarys: list[bool] = []
+        self.unknown: dict[str, str] = {}
+        self.generators: dict[str, bool] = {}
+
+    def mark(self) -> int:
+        """How much is remembered by now, for :meth:`forget`."""
+        return len(self._memo)
+
+    def forget(self, mark: int) -> None:
+        """Forget what was met since, but for arrays: they say the same to everyone."""
+        for key in list(self._memo)[mark:]:
+            if not isinstance(self._memo[key][0], np.ndarray):
+                del self._memo[key]
+
+    def named(self, name: str, value: Any) -> bytes:
+        """The token of what messages call `name`."""
+        with self._inside(name):
+            try:
+                return self.token(value)
+            except RecursionError:
+                return self._unknown(value, "it is nested too deeply")
+
+    def token(self, value: Any) -> bytes:
+        """The token of a value."""
+        if type(value) in PLAIN:
+            return plain(value) if self._content else b""
+        key = id(value)
+        if key in self._memo:
+            return self._memo[key][1]
+        depth = len(self._open)
+        if key in self._open:
+            self._lowest = min(self._lowest, self._open[key])
+            return combined("again", b"%d" % (depth - self._open[key]))
+        outer, self._lowest = self._lowest, depth
+        self._open[key] = depth
+        try:
+            made = self._made(value)
+        finally:
+            del self._open[key]
+            lowest, self._lowest = self._lowest, min(outer, self._lowest)
+        if lowest >= depth:  # what it is does not depend on where in a circle it was met
+            self._memo[key] = value, made
+        return made
+
+    def _made(self, value: Any) -> bytes:
+        kind = type(value)
+        if kind in _MADE:
+            return _MADE[kind](self, value)
+        if isinstance(value, (type, ModuleType)):
+            return self._refer(value)
+        for family, make in _FAMILIES:
+            if isinstance(value, family):
+                return make(self, value)
+        found = data.token(value, self.token, content=self._content)
+        return self._reduced(value) if found is None else found
+
+    def _sequence(self, value: Any) -> bytes:
+        name = type(value).__name__
+        if PLAIN.issuperset(map(type, value)):
+            return combined(name, plain(value)) if self._content else b""
+        return joined(name, map(self.token, value))
+
+    def _dict(self, value: dict[Any, Any]) -> bytes:
+        tokens = [self.token(list(value))]
+        for key, item in value.items():
+            with self._inside(f"[{key!r}]" if type(key) in PLAIN else "[...]"):
+                tokens.append(self.token(item))
+        return joined("dict", tokens)
+
+    def _set(self, value: Any) -> bytes:
+        """Without an order: that of what has names of its own must not matter either."""
+        if PLAIN.issuperset(map(type, value)):
+            return joined(type(value).__name__, sorted(map(plain, value)))
+        ordered = sorted(value, key=lambda item: (_told_apart(item), Values(_by_name).token(item)))
+        return joined(type(value).__name__, sorted(map(self.token, ordered)))
+
+    def _method(self, value: MethodType) -> bytes:
+        return combined("method", self.token(value.__func__), self.token(value.__self__))
+
+    def _builtin(self, value: BuiltinFunctionType) -> bytes:
+        owner = value.__self__
+        if owner is None or isinstance(owner, ModuleType) or _is_global_generator(owner):
+            return self._refer(value)
+        return combined("method", value.__name__.encode(), self.token(owner))
+
+    def _cached(self, value: Any) -> bytes:
+        parameters = value.cache_parameters()
+        return combined("cached", self.token(value.__wrapped__), self.token(parameters))
+
+    def _property(self, value: property) -> bytes:
+        return joined("property", map(self.token, (value.fget, value.fset, value.fdel)))
+
+    def _wrapped(self, value: Any) -> bytes:
+        return combined(type(value).__name__, self.token(value.__func__))
+
+    def _cached_property(self, value: Any) -> bytes:
+        return combined("cached_property", self.token(value.func))
+
+    def _enum(self, value: Enum) -> bytes:
+        return combined(
+            "enum", self._refer(type(value)), str(value.name).encode(), self.token(value.value)
+        )
+
+    def _path(self, value: PurePath) -> bytes:
+        # What is beside the function's file is so on every machine.
+        if self._folder is not None and value.is_relative_to(self._folder):
+            value = value.relative_to(self._folder)
+        return combined("path", value.as_posix().encode("utf-8", "surrogateescape"))
+
+    def _nothing(self, value: Any) -> bytes:
+        return combined("without content", type(value).__qualname__.encode())
+
+    def _type_variable(self, value: TypeVar) -> bytes:
+        return combined("type variable", value.__name__.encode())
+
+    def _generator(self, value: Any) -> bytes:
+        kind = type(value).__qualname__.encode()
+        if _is_global_generator(value):
+            return combined("generator", kind)
+        where = "".join(self._trail)
+        librarys = any(self._librarys) and self._trail[-1].startswith("._")
+        self.generators[where] = librarys
+        if librarys or not self._content:
+            return combined("generator", kind)
+        if isinstance(value, random.Random):
+            return combined("generator", kind, self.token(value.getstate()))
+        if isinstance(value, np.random.RandomState):
+            return combined("generator", kind, self.token(value.get_state(legacy=False)))
+        bits = getattr(value, "bit_generator", value)
+        return combined("generator", kind, self.token(bits.state))
+
+    def _reduced(self, value: Any) -> bytes:
+        """What pickle would write of it."""
+        kind = type(value)
+        try:
+            reduce = copyreg.dispatch_table.get(kind)
+            reduced = reduce(value) if reduce else value.__reduce_ex__(4)
+        except RecursionError:
+            raise
+        except Exception as error:
+            return self._unknown(value, described(error))
+        if isinstance(reduced, str):
+            return combined(
+                "name", str(getattr(value, "__module__", "")).encode(), reduced.encode()
+            )
+        made, arguments, *more = reduced
+        state, items, pairs = (more + [None] * 3)[:3]
+        self._librarys.append(not is_own_module(kind.__module__))
+        try:
+            tokens = [self.token(made), self.token(arguments), self._state(state)]
+            tokens.append(self.token(list(items)) if items is not None else b"")
+            tokens.append(self.token(dict(pairs)) if pairs is not None else b"")
+        finally:
+            self._librarys.pop()
+        return joined("object", tokens)
+
+    def _state(self, state: Any) -> bytes:
+        """An object's attributes, whose order says nothing."""
+        if isinstance(state, tuple) and len(state) == 2 and isinstance(state[1], dict):
+            return joined("slots", map(self._state, state))
+        if type(state) is not dict or not all(type(key) is str for key in state):
+            return self.token(state)
+        tokens = []
+        for key in sorted(state):
+            with self._inside(f".{key}"):
+                tokens += [key.encode("utf-8", "surrogatepass"), self.token(state[key])]
+        return joined("attributes", tokens)
+
+    def _unknown(self, value: Any, why: str) -> bytes:
+        self.unknown["".join(self._trail)] = f"{type(value).__qualname__}: {ADDRESS.sub('', why)}"
+        return combined("unknown", type(value).__qualname__.encode())
+
+    @contextmanager
+    def _inside(self, name: str) -> Iterator[None]:
+        self._trail.append(name)
+        try:
+            yield
+        finally:
+            self._trail.pop()
+
+
+def _is_global_generator(value: Any) -> bool:
+    """Whether it is one that a module shares with everyone, which is watched at run time."""
+    return value is random._inst or value is np.random.mtrand._rand
+
+
+def _told_apart(value: Any) -> tuple[str, str, int]:
+    """An order of functions and classes that is the same in every process."""
+    code = getattr(value, "__code__", None)
+    line = code.co_firstlineno if isinstance(code, CodeType) else 0
+    return type(value).__qualname__, str(getattr(value, "__qualname__", "")), line
+
+
+def _by_name(value: Any) -> bytes:
+    code = getattr(value, "__code__", None)
+    own = code_token(code) if isinstance(code, CodeType) else b""
+    return combined("named", str(getattr(value, "__qualname__", value)).encode(), own)
+
+
+_Make = Callable[[Values, Any], bytes]
+
+_MADE: dict[type, _Make] = {
+    list: Values._sequence,
+    tuple: Values._sequence,
+    dict: Values._dict,
+    set: Values._set,
+    frozenset: Values._set,
+    FunctionType: lambda values, value: values._refer(value),
+    MethodType: Values._method,
+    BuiltinFunctionType: Values._builtin,
+    CACHED: Values._cached,
+    property: Values._property,
+    staticmethod: Values._wrapped,
+    classmethod: Values._wrapped,
+    functools.cached_property: Values._cached_property,
+    types.MappingProxyType: lambda values, value: values._dict(dict(value)),
+    types.WrapperDescriptorType: lambda values, value: values._refer(value),
+    types.MethodDescriptorType: lambda values, value: values._refer(value),
+    CodeType: lambda values, value: code_token(value),
+    TypeVar: Values._type_variable,
+}
+_FAMILIES: tuple[tuple[Any, _Make], ...] = (
+    (Enum, Values._enum),
+    (PurePath, Values._path),
+    (WITHOUT_CONTENT, Values._nothing),
+    (GENERATORS, Values._generator),
+)

@@ -1,0 +1,338 @@
+"""From a function to everything that it can reach, one part at a time."""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import platform
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, Literal
+
+import numpy as np
+
+from crystallize.description.fingerprint import data
+from crystallize.description.fingerprint.classes import members, shape
+from crystallize.description.fingerprint.imports import imported_modules
+from crystallize.description.fingerprint.names import Named, code_token, named
+from crystallize.description.fingerprint.naming import Names, folder, module_of, qualified_name
+from crystallize.description.fingerprint.origin import (
+    distribution_of,
+    is_own,
+    is_own_function,
+    is_own_module,
+)
+from crystallize.description.fingerprint.parts import Fingerprint, Part
+from crystallize.description.fingerprint.shown import short
+from crystallize.description.fingerprint.source import source_token
+from crystallize.description.fingerprint.tokens import combined, joined
+from crystallize.description.fingerprint.values import CACHED, Values
+from crystallize.description.spec import ExperimentSpec
+
+Reading = Literal["source", "loaded", "nothing"]
+"""What counts of code: what its source says, the same under every version of Python; what was
+loaded, whatever its file says by now; or nothing, where only what is met matters."""
+
+WRAPPERS = (property, staticmethod, classmethod, functools.cached_property, CACHED)
+"""What has no name of its own beside that of the function inside."""
+_ABSENT: Any = object()
+
+
+def fingerprint_of(spec: ExperimentSpec) -> Fingerprint:
+    """The fingerprint of an experiment's function, its resources and its conditions."""
+    walk = _walked(spec, "source")
+    return walk.fingerprint()
+
+
+def function_fingerprint(
+    function: Callable[..., Any], *, reading: Reading = "source"
+) -> Fingerprint:
+    """The fingerprint of a function alone.
+
+    Parameters
+    ----------
+    reading : {"source", "loaded", "nothing"}
+        ``"loaded"`` compares what two processes of one version of Python have loaded.
+    """
+    walk = Walk(function, reading)
+    walk.follow()
+    return walk.fingerprint()
+
+
+def generators_reached(spec: ExperimentSpec) -> tuple[str, ...]:
+    """The random generators that an experiment's function or conditions reach, by name."""
+    return _walked(spec, "nothing").generators
+
+
+def _walked(spec: ExperimentSpec, reading: Reading) -> Walk:
+    walk = Walk(spec.function, reading)
+    for name, factory in spec.resources.items():
+        walk.add(f"resource `{name}`", factory)
+    walk.follow()
+    for name, parameters in spec.conditions.items():
+        walk.add_condition(name, parameters)
+    return walk
+
+
+class Walk:
+    """Goes from a function to what it reaches; each thing becomes a part, once.
+
+    Parameters
+    ----------
+    function : callable
+    reading : {"source", "loaded", "nothing"}
+    """
+
+    def __init__(self, function: Callable[..., Any], reading: Reading) -> None:
+        self._reading = reading
+        self._called = Names(function)
+        self._values = Values(self.refer, content=reading != "nothing", folder=folder(function))
+        self._parts: dict[str, Part] = {}
+        self._frames: dict[int, tuple[Any, list[tuple[str, bytes]]]] = {}
+        self._waiting: deque[tuple[str, Any, str | None]] = deque()
+        self._modules: set[str] = set()
+        self._unknown: dict[str, str] = {}
+        if isinstance(function, (FunctionType, type)):
+            self.refer(function)
+        else:
+            self.add("the function", function)
+        self._root = self._called.known(function)
+
+    @property
+    def generators(self) -> tuple[str, ...]:
+        """Those that nobody else holds for itself, by name."""
+        found = self._values.generators
+        return tuple(where for where, librarys in found.items() if not librarys)
+
+    def fingerprint(self) -> Fingerprint:
+        """What was found."""
+        unknown = {**self._unknown, **self._values.unknown}
+        versions = {"python": platform.python_version(), "numpy": np.__version__}
+        versions |= dict(filter(None, map(distribution_of, sorted(self._modules))))
+        return Fingerprint(
+            parts={name: self._parts[name] for name in sorted(self._parts)},
+            unknown=tuple(f"{where} ({why})" for where, why in sorted(unknown.items())),
+            versions=versions,
+            generators=self.generators,
+        )
+
+    def follow(self) -> None:
+        """Look at all that was referred to, and at what that refers to."""
+        while self._waiting:
+            name, value, self._called.condition = self._waiting.popleft()
+            if isinstance(value, type):
+                tokens = self._class(name, value)
+                where = None
+            else:
+                tokens = self._function(name, value)
+                where = _place(value.__code__)
+            self._add(name, joined(type(value).__name__, tokens), where=where)
+        self._called.condition = None
+
+    def add(self, name: str, value: Any) -> None:
+        """Make a value a part, also if it is a function that is one of its own."""
+        self._part(name, value)
+
+    def add_condition(self, name: str, parameters: Mapping[str, Any]) -> None:
+        """Make each parameter a part, and follow what it refers to.
+
+        What only this condition knows, a lambda or a closure, has names of its own here,
+        so that other conditions change nothing about it.
+        """
+        mark = self._values.mark()
+        self._called.condition = name
+        self._add(f"condition {name!r}", joined("names", (k.encode() for k in sorted(parameters))))
+        for key, value in parameters.items():
+            self._part(f"condition {name!r}, `{key}`", value)
+        self.follow()
+        if self._called.forget_conditions():
+            self._values.forget(mark)
+
+    def refer(self, value: Any, hint: str = "", wrapper: str = "") -> bytes:
+        """The token of a function, class or module, which becomes a part if it is the user's."""
+        if isinstance(value, ModuleType):
+            return self._module(value)
+        module = module_of(value)
+        if isinstance(value, FunctionType):
+            followed = is_own_function(value) or "<" in value.__qualname__ or wrapper != ""
+            followed = followed or hasattr(value, "__wrapped__")
+        else:
+            followed = isinstance(value, type) and is_own_module(module)
+        if not followed:
+            self._reach(module)
+            return combined("installed", str(module).encode(), qualified_name(value).encode())
+        known = self._called.known(value)
+        if known is None:
+            names = self._called
+            known, scope = names.inside(value, wrapper) if wrapper else names.new(value, hint)
+            self._waiting.append((known, value, scope))
+        return combined("to", known.encode())
+
+    def _function(self, name: str, function: FunctionType) -> list[bytes]:
+        code = function.__code__
+        of = "" if name == self._root else f" of {name}"
+        own = is_own_function(function)
+        tokens = [self._code(code) if own else name.encode()]
+        if isinstance(inner := vars(function).get("__wrapped__"), FunctionType):
+            tokens.append(self.refer(inner, wrapper=name))
+        arguments = code.co_varnames[: code.co_argcount]
+        defaults = function.__defaults__ or ()
+        named_defaults = dict(
+            zip(arguments[len(arguments) - len(defaults) :], defaults, strict=True)
+        )
+        for key, value in {**named_defaults, **(function.__kwdefaults__ or {})}.items():
+            tokens += [key.encode(), self._bound(f"default `{key}`{of}", value)]
+        for key, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+            try:
+                value = cell.cell_contents
+            except ValueError:  # not assigned yet
+                continue
+            tokens += [key.encode(), self._bound(f"closure `{key}`{of}", value, key)]
+        names = named(code)
+        for key, value in sorted(vars(function).items()):
+            if key in names.loose and not _is_dunder(key):
+                tokens += [key.encode(), self._bound(f"{name}.{key}", value)]
+        if own:
+            tokens += self._globals(names, function.__globals__)
+        else:
+            self._reach(function.__globals__.get("__name__"))
+        return tokens
+
+    def _code(self, code: CodeType) -> bytes:
+        if self._reading == "nothing":
+            return b""
+        found = source_token(code) if self._reading == "source" else None
+        return code_token(code) if found is None else found
+
+    def _globals(self, names: Named, globals_: dict[str, Any]) -> list[bytes]:
+        tokens = []
+        for chain in sorted(names.chains):
+            first, *rest = chain
+            if _is_dunder(first):
+                continue
+            if first in globals_:
+                owner = globals_.get("__name__")
+                token = self._attribute(owner, first, globals_[first], rest, names.loose)
+            elif hasattr(builtins, first):
+                continue
+            else:
+                token = b"missing"
+            tokens += [".".join(chain).encode(), token]
+        load = self._reading != "nothing"
+        for name, module, wanted in imported_modules(names.imports, globals_, load=load):
+            if isinstance(module, str):
+                self._unknown[name] = module
+            elif not is_own(module):
+                self._reach(name)
+            elif not wanted:
+                tokens += self._loosely(module, names.loose, set())
+            for key in wanted if isinstance(module, ModuleType) and is_own(module) else ():
+                value = getattr(module, key, None)
+                tokens += [key.encode(), self._attribute(name, key, value, [], names.loose)]
+        return tokens
+
+    def _attribute(
+        self, owner: str | None, name: str, value: Any, rest: list[str], loose: frozenset[str]
+    ) -> bytes:
+        """What a name stands for, or an attribute of it where that is a module."""
+        while isinstance(value, ModuleType):
+            if not is_own(value):
+                return self._installed(value, rest)
+            if not rest:
+                return joined("module", self._loosely(value, loose, set()))
+            owner, (name, *rest) = value.__name__, rest
+            value = getattr(value, name, _ABSENT)
+        if value is _ABSENT:
+            return b"missing"
+        token = self._bound(self._called.label(owner, name), value, name)
+        if rest and isinstance(value, FunctionType) and rest[0] in vars(value):
+            label = f"{self._called.short(owner)}{name}.{rest[0]}"
+            return combined("attribute", token, self._bound(label, vars(value)[rest[0]]))
+        return token
+
+    def _installed(self, module: ModuleType, rest: list[str]) -> bytes:
+        """An attribute of a library: whatever it is there, unless the user put it there."""
+        found: Any = module
+        for name in rest:
+            if not isinstance(found, ModuleType):
+                break
+            self._reach(found.__name__)
+            found = vars(found).get(name)
+        self._reach(module.__name__)
+        if isinstance(found, FunctionType) and is_own_function(found):
+            return self.refer(found)
+        return combined("installed", ".".join([module.__name__, *rest]).encode())
+
+    def _loosely(self, module: ModuleType, loose: frozenset[str], seen: set[str]) -> list[bytes]:
+        """What some code may mean that has a module in hand: all that it has a name for."""
+        tokens = []
+        seen.add(module.__name__)
+        for name in sorted(loose & vars(module).keys()):
+            value = vars(module)[name]
+            if isinstance(value, ModuleType) and is_own(value):
+                if value.__name__ not in seen:
+                    tokens += self._loosely(value, loose, seen)
+            elif not _is_dunder(name):
+                tokens.append(self._bound(self._called.label(module.__name__, name), value, name))
+        return tokens
+
+    def _class(self, name: str, cls: type) -> list[bytes]:
+        tokens = [self.refer(base) for base in (*cls.__bases__, type(cls))]
+        tokens.append(shape(cls).encode("utf-8", "surrogatepass"))
+        for key, value in members(cls):
+            tokens += [key.encode(), self._bound(f"{name}.{key}", value)]
+        return tokens
+
+    def _module(self, module: ModuleType) -> bytes:
+        if not is_own(module):
+            self._reach(module.__name__)
+        return combined("module", self._called.short(module.__name__).encode())
+
+    def _bound(self, name: str, value: Any, hint: str = "") -> bytes:
+        """The token of what a name stands for, which is a part of that name or of its own."""
+        if isinstance(value, (FunctionType, type, ModuleType)):
+            return self.refer(value, hint)
+        if isinstance(value, WRAPPERS):
+            return self._values.named(name, value)
+        return self._part(name, value)
+
+    def _part(self, name: str, value: Any) -> bytes:
+        if name not in self._parts:
+            self._add(name, b"")  # it may contain itself
+            if data.is_frame(value) and self._reading != "nothing":
+                token = self._frame(name, value)
+            else:
+                token = self._values.named(name, value)
+            self._add(name, token, shown=short(name, value))
+        return combined("to", name.encode())
+
+    def _frame(self, name: str, frame: Any) -> bytes:
+        """Of a frame that is large and has one cell changed, the column is what to look at."""
+        inner = functools.partial(self._values.named, name)
+        if id(frame) not in self._frames:
+            self._frames[id(frame)] = frame, list(data.columns(frame, inner))
+        for label, token in self._frames[id(frame)][1]:
+            self._add(f"{name}: column {label!r}", token)
+        return joined("frame", map(inner, (frame.index, frame.columns, frame.attrs)))
+
+    def _add(
+        self, name: str, token: bytes, *, shown: str | None = None, where: str | None = None
+    ) -> None:
+        digest = combined("part", token).hex()
+        self._parts[name] = Part(
+            name=name, digest=digest, shown=shown, where=where, condition=self._called.condition
+        )
+
+    def _reach(self, module: str | None) -> None:
+        if module is not None:
+            self._modules.add(module.partition(".")[0])
+
+
+def _place(code: CodeType) -> str:
+    return f"{Path(code.co_filename).name}:{code.co_firstlineno}"
+
+
+def _is_dunder(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")
