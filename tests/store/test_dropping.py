@@ -34,6 +34,7 @@ ranges = st.builds(range, st.integers(0, 20), st.integers(0, 25))
 @given(st.sets(st.sampled_from("ab")), st.booleans(), st.none() | ranges)
 def test_exactly_what_was_dropped_is_run_again(tmp_path_factory, conditions, failed, replicates):
     store = tmp_path_factory.mktemp("drop") / "s.db"
+    calls.clear()
     undisturbed = make(store).run()
     counts = drop(store, conditions, failed=failed, replicates=replicates)
     expected = [

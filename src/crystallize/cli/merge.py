@@ -19,14 +19,24 @@ from crystallize.store.stored import StoredExperiment
     is_flag=True,
     help="Where a cell failed in one store and has a value in another, take the value.",
 )
-def command(stores: tuple[Path, ...], output: Path, prefer_values: bool) -> None:
+@click.option(
+    "--accept-changes", is_flag=True, help="Put together what ran under other code or parameters."
+)
+def command(
+    stores: tuple[Path, ...], output: Path, prefer_values: bool, accept_changes: bool
+) -> None:
     """Put the cells of all STORES into a new store.
 
     Stores of different experiments are refused, and so is a cell that differs
     between two of them.
     """
     with refusing():
-        merge([StoredExperiment(path) for path in stores], output, prefer_values=prefer_values)
+        merge(
+            [StoredExperiment(path) for path in stores],
+            output,
+            prefer_values=prefer_values,
+            accept_changes=accept_changes,
+        )
         merged = StoredExperiment(output)
     done = sum(row["done"] for row in merged.counts())
     click.echo(f"{output}: {done} cells done, {len(merged.errors)} failed")

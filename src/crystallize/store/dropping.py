@@ -49,7 +49,7 @@ def drop(
             raise StoreError(f"{path}: this store is empty.")
         names = tuple(identity["conditions"])
         chosen = [known("condition", name, "condition", names) for name in conditions] or names
-        tables, errors = read_records(
+        tables, errors, _ = read_records(
             store.records(), names, identity["replicates"], identity["seed"]
         )
         cells: set[Cell] = set(errors)

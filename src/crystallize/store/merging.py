@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +12,8 @@ import numpy as np
 
 from crystallize.cells.outcome import CellError
 from crystallize.cells.table import Table
-from crystallize.errors import StoreError
+from crystallize.errors import StoreError, StoreWarning
+from crystallize.store.generations import NOT_RECORDED, UNRECORDED, Generation, generation_of
 from crystallize.store.identity import differences, united
 from crystallize.store.records import without
 from crystallize.store.sqlite import Record, Store
@@ -20,7 +23,13 @@ SHOWN = 10
 """How many cells that differ are shown."""
 
 
-def merge(sources: list[StoredExperiment], path: Path, *, prefer_values: bool = False) -> None:
+def merge(
+    sources: list[StoredExperiment],
+    path: Path,
+    *,
+    prefer_values: bool = False,
+    accept_changes: bool = False,
+) -> None:
     """Put the cells of several stores of one experiment into a new one.
 
     Parameters
@@ -31,20 +40,28 @@ def merge(sources: list[StoredExperiment], path: Path, *, prefer_values: bool = 
         The new store.
     prefer_values : bool
         Where a cell failed in one store and has metrics in another, take these.
+    accept_changes : bool
+        Put them together although the function or a condition changed between them, or
+        cannot be known; the new store says which cells ran under what.
 
     Raises
     ------
     StoreError
         If they are of different experiments, if a cell differs between two of
         them, or if `path` exists.
+
+    Warns
+    -----
+    StoreWarning
+        If they ran under different versions of what the function uses.
     """
     if path.exists():
         raise StoreError(f"{path}: there is a file already; merge makes a new one.")
     identity = sources[0].identity
     for number, source in enumerate(sources[1:], start=1):
-        if differing := differences(identity, source.identity):
-            lines = "\n".join(f"  - {line}" for line in differing)
-            raise StoreError(f"{source.path} holds another experiment:\n{lines}")
+        changes = _changes(sources[:number], source)
+        if changes and not accept_changes:
+            raise StoreError(_refusal(source, changes))
         for other in sources[:number]:
             conflicts = list(_conflicts(other, source))
             if prefer_values:
@@ -52,9 +69,54 @@ def merge(sources: list[StoredExperiment], path: Path, *, prefer_values: bool = 
             if conflicts:
                 raise StoreError(_disagreement(other, source, conflicts))
         identity = united(identity, source.identity)
+    known: list[Generation] = []
+    numbers = [_numbers(source, known) for source in sources]
+    identity = {**identity, "generation": numbers[-1][sources[-1].latest.number]}
     with Store(path, create=True) as store:
-        store.set_identity(identity, [c for source in sources for c in source.changes])
-        store.add([record for source in sources for record in _taken(source, sources)])
+        store.set_identity(identity, {one.number: one.record() for one in known})
+        for source, renumbered in zip(sources, numbers, strict=True):
+            store.add(
+                replace(record, generation=renumbered[record.generation])
+                for record in _taken(source, sources)
+            )
+
+
+def _changes(earlier: list[StoredExperiment], source: StoredExperiment) -> list[str]:
+    """What makes a store another experiment than those before it; warns of other versions."""
+    found: dict[str, None] = {}
+    now = source.latest.fingerprint
+    for other in earlier:
+        found.update(dict.fromkeys(differences(other.identity, source.identity)))
+        found.update(dict.fromkeys(other.latest.changes(now) if now else [NOT_RECORDED]))
+        if now and (versions := other.latest.versions(now)):
+            warnings.warn(
+                f"{other.path} and {source.path} ran under different versions: "
+                f"{', '.join(versions)}.",
+                StoreWarning,
+                stacklevel=3,
+            )
+    return list(found)
+
+
+def _numbers(source: StoredExperiment, known: list[Generation]) -> dict[int, int]:
+    """The numbers that a store's generations have among those of the new one, which grow."""
+    numbers = {UNRECORDED: UNRECORDED}
+    for one in source.generations:
+        if one.fingerprint is None:
+            continue
+        made = generation_of(one.fingerprint, known)
+        known[:] = [other for other in known if other.number != made.number] + [made]
+        numbers[one.number] = made.number
+    return numbers
+
+
+def _refusal(source: StoredExperiment, changes: list[str]) -> str:
+    lines = "\n".join(f"  - {line}" for line in changes)
+    return (
+        f"{source.path} holds another experiment:\n{lines}\n"
+        "With --accept-changes they are put together all the same, and the new store says which "
+        "cells ran under what."
+    )
 
 
 class _Conflict(NamedTuple):

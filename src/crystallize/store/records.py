@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Container, Iterable, Sequence
-from typing import Any
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from crystallize.cells.arrays import Bundle, restored
 from crystallize.cells.block import Block, BlockColumn, Failure
@@ -21,6 +24,9 @@ from crystallize.store.sqlite import Record
 
 Cell = tuple[str, int]
 """A condition and a replicate."""
+
+Ranges = dict[int, dict[str, list[list[int]]]]
+"""Generation -> condition -> ranges [start, stop) of replicates."""
 
 LENGTH_BYTES = 8
 """How many bytes say how long the header is."""
@@ -78,12 +84,43 @@ def without(stored: Record, cells: Container[Cell]) -> Record | None:
     if not len(block):
         return None
     errors = [error for error in _errors(stored, header, 0) if kept[error.replicate - stored.start]]
-    return record(stored.condition, block, errors)
+    return replace(record(stored.condition, block, errors), generation=stored.generation)
+
+
+class Cells(NamedTuple):
+    """The cells that were in some records.
+
+    Attributes
+    ----------
+    tables : dict of str to Table
+        Condition -> its cells.
+    errors : dict of (str, int) to CellError
+        Cell -> its error.
+    generations : dict of str to array of int
+        Condition -> the generation of each cell, where there is one.
+    """
+
+    tables: dict[str, Table]
+    errors: dict[Cell, CellError]
+    generations: dict[str, npt.NDArray[np.int32]]
+
+    def ranges(self) -> Ranges:
+        """The cells that have an outcome, by generation."""
+        found: Ranges = {}
+        for condition, table in self.tables.items():
+            there = table.done.copy()
+            there[[replicate for name, replicate in self.errors if name == condition]] = True
+            numbers = np.where(there, self.generations[condition], -1)
+            edges = np.flatnonzero(np.diff(numbers, prepend=-1, append=-1))
+            for start, stop in pairwise(edges.tolist()):
+                if (number := int(numbers[start])) >= 0:
+                    found.setdefault(number, {}).setdefault(condition, []).append([start, stop])
+        return found
 
 
 def read_records(
     records: Iterable[Record], conditions: Sequence[str], replicates: int, root: int
-) -> tuple[dict[str, Table], dict[Cell, CellError]]:
+) -> Cells:
     """The cells of some conditions, from records in the order in which they were stored.
 
     Parameters
@@ -98,23 +135,31 @@ def read_records(
 
     Returns
     -------
-    (dict of str to Table, dict of (str, int) to CellError)
-        Condition -> its cells, and cell -> its error.
+    Cells
     """
     kept = [record for record in records if record.condition in conditions]
     size = max([replicates, *(record.stop for record in kept)])
     tables = {condition: Table(0, size) for condition in conditions}
     errors: dict[Cell, CellError] = {}
+    generations = {condition: np.zeros(size, np.int32) for condition in conditions}
     for found in kept:
         header, array = _parts(found.payload)
         block, failed = _block(found, header, array), _errors(found, header, root)
         tables[found.condition].add(block)
+        places = (
+            slice(block.start, block.stop) if block.cells is None else block.start + block.cells
+        )
+        generations[found.condition][places] = found.generation
         for replicate in block.replicates():
             errors.pop((found.condition, replicate), None)
         errors.update({(e.condition, e.replicate): e for e in failed})
     for table in tables.values():
         table.truncate(replicates)
-    return tables, {cell: error for cell, error in errors.items() if cell[1] < replicates}
+    return Cells(
+        tables,
+        {cell: error for cell, error in errors.items() if cell[1] < replicates},
+        {condition: numbers[:replicates] for condition, numbers in generations.items()},
+    )
 
 
 def _payload(header: dict[str, Any], arrays: Sequence[bytes]) -> bytes:

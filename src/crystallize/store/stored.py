@@ -7,6 +7,7 @@ from typing import Any
 
 from crystallize.cells.outcomes import Outcomes
 from crystallize.errors import StoreError
+from crystallize.store.generations import UNRECORDED, Generation, described, generations_of
 from crystallize.store.records import read_records
 from crystallize.store.sqlite import Store
 
@@ -21,9 +22,11 @@ class StoredExperiment:
     Attributes
     ----------
     identity : dict
-        Name, function, seed, conditions and versions of its experiment.
-    changes : list
-        The changes of identity that were accepted.
+        Name, function, seed and conditions of its experiment.
+    generations : list of Generation
+        What its cells ran under.
+    cells : dict
+        Generation -> condition -> ranges of replicates that have an outcome.
     records : list of Record
         The undamaged ones.
     damaged : list of str
@@ -46,17 +49,27 @@ class StoredExperiment:
                 raise StoreError(f"{path}: this store is empty.")
             self.path = Path(path)
             self.identity = identity
-            self.changes = store.changes
+            self.generations = generations_of(store)
             self.records = list(store.records())
             self.damaged = [record.name for record in store.damaged()]
-        self.tables, self.errors = read_records(
+        cells = read_records(
             self.records, tuple(identity["conditions"]), identity["replicates"], identity["seed"]
         )
+        self.tables, self.errors, self.cells = cells.tables, cells.errors, cells.ranges()
+        if UNRECORDED in self.cells:
+            self.generations.insert(0, Generation(UNRECORDED))
 
     @property
     def baseline(self) -> str:
         """The name of the baseline condition."""
         return str(self.identity["baseline"])
+
+    @property
+    def latest(self) -> Generation:
+        """What its last run ran under."""
+        number = self.identity.get("generation", UNRECORDED)
+        found = {one.number: one for one in self.generations}
+        return found.get(number, Generation(UNRECORDED))
 
     def counts(self) -> list[dict[str, Any]]:
         """For each condition how many cells are done, failed and missing."""
@@ -70,7 +83,11 @@ class StoredExperiment:
         return rows
 
     def outcomes(self) -> Outcomes:
-        """The cells; their provenance is the identity alone."""
+        """The cells; their provenance is the identity, and what they ran under."""
         order = list(self.tables)
         errors = sorted(self.errors.values(), key=lambda e: (e.replicate, order.index(e.condition)))
-        return Outcomes(self.tables, errors, self.identity["seed"], self.identity)
+        return Outcomes(self.tables, errors, self.identity["seed"], self.about())
+
+    def about(self) -> dict[str, Any]:
+        """The identity, and what the cells ran under."""
+        return {**self.identity, "generations": described(self.generations, self.cells)}
