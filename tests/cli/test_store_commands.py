@@ -58,11 +58,13 @@ def test_a_changed_experiment_is_refused_until_accepted(crystallize, config, sto
     changed = ["--set", "conditions.a.shift=2.0"]
     refused = crystallize("run", config, "--store", store, *changed)
     assert refused.returncode == 2
-    assert "condition 'a', shift: the store has 0.0, the experiment 2.0" in refused.stderr
+    assert "condition 'a', `shift`: 0.0, now 2.0" in refused.stderr
     assert "--accept-changes" in refused.stderr
     accepted = crystallize("run", config, "--store", store, *changed, "--accept-changes")
     assert accepted.returncode == 1
-    assert "changes accepted: 1" in crystallize("show", store).stdout
+    assert "condition 'a': 6 cells of generation 1 (condition 'a', `shift`: 0.0, now 2.0)" in (
+        accepted.stderr
+    )
 
 
 def test_show_says_what_is_there_and_imports_nothing(crystallize, config, store):
@@ -114,7 +116,7 @@ def test_merge_refuses_other_experiments_and_conflicts(crystallize, config, stor
     done = crystallize("merge", store, other, "-o", store.with_name("m.db"))
     assert done.returncode == 2
     assert "another experiment" in done.stderr
-    assert "seed: the store has 3, the experiment 9" in done.stderr
+    assert "seed: 3, now 9" in done.stderr
     source = (config.parent / "store_trials.py").read_text()
     (config.parent / "store_trials.py").write_text(
         "import os\n" + source.replace("+ shift}", '+ shift + float(os.environ["BIAS"])}')

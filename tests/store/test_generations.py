@@ -89,7 +89,7 @@ def study(tmp_path):
     ("file", "before", "after", "says"),
     [
         ("helper.py", "x * K", "x * K + 100", "`helper.scale` changed (helper.py:3)"),
-        ("helper.py", "K = 1", "K = 2", "global `helper.K`: 1, now 2"),
+        ("helper.py", "K = 1", "K = 2", "`helper.K`: 1, now 2"),
         ("study.py", "+ shift", "- shift", "`trial` changed (study.py:3)"),
         ("study.py", "shift=0.0", "shift=1.0", "default `shift`"),
     ],

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import click
 
 from crystallize.cli.refusal import refusing
+from crystallize.cli.streams import show_warning
 from crystallize.store.merging import merge
 from crystallize.store.stored import StoredExperiment
 
@@ -30,6 +32,7 @@ def command(
     Stores of different experiments are refused, and so is a cell that differs
     between two of them.
     """
+    warnings.showwarning = show_warning
     with refusing():
         merge(
             [StoredExperiment(path) for path in stores],

@@ -11,10 +11,10 @@ import click
 
 from crystallize.checks import known, whole_number
 from crystallize.cli.refusal import refusing
-from crystallize.description.fingerprint import fingerprint_of
 from crystallize.description.lookup import find_function
 from crystallize.errors import StoreError, listing
 from crystallize.experiments.experiment import Experiment
+from crystallize.store.generations import Generation
 from crystallize.store.stored import StoredExperiment
 
 
@@ -61,7 +61,7 @@ def _experiment(stored: StoredExperiment, condition: str | None) -> Experiment:
         seed=identity["seed"],
         name=identity["name"],
     )
-    now = fingerprint_of(experiment.spec)
+    now = Generation.now(experiment.spec)
     for change in stored.latest.changes(now) + stored.latest.versions(now):
         click.echo(f"Warning: since the store was made: {change}", err=True)
     return experiment

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from crystallize.checks import Faults
-from crystallize.cli.streams import stdout_kept_clean
+from crystallize.cli.streams import show_warning, stdout_kept_clean
 from crystallize.description.config import read_config
 from crystallize.description.from_config import experiment_arguments
 from crystallize.description.lookup import find_function
@@ -78,7 +78,7 @@ def command(
     not be written; 130 and 143 interrupted by Ctrl-C and SIGTERM.  What finished
     is printed in any case.
     """
-    warnings.showwarning = _show_warning
+    warnings.showwarning = show_warning
     result: Result | None
     exporter: Exporter | None = None
     try:
@@ -186,10 +186,6 @@ def _show_errors(result: Result) -> None:
     more = len(result.errors) - SHOWN_ERRORS
     if more > 0:
         click.echo(f"… and {more} more; --json shows all, with tracebacks.", err=True)
-
-
-def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-    click.echo(f"Warning: {message}", err=True)
 
 
 def _print(text: str) -> None:

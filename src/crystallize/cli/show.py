@@ -11,7 +11,7 @@ from crystallize.cells.plain import json_data
 from crystallize.cli.refusal import refusing
 from crystallize.results.result import Result
 from crystallize.results.tables import one_line
-from crystallize.store.generations import counts, described
+from crystallize.store.generations import counts
 from crystallize.store.stored import StoredExperiment
 
 
@@ -29,7 +29,7 @@ def command(store: Path, as_json: bool) -> None:
     if as_json:
         content = {
             "identity": stored.identity,
-            "generations": described(stored.generations, stored.cells),
+            "generations": stored.generations.described(stored.cells),
             "cells": stored.counts(),
             "damaged": stored.damaged,
             "summary": result.summary(),
@@ -60,11 +60,10 @@ def _show_generations(stored: StoredExperiment) -> None:
         "cells ran under different code, parameters or versions; "
         f"the last run's is generation {latest.number}"
     )
-    known = {one.number: one for one in stored.generations}
     for number, conditions in counts(stored.cells).items():
         for condition, cells in conditions.items():
             click.echo(f"generation {number}: {cells} cells of {one_line(condition)}")
-        if number != latest.number and latest.fingerprint is not None:
-            one = known[number]
-            for why in one.changes(latest.fingerprint) + one.versions(latest.fingerprint):
+        if number != latest.number:
+            one = stored.generations[number]
+            for why in one.changes(latest) + one.versions(latest):
                 click.echo(f"  - {one_line(why)}")

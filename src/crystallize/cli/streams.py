@@ -6,6 +6,9 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+
+import click
 
 
 @contextmanager
@@ -20,3 +23,8 @@ def stdout_kept_clean() -> Iterator[None]:
         sys.stdout.flush()
         os.dup2(stdout, 1)
         os.close(stdout)
+
+
+def show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    """What the command has instead of ``warnings.showwarning``: no line of ours beside it."""
+    click.echo(f"Warning: {message}", err=True)

@@ -11,18 +11,10 @@ from typing import Any
 
 from crystallize.cells.outcome import CellError
 from crystallize.cells.table import Table
-from crystallize.description.fingerprint import fingerprint_of
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import CrystallizeError, StoreMismatchError, StoreWarning
-from crystallize.store.generations import (
-    UNRECORDED,
-    Generation,
-    counts,
-    described,
-    generation_of,
-    generations_of,
-)
-from crystallize.store.identity import differences, identity, united
+from crystallize.store.generations import Generation, Generations, counts
+from crystallize.store.identity import identity, united
 from crystallize.store.records import Cell, Ranges, read_records
 from crystallize.store.sqlite import Record, Store
 
@@ -56,9 +48,10 @@ class Archive:
         self._experiment = experiment
         self._store = Store(path, create=True)
         self._has_run = False
-        self._found: Ranges = {}
+        self._cells: Ranges = {}
         self.found = 0
         try:
+            self._now = Generation.now(experiment)
             self._agree()
         except BaseException:
             self._store.close()
@@ -66,33 +59,25 @@ class Archive:
 
     def _agree(self) -> None:
         """See that the store is of this experiment, and say in it what there is of it now."""
-        wanted, now = identity(self._experiment), fingerprint_of(self._experiment)
-        stored, filled = self._store.identity, self._store.filled
-        known = generations_of(self._store)
-        if stored is not None and filled:
-            latest = {one.number: one for one in known}.get(stored.get("generation", UNRECORDED))
-            changes = differences(stored, wanted)
-            changes += (latest or Generation(UNRECORDED)).changes(now)
+        wanted, stored = identity(self._experiment), self._store.identity
+        self._generations = Generations.of_store(self._store)
+        if stored is not None and self._store.filled:
+            changes = self._generations.latest(stored).changes(self._now)
             if changes and not self._experiment.accept_changes:
                 raise StoreMismatchError(self._refusal(changes))
             wanted = united(stored, wanted)
-        self._now = now
-        self._generation = generation_of(now, known)
-        self._known = [one for one in known if one.number != self._generation.number]
-        self._known.append(self._generation)
+        self._generation = self._generations.add(self._now)
         self._identity = {**wanted, "generation": self._generation.number}
-        self._store.set_identity(
-            self._identity, {self._generation.number: self._generation.record()}
-        )
+        self._keep(self._generation)
 
     def _refusal(self, changes: Sequence[str]) -> str:
         lines = "\n".join(f"  - {line}" for line in changes[:SHOWN])
         more = f"\n  … and {len(changes) - SHOWN} more" if len(changes) > SHOWN else ""
         return (
             f"{self._store.path}: this store holds another experiment:\n{lines}{more}\n"
-            "Give another store; or 'crystallize drop' cells, to have them run again; or accept "
-            "the changes (accept_changes=True, --accept-changes), and its cells stand beside the "
-            "new ones."
+            "Give another store; or forget cells with 'crystallize drop', so that they are run "
+            "again; or accept the changes (accept_changes=True, --accept-changes), and its cells "
+            "stand beside the new ones."
         )
 
     def load(self) -> tuple[dict[str, Table], dict[Cell, CellError]]:
@@ -116,21 +101,20 @@ class Archive:
             self._store.records(), tuple(experiment.conditions), experiment.replicates,
             experiment.seed,
         )  # fmt: skip
-        tables, errors = cells.tables, cells.errors
         if experiment.retry_failed:
-            errors = {}
-        self.found = sum(int(table.done.sum()) for table in tables.values()) + len(errors)
-        self._found = cells._replace(errors=errors).ranges()
+            cells = cells._replace(errors={})
+        self.found = sum(int(t.done.sum()) for t in cells.tables.values()) + len(cells.errors)
+        self._cells = cells.ranges()
         self._warn_of_others()
-        return tables, errors
+        return cells.tables, cells.errors
 
     def provenance(self) -> dict[str, Any]:
-        """Where cells are from: found in the store, of which generation, or run now."""
+        """Which cells were found, under what they ran, and under what the others run now."""
         return {
             "path": str(self._store.path),
             "found": self.found,
             "generation": self._generation.number,
-            "generations": described(self._known, self._found),
+            "generations": self._generations.described(self._cells),
         }
 
     def commit(self, records: Sequence[Record]) -> None:
@@ -146,22 +130,26 @@ class Archive:
                 self._keep_what_was_left()
         self._store.close()
 
+    def _keep(self, generation: Generation) -> None:
+        self._store.set_identity(self._identity, {generation.number: generation.record()})
+
     def _keep_what_was_left(self) -> None:
         """Keep what the cells themselves made of what they reach, in this process."""
+        before, after = self._now.fingerprint, Generation.now(self._experiment).fingerprint
+        assert before is not None and after is not None
         left = {
             name: part.digest
-            for name, part in fingerprint_of(self._experiment).parts.items()
-            if name in self._now.parts and self._now.parts[name].digest != part.digest
+            for name, part in after.parts.items()
+            if name in before.parts and before.parts[name].digest != part.digest
         }
         if left:
-            generation = replace(self._generation, left={**self._generation.left, **left})
-            self._store.set_identity(self._identity, {generation.number: generation.record()})
+            self._keep(replace(self._generation, left={**self._generation.left, **left}))
 
     def _warn_of_others(self) -> None:
         """Warn of each condition some of whose cells did not run under what there is now."""
         lines = [
             f"condition {condition!r}: {cells} cells of generation {number} ({', '.join(why)})"
-            for number, conditions in counts(self._found).items()
+            for number, conditions in counts(self._cells).items()
             for condition, cells in conditions.items()
             if (why := self._why(number, condition))
         ]
@@ -179,5 +167,5 @@ class Archive:
         """What cells of a condition ran under that is something else now."""
         if number == self._generation.number:
             return []
-        before = {one.number: one for one in self._known}.get(number, Generation(number))
-        return before.changes(self._now, [condition]) + before.versions(self._now)
+        before, now = self._generations[number], self._now.only([condition])
+        return before.changes(now) + before.versions(now)

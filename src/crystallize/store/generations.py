@@ -1,7 +1,7 @@
-"""Under which code, parameters and versions the cells of a store ran.
+"""Under which code, parameters, settings and versions the cells of a store ran.
 
-A generation is a fingerprint that cells of a store have in common.  There is one, until a run
-goes on although something changed, or under other versions.
+A generation is what cells of a store have in common of these.  There is one, until a run goes
+on although something changed, or under other versions.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from crystallize.description.fingerprint import Fingerprint
+from crystallize.description.fingerprint import Fingerprint, fingerprint_of
+from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import InvalidValueError, StoreError
 from crystallize.errors import described as error_text
+from crystallize.store.identity import differences, identity, settings
 from crystallize.store.records import Ranges
-from crystallize.store.sqlite import Store
+from crystallize.store.sqlite import Identity, Store
 
 UNRECORDED = 0
 """The generation of cells of a store whose format did not record what they could reach."""
@@ -23,12 +25,14 @@ NOT_RECORDED = "an earlier version of Crystallize did not record what the functi
 
 @dataclass(frozen=True)
 class Generation:
-    """What some cells of a store ran under.
+    """What some cells of a store ran under, or those of a run would.
 
     Attributes
     ----------
     number : int
         From 1 on.
+    settings : dict
+        The seed and the like: :func:`~crystallize.store.identity.settings`.
     fingerprint : Fingerprint or None
         ``None`` where it was not recorded.
     left : mapping of str to str
@@ -37,13 +41,14 @@ class Generation:
     """
 
     number: int
+    settings: Identity
     fingerprint: Fingerprint | None = None
     left: Mapping[str, str] = field(default_factory=dict)
 
-    def record(self) -> dict[str, Any]:
-        """It as data that JSON has."""
-        fingerprint = None if self.fingerprint is None else self.fingerprint.record()
-        return {"fingerprint": fingerprint, "left": dict(self.left)}
+    @classmethod
+    def now(cls, experiment: ExperimentSpec) -> Generation:
+        """That of an experiment's cells if they ran now; it has no number yet."""
+        return cls(UNRECORDED, settings(identity(experiment)), fingerprint_of(experiment))
 
     @classmethod
     def from_record(cls, number: int, record: Any) -> Generation:
@@ -51,53 +56,54 @@ class Generation:
 
         Raises
         ------
-        ValueError
+        InvalidValueError, LookupError, TypeError
             If it is something else.
         """
-        return cls(number, Fingerprint.from_record(record["fingerprint"]), dict(record["left"]))
+        fingerprint = Fingerprint.from_record(record["fingerprint"])
+        return cls(number, settings(record["settings"]), fingerprint, dict(record["left"]))
 
-    def changes(self, now: Fingerprint, conditions: Collection[str] | None = None) -> list[str]:
-        """What makes it doubtful that these cells would have the same numbers now.
-
-        Parameters
-        ----------
-        now : Fingerprint
-        conditions : collection of str, optional
-            The conditions of the cells; all, if not given.
-        """
-        if self.fingerprint is None:
-            return [NOT_RECORDED]
-        now = now if conditions is None else _only(now, conditions)
-        found = now.differences(self._with_what_was_left(now))
-        unknown = dict.fromkeys((*self.fingerprint.unknown, *now.unknown))
-        return found + [f"{what} cannot be known, so it may have changed" for what in unknown]
-
-    def versions(self, now: Fingerprint) -> list[str]:
-        """Which versions are others now."""
-        return [] if self.fingerprint is None else now.changed_versions(self.fingerprint)
+    def record(self) -> dict[str, Any]:
+        """It as data that JSON has."""
+        fingerprint = None if self.fingerprint is None else self.fingerprint.record()
+        return {"settings": self.settings, "fingerprint": fingerprint, "left": dict(self.left)}
 
     def only(self, conditions: Collection[str]) -> Generation:
-        """The same generation of some conditions alone."""
+        """The same of some conditions alone."""
         if self.fingerprint is None:
             return self
-        return replace(self, fingerprint=_only(self.fingerprint, conditions))
+        parts = {
+            name: part
+            for name, part in self.fingerprint.parts.items()
+            if part.condition is None or part.condition in conditions
+        }
+        return replace(self, fingerprint=replace(self.fingerprint, parts=parts))
 
-    def is_of(self, now: Fingerprint) -> bool:
-        """Whether cells that run now have everything in common with these."""
-        return not (self.changes(now) or self.versions(now))
+    def changes(self, now: Generation) -> list[str]:
+        """What makes it doubtful that these cells would have the same numbers now."""
+        found = differences(self.settings, now.settings)
+        if self.fingerprint is None or now.fingerprint is None:
+            return [*found, NOT_RECORDED]
+        found += now.fingerprint.differences(self._with_what_was_left(now.fingerprint))
+        unknown = dict.fromkeys((*self.fingerprint.unknown, *now.fingerprint.unknown))
+        return found + [f"{what} cannot be known, so it may have changed" for what in unknown]
 
-    def extended(self, now: Fingerprint, left: Mapping[str, str] | None = None) -> Generation:
+    def versions(self, now: Generation) -> list[str]:
+        """Which versions are others now."""
+        if self.fingerprint is None or now.fingerprint is None:
+            return []
+        return now.fingerprint.changed_versions(self.fingerprint)
+
+    def extended(self, now: Generation) -> Generation:
         """The same generation, with the conditions of a run that goes on under it."""
-        before = self.fingerprint
-        left = self.left if left is None else left
-        assert before is not None
+        if self.fingerprint is None or now.fingerprint is None:
+            return self
         both = replace(
-            now,
+            now.fingerprint,
             # What a cell changed is kept as it was before the first.
-            parts=dict(sorted({**now.parts, **before.parts}.items())),
-            versions={**before.versions, **now.versions},
+            parts=dict(sorted({**now.fingerprint.parts, **self.fingerprint.parts}.items())),
+            versions={**self.fingerprint.versions, **now.fingerprint.versions},
         )
-        return replace(self, fingerprint=both, left=left)
+        return replace(self, fingerprint=both)
 
     def _with_what_was_left(self, now: Fingerprint) -> Fingerprint:
         assert self.fingerprint is not None
@@ -110,45 +116,73 @@ class Generation:
         return replace(self.fingerprint, parts=parts)
 
 
-def generations_of(store: Store) -> list[Generation]:
-    """The generations that cells of a store may be of, without conditions that have none there.
+class Generations:
+    """Those of a store.
 
-    Raises
-    ------
-    StoreError
-        If one cannot be read.
+    Parameters
+    ----------
+    known : iterable of Generation
     """
-    filled = store.filled
-    try:
-        found = [Generation.from_record(*item) for item in store.generations.items()]
-    except (InvalidValueError, LookupError, TypeError) as error:
-        raise StoreError(
-            f"{store.path}: the store is damaged, so what its cells ran under is not known "
-            f"({error_text(error)})."
-        ) from error
-    return [one.only(filled) for one in found]
 
+    def __init__(self, known: Iterable[Generation] = ()) -> None:
+        self._known = {one.number: one for one in known}
 
-def generation_of(now: Fingerprint, generations: Iterable[Generation]) -> Generation:
-    """The generation of cells that run now: one that there is, or the next."""
-    known = list(generations)
-    same = next((one for one in reversed(known) if one.is_of(now)), None)
-    if same is not None:
-        return same.extended(now)
-    return Generation(1 + max((one.number for one in known), default=UNRECORDED), now)
+    @classmethod
+    def of_store(cls, store: Store) -> Generations:
+        """Those of a store, without the conditions that have no cells in it.
 
+        Raises
+        ------
+        StoreError
+            If one cannot be read.
+        """
+        filled, stored = store.filled, store.identity
+        if stored is None:
+            return cls()
+        try:
+            found = [
+                Generation.from_record(*item).only(filled) for item in store.generations.items()
+            ]
+        except (InvalidValueError, LookupError, TypeError) as error:
+            raise StoreError(
+                f"{store.path}: the store is damaged, so what its cells ran under is not known "
+                f"({error_text(error)})."
+            ) from error
+        return cls([Generation(UNRECORDED, settings(stored)), *found])
 
-def described(generations: Iterable[Generation], cells: Ranges) -> list[dict[str, Any]]:
-    """Generations and their cells, as data that JSON has."""
-    return [
-        {
-            "number": one.number,
-            "fingerprint": None if one.fingerprint is None else one.fingerprint.digest,
-            "versions": {} if one.fingerprint is None else dict(one.fingerprint.versions),
-            "cells": cells.get(one.number, {}),
-        }
-        for one in generations
-    ]
+    def __getitem__(self, number: int) -> Generation:
+        return self._known[number]
+
+    def latest(self, stored: Identity) -> Generation:
+        """The one under which a store was last run."""
+        return self._known[stored.get("generation", UNRECORDED)]
+
+    def add(self, now: Generation) -> Generation:
+        """Take in what cells run under now: it is one of those that there are, or the next."""
+        made = replace(now, number=max(self._known, default=UNRECORDED) + 1)
+        for one in sorted(self._known.values(), key=lambda one: -one.number):
+            if not (one.changes(now) or one.versions(now)):
+                made = one.extended(now)
+                break
+        self._known[made.number] = made
+        return made
+
+    def described(self, cells: Ranges) -> list[dict[str, Any]]:
+        """Those that were recorded or have cells, as data that JSON has."""
+        return [
+            {
+                "number": number,
+                "fingerprint": None if one.fingerprint is None else one.fingerprint.digest,
+                "versions": {} if one.fingerprint is None else dict(one.fingerprint.versions),
+                "cells": cells.get(number, {}),
+            }
+            for number, one in sorted(self._known.items())
+            if number != UNRECORDED or number in cells
+        ]
+
+    def records(self) -> dict[int, Any]:
+        """All as data that a store keeps."""
+        return {number: one.record() for number, one in self._known.items() if one.fingerprint}
 
 
 def counts(cells: Ranges) -> dict[int, dict[str, int]]:
@@ -160,13 +194,3 @@ def counts(cells: Ranges) -> dict[int, dict[str, int]]:
         }
         for number, of_conditions in sorted(cells.items())
     }
-
-
-def _only(fingerprint: Fingerprint, conditions: Collection[str]) -> Fingerprint:
-    """What the cells of some conditions depend on."""
-    parts = {
-        name: part
-        for name, part in fingerprint.parts.items()
-        if part.condition is None or part.condition in conditions
-    }
-    return replace(fingerprint, parts=parts)

@@ -14,7 +14,7 @@ from crystallize.description.versions import versions
 from crystallize.store.sqlite import Identity
 
 MUST_AGREE = ("function", "seed", "rule", "seed_globals")
-"""What two identities of one experiment have in common."""
+"""What two identities of one experiment have in common, beside all that the function reaches."""
 
 
 def identity(experiment: ExperimentSpec) -> Identity:
@@ -42,11 +42,16 @@ def identity(experiment: ExperimentSpec) -> Identity:
     }
 
 
-def differences(stored: Identity, wanted: Identity) -> list[str]:
-    """What differs between two identities, where it makes them two experiments.
+def settings(identity: Identity) -> Identity:
+    """The part of an identity in which those of one experiment agree.
 
-    More replicates, another name and other conditions do not.
+    More replicates, another name and other conditions make no other experiment.
     """
+    return {key: identity[key] for key in MUST_AGREE}
+
+
+def differences(stored: Identity, wanted: Identity) -> list[str]:
+    """What differs between the settings of two identities."""
     return [
         f"{key}: {stored[key]!r}, now {wanted[key]!r}"
         for key in MUST_AGREE

@@ -13,8 +13,8 @@ import numpy as np
 from crystallize.cells.outcome import CellError
 from crystallize.cells.table import Table
 from crystallize.errors import StoreError, StoreWarning
-from crystallize.store.generations import NOT_RECORDED, UNRECORDED, Generation, generation_of
-from crystallize.store.identity import differences, united
+from crystallize.store.generations import UNRECORDED, Generations
+from crystallize.store.identity import differences, settings, united
 from crystallize.store.records import without
 from crystallize.store.sqlite import Record, Store
 from crystallize.store.stored import StoredExperiment
@@ -59,9 +59,9 @@ def merge(
         raise StoreError(f"{path}: there is a file already; merge makes a new one.")
     identity = sources[0].identity
     for number, source in enumerate(sources[1:], start=1):
-        changes = _changes(sources[:number], source)
-        if changes and not accept_changes:
-            raise StoreError(_refusal(source, changes))
+        _check_settings(sources[0], source)
+        if not accept_changes:
+            _check_generations(sources[:number], source)
         for other in sources[:number]:
             conflicts = list(_conflicts(other, source))
             if prefer_values:
@@ -69,11 +69,11 @@ def merge(
             if conflicts:
                 raise StoreError(_disagreement(other, source, conflicts))
         identity = united(identity, source.identity)
-    known: list[Generation] = []
+    known = Generations()
     numbers = [_numbers(source, known) for source in sources]
     identity = {**identity, "generation": numbers[-1][sources[-1].latest.number]}
     with Store(path, create=True) as store:
-        store.set_identity(identity, {one.number: one.record() for one in known})
+        store.set_identity(identity, known.records())
         for source, renumbered in zip(sources, numbers, strict=True):
             store.add(
                 replace(record, generation=renumbered[record.generation])
@@ -81,42 +81,36 @@ def merge(
             )
 
 
-def _changes(earlier: list[StoredExperiment], source: StoredExperiment) -> list[str]:
-    """What makes a store another experiment than those before it; warns of other versions."""
-    found: dict[str, None] = {}
-    now = source.latest.fingerprint
+def _check_settings(first: StoredExperiment, source: StoredExperiment) -> None:
+    """Refuse what nothing can make one experiment: another seed, say."""
+    if found := differences(settings(first.identity), settings(source.identity)):
+        lines = "\n".join(f"  - {line}" for line in found)
+        raise StoreError(f"{source.path} holds another experiment than {first.path}:\n{lines}")
+
+
+def _check_generations(earlier: list[StoredExperiment], source: StoredExperiment) -> None:
+    """Refuse what ran under other code or parameters; warn of other versions."""
     for other in earlier:
-        found.update(dict.fromkeys(differences(other.identity, source.identity)))
-        found.update(dict.fromkeys(other.latest.changes(now) if now else [NOT_RECORDED]))
-        if now and (versions := other.latest.versions(now)):
+        if changes := other.latest.changes(source.latest):
+            lines = "\n".join(f"  - {line}" for line in changes)
+            raise StoreError(
+                f"{source.path} holds another experiment than {other.path}:\n{lines}\n"
+                "With --accept-changes they are put together all the same, and the new store says "
+                "which cells ran under what."
+            )
+        if versions := other.latest.versions(source.latest):
             warnings.warn(
                 f"{other.path} and {source.path} ran under different versions: "
                 f"{', '.join(versions)}.",
                 StoreWarning,
                 stacklevel=3,
             )
-    return list(found)
 
 
-def _numbers(source: StoredExperiment, known: list[Generation]) -> dict[int, int]:
+def _numbers(source: StoredExperiment, known: Generations) -> dict[int, int]:
     """The numbers that a store's generations have among those of the new one, which grow."""
-    numbers = {UNRECORDED: UNRECORDED}
-    for one in source.generations:
-        if one.fingerprint is None:
-            continue
-        made = generation_of(one.fingerprint, known)
-        known[:] = [other for other in known if other.number != made.number] + [made]
-        numbers[one.number] = made.number
-    return numbers
-
-
-def _refusal(source: StoredExperiment, changes: list[str]) -> str:
-    lines = "\n".join(f"  - {line}" for line in changes)
-    return (
-        f"{source.path} holds another experiment:\n{lines}\n"
-        "With --accept-changes they are put together all the same, and the new store says which "
-        "cells ran under what."
-    )
+    recorded = [source.generations[number] for number in source.generations.records()]
+    return {UNRECORDED: UNRECORDED} | {one.number: known.add(one).number for one in recorded}
 
 
 class _Conflict(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any
 
 from crystallize.cells.outcomes import Outcomes
 from crystallize.errors import StoreError
-from crystallize.store.generations import UNRECORDED, Generation, described, generations_of
+from crystallize.store.generations import Generation, Generations
 from crystallize.store.records import read_records
 from crystallize.store.sqlite import Store
 
@@ -23,7 +23,7 @@ class StoredExperiment:
     ----------
     identity : dict
         Name, function, seed and conditions of its experiment.
-    generations : list of Generation
+    generations : Generations
         What its cells ran under.
     cells : dict
         Generation -> condition -> ranges of replicates that have an outcome.
@@ -49,15 +49,13 @@ class StoredExperiment:
                 raise StoreError(f"{path}: this store is empty.")
             self.path = Path(path)
             self.identity = identity
-            self.generations = generations_of(store)
+            self.generations = Generations.of_store(store)
             self.records = list(store.records())
             self.damaged = [record.name for record in store.damaged()]
         cells = read_records(
             self.records, tuple(identity["conditions"]), identity["replicates"], identity["seed"]
         )
         self.tables, self.errors, self.cells = cells.tables, cells.errors, cells.ranges()
-        if UNRECORDED in self.cells:
-            self.generations.insert(0, Generation(UNRECORDED))
 
     @property
     def baseline(self) -> str:
@@ -67,9 +65,7 @@ class StoredExperiment:
     @property
     def latest(self) -> Generation:
         """What its last run ran under."""
-        number = self.identity.get("generation", UNRECORDED)
-        found = {one.number: one for one in self.generations}
-        return found.get(number, Generation(UNRECORDED))
+        return self.generations.latest(self.identity)
 
     def counts(self) -> list[dict[str, Any]]:
         """For each condition how many cells are done, failed and missing."""
@@ -90,4 +86,4 @@ class StoredExperiment:
 
     def about(self) -> dict[str, Any]:
         """The identity, and what the cells ran under."""
-        return {**self.identity, "generations": described(self.generations, self.cells)}
+        return {**self.identity, "generations": self.generations.described(self.cells)}
