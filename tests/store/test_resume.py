@@ -123,7 +123,7 @@ def test_a_store_of_another_experiment_is_refused_showing_what_differs(store):
     assert len(store.read_bytes()) == len(before)
 
 
-@pytest.mark.filterwarnings("ignore:.*cells of generation 1:crystallize.StoreWarning")
+@pytest.mark.filterwarnings("ignore::crystallize.StoreWarning")
 @pytest.mark.parametrize("strategy", ["parallel", "async"])
 def test_a_store_made_by_one_strategy_is_resumed_by_another(store, strategy):
     def plain(rng):
