@@ -11,6 +11,7 @@ from crystallize.description.fingerprint.walk import (
     fingerprint_of,
     function_fingerprint,
     generators_reached,
+    loaded_fingerprint,
 )
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "fingerprint_of",
     "function_fingerprint",
     "generators_reached",
+    "loaded_fingerprint",
     "shown_parameter",
     "source_file",
     "source_hash",

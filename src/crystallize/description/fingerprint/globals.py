@@ -38,6 +38,8 @@ class Globals:
     ----------
     modules : set of str
         What was reached that is not the user's.
+    written : set of str
+        The globals that code assigns, or changes what they stand for.
     unknown : dict of str to str
         The modules that are not to be had, with the reason.
     """
@@ -50,6 +52,7 @@ class Globals:
         self._refer = refer
         self._imports = imports
         self.modules: set[str] = set()
+        self.written: set[str] = set()
         self.unknown: dict[str, str] = {}
 
     def reach(self, module: str | None) -> None:
@@ -72,7 +75,7 @@ class Globals:
                 continue
             if first in globals_:
                 owner = globals_.get("__name__")
-                token = self._attribute(owner, first, globals_[first], rest, names.loose)
+                token = self._attribute(owner, first, globals_[first], rest, names)
             elif hasattr(builtins, first):
                 continue
             else:
@@ -84,26 +87,31 @@ class Globals:
             elif not is_own(module):
                 self.reach(name)
             elif not wanted:
-                tokens += self._loosely(module, names.loose, set())
+                tokens += self._loosely(module, names, set())
             for key in wanted if isinstance(module, ModuleType) and is_own(module) else ():
                 value = getattr(module, key, None)
-                tokens += [key.encode(), self._attribute(name, key, value, [], names.loose)]
+                tokens += [key.encode(), self._attribute(name, key, value, [], names)]
         return tokens
 
     def _attribute(
-        self, owner: str | None, name: str, value: Any, rest: list[str], loose: frozenset[str]
+        self, owner: str | None, name: str, value: Any, rest: list[str], names: Named
     ) -> bytes:
         """What a name stands for, or an attribute of it where that is a module."""
+        chain: tuple[str, ...] = (name,)
         while isinstance(value, ModuleType):
             if not is_own(value):
                 return self._installed(value, rest)
             if not rest:
-                return joined("module", self._loosely(value, loose, set()))
+                return joined("module", self._loosely(value, names, set()))
             owner, (name, *rest) = value.__name__, rest
+            chain = (*chain, name)
             value = getattr(value, name, _ABSENT)
         if value is _ABSENT:
             return b"missing"
-        token = self._bound(self._names.label(owner, name), value, name)
+        label = self._names.label(owner, name)
+        if any(written[: len(chain)] == chain for written in names.written):
+            self.written.add(label)
+        token = self._bound(label, value, name)
         if rest and isinstance(value, FunctionType) and rest[0] in vars(value):
             label = f"{self._names.short(owner)}{name}.{rest[0]}"
             return combined("attribute", token, self._bound(label, vars(value)[rest[0]]))
@@ -122,17 +130,20 @@ class Globals:
             return self._refer(found)
         return combined("installed", ".".join([module.__name__, *rest]).encode())
 
-    def _loosely(self, module: ModuleType, loose: frozenset[str], seen: set[str]) -> list[bytes]:
+    def _loosely(self, module: ModuleType, names: Named, seen: set[str]) -> list[bytes]:
         """What some code may mean that has a module in hand: all that it has a name for."""
         tokens = []
         seen.add(module.__name__)
-        for name in sorted(loose & vars(module).keys()):
+        for name in sorted(names.loose & vars(module).keys()):
             value = vars(module)[name]
             if isinstance(value, ModuleType) and is_own(value):
                 if value.__name__ not in seen:
-                    tokens += self._loosely(value, loose, seen)
+                    tokens += self._loosely(value, names, seen)
             elif not is_dunder(name):
-                tokens.append(self._bound(self._names.label(module.__name__, name), value, name))
+                label = self._names.label(module.__name__, name)
+                if any(written[-1] == name for written in names.written):
+                    self.written.add(label)
+                tokens.append(self._bound(label, value, name))
         return tokens
 
 

@@ -41,17 +41,23 @@ def fingerprint_of(spec: ExperimentSpec) -> Fingerprint:
     return walk.fingerprint()
 
 
-def function_fingerprint(
-    function: Callable[..., Any], *, reading: Reading = "source"
-) -> Fingerprint:
-    """The fingerprint of a function alone.
+def function_fingerprint(function: Callable[..., Any]) -> Fingerprint:
+    """The fingerprint of a function alone."""
+    walk = Walk(function, "source")
+    walk.follow()
+    return walk.fingerprint()
 
-    Parameters
-    ----------
-    reading : {"source", "loaded", "nothing"}
-        ``"loaded"`` compares what two processes of one version of Python have loaded.
+
+def loaded_fingerprint(
+    function: Callable[..., Any], conditions: Mapping[str, Mapping[str, Any]]
+) -> Fingerprint:
+    """What this process has loaded of all that a function and its conditions' values reach.
+
+    The values themselves are left out: a worker has them from the driver.
     """
-    walk = Walk(function, reading)
+    walk = Walk(function, "loaded")
+    for parameters in conditions.values():
+        walk.pass_through(parameters)
     walk.follow()
     return walk.fingerprint()
 
@@ -110,6 +116,7 @@ class Walk:
             unknown=tuple(f"{where} ({why})" for where, why in sorted(unknown.items())),
             versions=versions,
             generators=self.generators,
+            written=frozenset(self._globals.written),
         )
 
     def follow(self) -> None:
@@ -144,6 +151,10 @@ class Walk:
         if self._called.forget_conditions():
             self._values.forget(mark)
 
+    def pass_through(self, value: Any) -> None:
+        """Refer to the functions and classes in a value, which is no part itself."""
+        Values(self.refer, content=False).token(value)
+
     def refer(self, value: Any, hint: str = "", wrapper: str = "") -> bytes:
         """The token of a function, class or module, which becomes a part if it is the user's."""
         if isinstance(value, ModuleType):
@@ -166,6 +177,7 @@ class Walk:
 
     def _function(self, name: str, function: FunctionType) -> list[bytes]:
         code = function.__code__
+        names = named(code)
         of = "" if name == self._root else f" of {name}"
         own = is_own_function(function)
         tokens = [self._code(code) if own else name.encode()]
@@ -184,7 +196,8 @@ class Walk:
             except ValueError:  # not assigned yet
                 continue
             tokens += [key.encode(), self._bound(f"closure `{key}`{of}", value, key)]
-        names = named(code)
+            if key in names.cells:
+                self._globals.written.add(f"closure `{key}`{of}")
         for key, value in sorted(vars(function).items()):
             if key in names.loose and not is_dunder(key):
                 tokens += [key.encode(), self._bound(f"{name}.{key}", value)]
