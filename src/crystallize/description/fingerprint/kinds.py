@@ -31,6 +31,13 @@ WITHOUT_CONTENT = (
 """What only remembers or reports."""
 
 
+GENERATORS = (np.random.Generator, np.random.RandomState, np.random.BitGenerator, random.Random)
+BOUND = (MethodType, BuiltinFunctionType)
+
+Refer = Callable[[Any], bytes]
+"""The token of a function, class or module, which is looked at on its own."""
+
+
 class Tokens(Protocol):
     """Where the tokens of what is inside come from."""
 
@@ -62,6 +69,13 @@ def is_global_generator(value: Any) -> bool:
     return value is random._inst or value is np.random.mtrand._rand
 
 
+def told_apart(value: Any) -> tuple[str, str, int]:
+    """An order of functions and classes that is the same in every process."""
+    code = getattr(value, "__code__", None)
+    line = code.co_firstlineno if isinstance(code, CodeType) else 0
+    return type(value).__qualname__, str(getattr(value, "__qualname__", "")), line
+
+
 def _refer(tokens: Tokens, value: Any) -> bytes:
     return tokens.refer(value)
 
@@ -75,6 +89,11 @@ def _builtin(tokens: Tokens, value: BuiltinFunctionType) -> bytes:
     if owner is None or isinstance(owner, ModuleType) or is_global_generator(owner):
         return tokens.refer(value)
     return combined("method", value.__name__.encode(), tokens.token(owner))
+
+
+def _partial(tokens: Tokens, value: Any) -> bytes:
+    inside = (value.func, value.args, value.keywords, vars(value))
+    return joined("partial", map(tokens.token, inside))
 
 
 def _cached(tokens: Tokens, value: Any) -> bytes:
@@ -118,6 +137,7 @@ _BY_TYPE: dict[type, Callable[[Tokens, Any], bytes]] = {
     FunctionType: _refer,
     MethodType: _method,
     BuiltinFunctionType: _builtin,
+    functools.partial: _partial,
     CACHED: _cached,
     property: _property,
     staticmethod: _wrapped,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copyreg
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType
@@ -14,16 +14,13 @@ from typing import Any
 import numpy as np
 
 from crystallize.description.fingerprint import data, kinds
+from crystallize.description.fingerprint.kinds import GENERATORS, Refer
 from crystallize.description.fingerprint.names import code_token
 from crystallize.description.fingerprint.origin import is_own_module
 from crystallize.description.fingerprint.tokens import PLAIN, combined, joined, plain
 from crystallize.errors import described
 
-GENERATORS = (np.random.Generator, np.random.RandomState, np.random.BitGenerator, random.Random)
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
-
-Refer = Callable[[Any], bytes]
-"""The token of a function, class or module, which is looked at on its own."""
 
 
 class Values:
@@ -32,9 +29,6 @@ class Values:
     Parameters
     ----------
     refer : callable
-    content : bool
-        Whether the tokens matter; otherwise only what is met does, and large data is
-        passed over.
     folder : path, optional
         Paths inside of it count from there.
 
@@ -43,12 +37,11 @@ class Values:
     unknown : dict
         Where something was met that has no content that could be known -> why.
     generators : dict
-        Where random generators were met -> whether a library holds them for itself.
+        Name of each random generator that was met, unless a library holds it for itself.
     """
 
-    def __init__(self, refer: Refer, *, content: bool = True, folder: Path | None = None) -> None:
+    def __init__(self, refer: Refer, *, folder: Path | None = None) -> None:
         self.refer = refer
-        self._content = content
         self.folder = folder
         self._memo: dict[int, tuple[Any, bytes]] = {}
         self._open: dict[int, int] = {}
@@ -56,7 +49,7 @@ class Values:
         self._trail: list[str] = []
         self._librarys: list[bool] = []
         self.unknown: dict[str, str] = {}
-        self.generators: dict[str, bool] = {}
+        self.generators: dict[str, None] = {}
 
     def mark(self) -> int:
         """How much is remembered by now, for :meth:`forget`."""
@@ -79,7 +72,7 @@ class Values:
     def token(self, value: Any) -> bytes:
         """The token of a value."""
         if type(value) in PLAIN:
-            return plain(value) if self._content else b""
+            return plain(value)
         key = id(value)
         if key in self._memo:
             return self._memo[key][1]
@@ -110,13 +103,13 @@ class Values:
             return self._generator(value)
         found = kinds.make(self, value)
         if found is None:
-            found = data.token(value, self.token, content=self._content)
+            found = data.token(value, self.token)
         return self._reduced(value) if found is None else found
 
     def _sequence(self, value: Any) -> bytes:
         name = type(value).__name__
         if PLAIN.issuperset(map(type, value)):
-            return combined(name, plain(value)) if self._content else b""
+            return combined(name, plain(value))
         return joined(name, map(self.token, value))
 
     def _dict(self, value: dict[Any, Any]) -> bytes:
@@ -130,7 +123,9 @@ class Values:
         """Without an order: that of what has names of its own must not matter either."""
         if PLAIN.issuperset(map(type, value)):
             return joined(type(value).__name__, sorted(map(plain, value)))
-        ordered = sorted(value, key=lambda item: (_told_apart(item), Values(_by_name).token(item)))
+        ordered = sorted(
+            value, key=lambda item: (kinds.told_apart(item), Values(_by_name).token(item))
+        )
         return joined(type(value).__name__, sorted(map(self.token, ordered)))
 
     def _generator(self, value: Any) -> bytes:
@@ -138,10 +133,9 @@ class Values:
         if kinds.is_global_generator(value):
             return combined("generator", kind)
         where = "".join(self._trail)
-        librarys = any(self._librarys) and self._trail[-1].startswith("._")
-        self.generators[where] = librarys
-        if librarys or not self._content:
+        if any(self._librarys) and self._trail[-1].startswith("._"):
             return combined("generator", kind)
+        self.generators[where] = None
         if isinstance(value, random.Random):
             return combined("generator", kind, self.token(value.getstate()))
         if isinstance(value, np.random.RandomState):
@@ -177,7 +171,7 @@ class Values:
     def _state(self, state: Any) -> bytes:
         """An object's attributes, whose order says nothing."""
         if isinstance(state, tuple) and len(state) == 2 and isinstance(state[1], dict):
-            return joined("slots", map(self._state, state))
+            state = {**(state[0] or {}), **state[1]}  # attributes and slots
         if type(state) is not dict or not all(type(key) is str for key in state):
             return self.token(state)
         tokens = []
@@ -199,11 +193,8 @@ class Values:
             self._trail.pop()
 
 
-def _told_apart(value: Any) -> tuple[str, str, int]:
-    """An order of functions and classes that is the same in every process."""
-    code = getattr(value, "__code__", None)
-    line = code.co_firstlineno if isinstance(code, CodeType) else 0
-    return type(value).__qualname__, str(getattr(value, "__qualname__", "")), line
+def _apart(value: Any) -> tuple[object, ...]:
+    return *kinds.told_apart(value), Values(_by_name).token(value)
 
 
 def _by_name(value: Any) -> bytes:

@@ -14,6 +14,7 @@ import numpy as np
 
 from crystallize.description.fingerprint import data
 from crystallize.description.fingerprint.classes import members, shape
+from crystallize.description.fingerprint.glance import Glance
 from crystallize.description.fingerprint.globals import Globals, is_dunder
 from crystallize.description.fingerprint.kinds import WRAPPERS
 from crystallize.description.fingerprint.names import code_token, named
@@ -89,7 +90,12 @@ class Walk:
     def __init__(self, function: Callable[..., Any], reading: Reading) -> None:
         self._reading = reading
         self._called = Names(function)
-        self._values = Values(self.refer, content=reading != "nothing", folder=folder(function))
+        self._values = (
+            Glance(self.refer)
+            if reading == "nothing"
+            else Values(self.refer, folder=folder(function))
+        )
+        self._glance = Glance(self.refer)
         self._parts: dict[str, Part] = {}
         self._frames: dict[int, tuple[Any, list[tuple[str, bytes]]]] = {}
         self._waiting: deque[tuple[str, Any, str | None]] = deque()
@@ -102,9 +108,8 @@ class Walk:
 
     @property
     def generators(self) -> tuple[str, ...]:
-        """Those that nobody else holds for itself, by name."""
-        found = self._values.generators
-        return tuple(where for where, librarys in found.items() if not librarys)
+        """Those that no library holds for itself, by name."""
+        return tuple(self._values.generators)
 
     def fingerprint(self) -> Fingerprint:
         """What was found."""
@@ -153,7 +158,7 @@ class Walk:
 
     def pass_through(self, value: Any) -> None:
         """Refer to the functions and classes in a value, which is no part itself."""
-        Values(self.refer, content=False).token(value)
+        self._glance.named("", value)
 
     def refer(self, value: Any, hint: str = "", wrapper: str = "") -> bytes:
         """The token of a function, class or module, which becomes a part if it is the user's."""
@@ -176,6 +181,8 @@ class Walk:
         return combined("to", known.encode())
 
     def _function(self, name: str, function: FunctionType) -> list[bytes]:
+        if hasattr(function, "registry") and hasattr(function, "dispatch"):
+            return [self._values.named(name, dict(function.registry))]  # its closure is a cache
         code = function.__code__
         names = named(code)
         of = "" if name == self._root else f" of {name}"
