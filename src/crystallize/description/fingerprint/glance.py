@@ -55,6 +55,10 @@ class Glance:
         for key in list(self._seen)[mark:]:
             del self._seen[key]
 
+    def let_go(self) -> None:
+        """Hold no value any more."""
+        self._seen.clear()
+
     def named(self, name: str, value: Any) -> bytes:
         """Look at what messages call `name`."""
         waiting = [(name, value)]

@@ -61,6 +61,10 @@ class Values:
             if not isinstance(self._memo[key][0], np.ndarray):
                 del self._memo[key]
 
+    def let_go(self) -> None:
+        """Hold no value any more."""
+        self._memo.clear()
+
     def named(self, name: str, value: Any) -> bytes:
         """The token of what messages call `name`."""
         with self._inside(name):

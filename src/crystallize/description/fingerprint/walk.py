@@ -36,48 +36,6 @@ Reading = Literal["source", "loaded", "nothing"]
 loaded, whatever its file says by now; or nothing, where only what is met matters."""
 
 
-def fingerprint_of(spec: ExperimentSpec) -> Fingerprint:
-    """The fingerprint of an experiment's function, its resources and its conditions."""
-    walk = _walked(spec, "source")
-    return walk.fingerprint()
-
-
-def function_fingerprint(function: Callable[..., Any]) -> Fingerprint:
-    """The fingerprint of a function alone."""
-    walk = Walk(function, "source")
-    walk.follow()
-    return walk.fingerprint()
-
-
-def loaded_fingerprint(
-    function: Callable[..., Any], conditions: Mapping[str, Mapping[str, Any]]
-) -> Fingerprint:
-    """What this process has loaded of all that a function and its conditions' values reach.
-
-    The values themselves are left out: a worker has them from the driver.
-    """
-    walk = Walk(function, "loaded")
-    for parameters in conditions.values():
-        walk.pass_through(parameters)
-    walk.follow()
-    return walk.fingerprint()
-
-
-def generators_reached(spec: ExperimentSpec) -> tuple[str, ...]:
-    """The random generators that an experiment's function or conditions reach, by name."""
-    return _walked(spec, "nothing").generators
-
-
-def _walked(spec: ExperimentSpec, reading: Reading) -> Walk:
-    walk = Walk(spec.function, reading)
-    for name, factory in spec.resources.items():
-        walk.add(f"resource `{name}`", factory)
-    walk.follow()
-    for name, parameters in spec.conditions.items():
-        walk.add_condition(name, parameters)
-    return walk
-
-
 class Walk:
     """Goes from a function to what it reaches; each thing becomes a part, once.
 
@@ -136,6 +94,22 @@ class Walk:
                 where = _place(value.__code__)
             self._add(name, joined(type(value).__name__, tokens), where=where)
         self._called.condition = None
+
+    def close(self) -> None:
+        """Hold no value any more: a circle of objects would do so for long."""
+        self._values.let_go()
+        self._glance.let_go()
+        self._called.let_go()
+        self._frames.clear()
+        self._waiting.clear()
+
+    def add_all(self, spec: ExperimentSpec) -> None:
+        """Make resources and conditions parts, and follow everything."""
+        for name, factory in spec.resources.items():
+            self.add(f"resource `{name}`", factory)
+        self.follow()
+        for name, parameters in spec.conditions.items():
+            self.add_condition(name, parameters)
 
     def add(self, name: str, value: Any) -> None:
         """Make a value a part, also if it is a function that is one of its own."""
