@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from crystallize.errors import StoreMismatchError as StoreMismatchError
     from crystallize.errors import StoreWarning as StoreWarning
     from crystallize.errors import UnknownNameError as UnknownNameError
+    from crystallize.errors import WorkerDiffersError as WorkerDiffersError
     from crystallize.experiments.experiment import Experiment as Experiment
     from crystallize.hookspecs import hookimpl as hookimpl
     from crystallize.results.errors import CellFailedError as CellFailedError
@@ -74,6 +75,7 @@ __all__ = [
     "StoreWarning",
     "TooManyFailuresError",
     "UnknownNameError",
+    "WorkerDiffersError",
     "__version__",
     "grid",
     "hookimpl",
@@ -114,6 +116,7 @@ if not TYPE_CHECKING:  # or else type checkers would take any name for one of ou
             "StoreWarning": "crystallize.errors",
             "TooManyFailuresError": "crystallize.results.errors",
             "UnknownNameError": "crystallize.errors",
+            "WorkerDiffersError": "crystallize.errors",
             "__version__": "crystallize._version",
             "grid": "crystallize.description.grid",
             "hookimpl": "crystallize.hookspecs",

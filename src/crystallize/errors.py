@@ -95,6 +95,10 @@ class ResourceError(CrystallizeError, RuntimeError):
     """Something that each worker needs for its cells could not be made ready there."""
 
 
+class WorkerDiffersError(ResourceError):
+    """A worker that has other code, or other values, than the program that started it."""
+
+
 class UnknownNameError(CrystallizeError, LookupError):
     """A name that nothing has; the message lists what there is.
 

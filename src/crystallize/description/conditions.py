@@ -13,7 +13,9 @@ import numpy as np
 
 from crystallize.callables import function_name
 from crystallize.checks import each, known
+from crystallize.description.fingerprint import generators_reached
 from crystallize.description.grid import Conditions
+from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import FunctionError, InvalidValueError, listing, suggestion
 
 INJECTED = ("rng", "seed", "replicate", "condition", "ctx")
@@ -43,6 +45,24 @@ def _reusable(where: str, value: object) -> Any:
         expected = "a value that one cell cannot use up for the others (a list; or ask for 'rng')"
         raise InvalidValueError(where, value, expected)
     return value
+
+
+def check_generators(experiment: ExperimentSpec) -> None:
+    """Refuse random generators that the function or a condition has in hand.
+
+    Raises
+    ------
+    FunctionError
+        If there are some: each process has a copy, whose draws the cells there share.
+    """
+    found = generators_reached(experiment)
+    if found:
+        raise FunctionError(
+            f"{function_name(experiment.function)} reaches a random generator of its own: "
+            f"{', '.join(found)}. Its draws depend on which cells share a process, and each worker "
+            "process would have a copy that draws the same again. Ask for 'rng' instead: a "
+            "parameter of that name is each cell's own generator."
+        )
 
 
 def read_only(conditions: Conditions) -> Mapping[str, Mapping[str, Any]]:

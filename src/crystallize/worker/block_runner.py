@@ -21,8 +21,9 @@ from crystallize.cells.block import Block, Failure, Row
 from crystallize.cells.metrics import checked_metrics
 from crystallize.cells.rows import Rows
 from crystallize.contracts import Task, named_tuple
+from crystallize.description.fingerprint import loaded_fingerprint
 from crystallize.description.seeding import replicate_seed
-from crystallize.errors import ResourceError
+from crystallize.errors import ResourceError, WorkerDiffersError
 from crystallize.worker.arguments import Arguments
 from crystallize.worker.blas import BlasLimits, limits_of_worker
 from crystallize.worker.clock import clock
@@ -33,6 +34,7 @@ from crystallize.worker.global_random import GlobalRandomWatch, GlobalStateKept,
 from crystallize.worker.interruption import Interruption
 from crystallize.worker.pickling import pickled_by_value
 from crystallize.worker.running_cells import RunningCells, leave_child, strike_here
+from crystallize.worker.same_code import unlike_driver
 
 GLANCE_SECONDS = 1e-3
 """How often the clock is read, ..."""
@@ -140,6 +142,7 @@ class BlockCall:
         self.watch = GlobalRandomWatch()
         self._has_contexts = bool(self.contexts)
         self.leave_worker = self.contexts.leave if self._has_contexts else None
+        self._refusal: WorkerDiffersError | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # cloudpickle's bytes inside, so that an executor's plain pickle takes lambdas too.
@@ -151,6 +154,7 @@ class BlockCall:
             "options": self._options,
             "stamp": self.stamp,
             "path": sys.path,
+            "loaded": loaded_fingerprint(self._function, self._conditions),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -163,9 +167,12 @@ class BlockCall:
         self.stamp = state["stamp"]
         self.blas = limits_of_worker(self._options.blas_threads)
         self._prepare()
+        self._refusal = unlike_driver(state["loaded"], self._function, self._conditions)
 
     def __call__(self, task: Task) -> Block:
         """Run the cells of a block one after another."""
+        if self._refusal is not None:
+            raise self._refusal
         self.blas.apply()
         if self._has_contexts and not self._is_async:
             self.contexts.entered()  # what making them draws or changes is no cell's doing
@@ -181,6 +188,8 @@ class BlockCall:
 
     async def run_cell(self, task: Task) -> Row | Block:
         """Run a block of one cell of a coroutine function on the running loop."""
+        if self._refusal is not None:
+            raise self._refusal
         condition, replicate, _ = task
         arguments = self._arguments[condition]
         timeout = self._options.timeout

@@ -1,16 +1,19 @@
 """What determines a number: one walk over all that a function can reach.
 
-``names`` says what a piece of code names, ``source`` finds what it says without its layout,
-``origin`` whose it is, ``values`` and ``data`` turn values into tokens, ``classes`` lists what
-a class has, ``walk`` goes from one to the next, and ``parts`` is what comes of it.
+``names`` says what a piece of code names, ``globals`` and ``imports`` what that stands for,
+``source`` what it says without its layout, ``origin`` whose it is. ``values`` makes tokens of
+values by their content, with ``kinds`` and ``data`` for those that need care; ``glance`` only
+looks what they hold. ``classes`` lists what a class has. ``walk`` goes from one to the next,
+``naming`` says what it is called, ``parts`` is what comes of it, ``taken`` has the walks.
 """
 
 from crystallize.description.fingerprint.parts import Fingerprint, Part
 from crystallize.description.fingerprint.shown import shown_parameter, source_file, source_hash
-from crystallize.description.fingerprint.walk import (
+from crystallize.description.fingerprint.taken import (
     fingerprint_of,
     function_fingerprint,
     generators_reached,
+    loaded_fingerprint,
 )
 
 __all__ = [
@@ -19,6 +22,7 @@ __all__ = [
     "fingerprint_of",
     "function_fingerprint",
     "generators_reached",
+    "loaded_fingerprint",
     "shown_parameter",
     "source_file",
     "source_hash",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import types
 from collections.abc import Iterator
-from dataclasses import MISSING
 from enum import Enum
 from typing import Any
 
@@ -52,6 +51,7 @@ def shape(cls: type) -> str:
         types_ = vars(cls).get("__annotations__") or getattr(cls, "__annotations__", {})
     except Exception:
         types_ = {}  # a name in them is not defined, so nobody goes by them
+    types_ = types_ if isinstance(types_, dict) else {}
     said = [f"{name}: {_type_name(kind)}" for name, kind in types_.items()]
     for name, field in vars(cls).get("__dataclass_fields__", {}).items():
         flags = (field.init, field.hash, field.compare, field.kw_only is True)
@@ -65,10 +65,15 @@ def shape(cls: type) -> str:
 
 def _fields(fields: Any) -> Iterator[tuple[str, Any]]:
     for name, field in fields.items():
-        if field.default is not MISSING:
+        if not _is_missing(field.default):
             yield name, field.default
-        elif field.default_factory is not MISSING:
+        elif not _is_missing(field.default_factory):
             yield f"{name} (default_factory)", field.default_factory
+
+
+def _is_missing(default: Any) -> bool:
+    """Whether a field has none; where the class came pickled, so did what says it."""
+    return type(default).__qualname__ == "_MISSING_TYPE"
 
 
 def _is_bookkeeping(name: str, value: Any) -> bool:

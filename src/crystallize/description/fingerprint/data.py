@@ -13,22 +13,20 @@ from crystallize.description.fingerprint.tokens import PLAIN, buffer, combined, 
 Token = Callable[[Any], bytes]
 
 
-def token(value: Any, inner: Token, *, content: bool = True) -> bytes | None:
+def token(value: Any, inner: Token) -> bytes | None:
     """The token of an array, a NumPy scalar, or what pandas has; ``None`` for anything else.
 
     Parameters
     ----------
     inner : callable
         The token of a value inside.
-    content : bool
-        Whether the token matters, or only what `inner` meets does.
     """
     if isinstance(value, np.ndarray):
         if type(value) is not np.ndarray:
             if not isinstance(value, np.memmap):
                 return None
             value = value.view(np.ndarray)
-        return _array(value, inner, content)
+        return _array(value, inner)
     if isinstance(value, np.generic):
         if value.dtype.hasobject:
             return None
@@ -40,8 +38,7 @@ def token(value: Any, inner: Token, *, content: bool = True) -> bytes | None:
         return None
     if isinstance(value, pandas.DataFrame):
         tokens = [inner(value.index), inner(value.columns), inner(value.attrs)]
-        if content or any(map(_may_hold, value.dtypes)):
-            tokens += [column for _, column in columns(value, inner, content=content)]
+        tokens += [column for _, column in columns(value, inner)]
         return joined("frame", tokens)
     if isinstance(value, pandas.MultiIndex):
         return combined("index", inner(list(value.names)), inner(list(value)))
@@ -51,7 +48,7 @@ def token(value: Any, inner: Token, *, content: bool = True) -> bytes | None:
             return combined("range", *names, plain((value.start, value.stop, value.step)))
         if isinstance(value, pandas.Series):
             names.append(inner(value.index))
-        return combined("series", *names, _column(value, inner, content))
+        return combined("series", *names, _column(value, inner))
     return None
 
 
@@ -62,17 +59,15 @@ def is_frame(value: Any) -> bool:
     return frame is not None and isinstance(value, frame)
 
 
-def columns(frame: Any, inner: Token, *, content: bool = True) -> Iterator[tuple[str, bytes]]:
+def columns(frame: Any, inner: Token) -> Iterator[tuple[str, bytes]]:
     """The columns of a frame, as messages name them, with their tokens."""
     for place, label in enumerate(frame.columns):
-        yield str(label), _column(frame.iloc[:, place], inner, content)
+        yield str(label), _column(frame.iloc[:, place], inner)
 
 
-def _array(value: Any, inner: Token, content: bool) -> bytes:
+def _array(value: Any, inner: Token) -> bytes:
     if value.dtype.hasobject:
         return combined("array", _shape(value), inner(value.ravel().tolist()))
-    if not content:
-        return b""
     # Sums depend on the order in memory, which workers keep too.
     if value.flags.f_contiguous and not value.flags.c_contiguous:
         return combined("array", _shape(value), b"F", buffer(_bytes(value.T)))
@@ -87,17 +82,10 @@ def _shape(value: Any) -> bytes:
     return f"{value.dtype!r} {value.shape}".encode()
 
 
-def _may_hold(dtype: Any) -> bool:
-    """Whether a column can hold more than numbers and text."""
-    return isinstance(dtype, np.dtype) and dtype.hasobject
-
-
-def _column(series: Any, inner: Token, content: bool) -> bytes:
+def _column(series: Any, inner: Token) -> bytes:
     kind = str(series.dtype).encode()
     if isinstance(series.dtype, np.dtype):
-        return combined("column", kind, _plainly(series.to_numpy(), inner, content))
-    if not content and not _may_hold(series.dtype):
-        return b""
+        return combined("column", kind, _plainly(series.to_numpy(), inner))
     array = series.array
     if hasattr(array, "asi8"):  # times, periods
         return combined("column", kind, inner(array.asi8))
@@ -109,9 +97,9 @@ def _column(series: Any, inner: Token, content: bool) -> bytes:
     return combined("column", kind, _items(values, inner), buffer(missing))
 
 
-def _plainly(values: Any, inner: Token, content: bool) -> bytes:
+def _plainly(values: Any, inner: Token) -> bytes:
     if not values.dtype.hasobject:
-        return _array(np.ascontiguousarray(values), inner, content)
+        return _array(np.ascontiguousarray(values), inner)
     return _items(values.tolist(), inner)
 
 

@@ -20,6 +20,14 @@ LOAD_GLOBAL = dis.opmap["LOAD_GLOBAL"]
 STORE_GLOBALS = {dis.opmap["STORE_GLOBAL"], dis.opmap["DELETE_GLOBAL"]}
 LOAD_ATTR = dis.opmap["LOAD_ATTR"]
 ATTRIBUTES = {LOAD_ATTR, dis.opmap.get("LOAD_METHOD", LOAD_ATTR)}
+STORES = {dis.opmap[name] for name in ("STORE_SUBSCR", "DELETE_SUBSCR")}
+STORE_ATTRIBUTES = {dis.opmap["STORE_ATTR"], dis.opmap["DELETE_ATTR"]}
+STORE_DEREF = dis.opmap["STORE_DEREF"]
+LISTS = {"append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse"}
+DEQUES = {"appendleft", "popleft", "extendleft"}
+SETS_AND_DICTS = {"add", "discard", "update", "setdefault", "popitem"}
+CHANGING = LISTS | DEQUES | SETS_AND_DICTS
+"""Methods that change what they are called on."""
 IMPORT_NAME = dis.opmap["IMPORT_NAME"]
 EXTENDED = dis.opmap["EXTENDED_ARG"]
 PASSED_OVER = {dis.opmap["CACHE"], dis.opmap["PUSH_NULL"]}
@@ -41,14 +49,17 @@ class Named(NamedTuple):
         Module, level and names of each import in a function.
     loose : frozenset of str
         Every attribute, and every text that could be one.
-    stores : frozenset of str
-        The globals that it assigns.
+    written : frozenset of tuple of str
+        The chains that it assigns, or changes what they stand for: ``("helper", "CACHE")``.
+    cells : frozenset of str
+        The variables of functions around it that it assigns.
     """
 
     chains: tuple[tuple[str, ...], ...]
     imports: tuple[tuple[str, int, tuple[str, ...]], ...]
     loose: frozenset[str]
-    stores: frozenset[str]
+    written: frozenset[tuple[str, ...]]
+    cells: frozenset[str]
 
 
 @lru_cache(maxsize=4096)
@@ -56,23 +67,31 @@ def named(code: CodeType) -> Named:
     """Read it from the byte code, so that it is the same with the source and without."""
     chains: dict[tuple[str, ...], None] = {}
     imports: dict[tuple[str, int, tuple[str, ...]], None] = {}
-    stores: set[str] = set()
+    written: set[tuple[str, ...]] = set()
+    cells: set[str] = set()
     names = code.co_names
-    chain: list[str] = []
+    instructions = [pair for pair in _instructions(code) if pair[0] not in PASSED_OVER]
     constants: list[Any] = []
-    for op, arg in _instructions(code):
+    chain: tuple[str, ...] = ()
+    for place, (op, arg) in enumerate(instructions):
         if op in ATTRIBUTES and chain:
-            chain.append(names[arg >> ATTRIBUTE_SHIFT])
-            continue
-        if op in PASSED_OVER:
+            chain = (*chain, names[arg >> ATTRIBUTE_SHIFT])
             continue
         if chain:
-            chains[tuple(chain)] = None
-            chain = []
+            chains[chain] = None
+            if chain[-1] in CHANGING:
+                written.add(chain[:-1])
+            if op in STORE_ATTRIBUTES:
+                written.add((*chain, names[arg]))
+            chain = ()
         if op in LOAD_GLOBALS:
-            chain = [names[arg >> 1 if op == LOAD_GLOBAL else arg]]
+            chain = (names[arg >> 1 if op == LOAD_GLOBAL else arg],)
         elif op in STORE_GLOBALS:
-            stores.add(names[arg])
+            written.add((names[arg],))
+        elif op in STORES:
+            written.add(_container(instructions, place, names))
+        elif op == STORE_DEREF:
+            cells.add(_variable(code, arg))
         elif op in CONSTANTS:
             constants.append(code.co_consts[arg])
         elif op == IMPORT_NAME:
@@ -86,8 +105,43 @@ def named(code: CodeType) -> Named:
             chains |= dict.fromkeys(inside.chains)
             imports |= dict.fromkeys(inside.imports)
             loose |= inside.loose
-            stores |= inside.stores
-    return Named(tuple(chains), tuple(imports), frozenset(loose), frozenset(stores))
+            written |= inside.written
+            cells |= inside.cells
+    cells &= set(code.co_freevars)
+    return Named(
+        tuple(chains), tuple(imports), frozenset(loose), frozenset(written - {()}), frozenset(cells)
+    )
+
+
+def _container(
+    instructions: list[tuple[int, int]], place: int, names: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The chain whose item is assigned at `place`; empty where it is no global's."""
+    height = 0
+    while height < 1 and place > 0:  # back over what makes the key
+        place -= 1
+        op, arg = instructions[place]
+        height += dis.stack_effect(op, arg if op >= dis.HAVE_ARGUMENT else None, jump=False)
+    chain: list[str] = []
+    while place > 0:
+        place -= 1
+        op, arg = instructions[place]
+        if op in ATTRIBUTES:
+            chain.append(names[arg >> ATTRIBUTE_SHIFT])
+        elif op in LOAD_GLOBALS:
+            chain.append(names[arg >> 1 if op == LOAD_GLOBAL else arg])
+            return tuple(reversed(chain))
+        else:
+            break
+    return ()
+
+
+def _variable(code: CodeType, place: int) -> str:
+    return (
+        code.co_varnames
+        + tuple(name for name in code.co_cellvars if name not in code.co_varnames)
+        + code.co_freevars
+    )[place]
 
 
 @lru_cache(maxsize=4096)

@@ -65,6 +65,10 @@ class Names:
         self._own.clear()
         return knew
 
+    def let_go(self) -> None:
+        """Hold nothing any more that has a name."""
+        self._taken.clear()
+
     def label(self, owner: str | None, name: str) -> str:
         """What a global of a module is called."""
         prefix = self.short(owner)

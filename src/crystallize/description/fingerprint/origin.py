@@ -16,6 +16,8 @@ MAIN = ("__main__", "__mp_main__")
 SITE = {"site-packages", "dist-packages"}
 """What the folders are called that distributions are installed in."""
 OURS = "crystallize"
+CYTHON = "_cython_"
+"""How the module is called that has the types of compiled functions."""
 STANDARD = tuple(
     os.path.normcase(folder) + os.sep
     for name in ("stdlib", "platstdlib")
@@ -36,7 +38,7 @@ def is_own_module(name: str | None) -> bool:
     if name is None or name in MAIN:
         return True
     top = name.partition(".")[0]
-    if top in sys.stdlib_module_names or top == OURS:
+    if top in sys.stdlib_module_names or top == OURS or top.startswith(CYTHON):
         return False
     module = sys.modules.get(name)
     file = getattr(module, "__file__", None) if module is not None else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -55,12 +55,15 @@ class Fingerprint:
         Of Python and the distributions that were reached; not part of the digest.
     generators : tuple of str
         The random generators that were reached, by name.
+    written : frozenset of str
+        The parts that code changes which reaches them; not recorded.
     """
 
     parts: Mapping[str, Part]
     unknown: tuple[str, ...] = ()
     versions: Mapping[str, str]
     generators: tuple[str, ...] = ()
+    written: frozenset[str] = field(default=frozenset(), compare=False)
 
     @cached_property
     def digest(self) -> str:
@@ -121,6 +124,24 @@ class Fingerprint:
         # What led to these changed too; they only help to see what happened.
         found += [f"{part.quoted} is new" for part in _only(self, earlier)]
         found += [f"{part.quoted} is no longer used" for part in _only(earlier, self)]
+        return found
+
+    def unlike(self, other: Fingerprint, here: str, there: str) -> list[str]:
+        """A sentence for each part that is not the same in two places at one time.
+
+        What code changes as it runs is left out, as are parts that only one has: nothing
+        depends on them unless something else differs.
+        """
+        changing = self.written | other.written
+        found = []
+        for name, part in self.parts.items():
+            its = other.parts.get(name, part)
+            if its.digest == part.digest or name in changing:
+                continue
+            if part.shown is None or its.shown is None or part.shown == its.shown:
+                found.append(f"{part.quoted} is not the same {here} and {there}")
+            else:
+                found.append(f"{part.quoted} is {part.shown} {here} and {its.shown} {there}")
         return found
 
     def changed_versions(self, earlier: Fingerprint) -> list[str]:

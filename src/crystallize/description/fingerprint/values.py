@@ -3,41 +3,24 @@
 from __future__ import annotations
 
 import copyreg
-import functools
-import logging
 import random
 import re
-import types
-import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import Enum
-from pathlib import Path, PurePath
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
-from typing import Any, TypeVar
+from pathlib import Path
+from types import CodeType
+from typing import Any
 
 import numpy as np
 
-from crystallize.description.fingerprint import data
+from crystallize.description.fingerprint import data, kinds
+from crystallize.description.fingerprint.kinds import GENERATORS, Refer
 from crystallize.description.fingerprint.names import code_token
 from crystallize.description.fingerprint.origin import is_own_module
 from crystallize.description.fingerprint.tokens import PLAIN, combined, joined, plain
 from crystallize.errors import described
 
-CACHED: Any = type(functools.lru_cache(lambda: None))
-WITHOUT_CONTENT = (
-    weakref.ReferenceType,
-    weakref.WeakKeyDictionary,
-    weakref.WeakValueDictionary,
-    weakref.WeakSet,
-    logging.Logger,
-)
-"""What only remembers or reports."""
-GENERATORS = (np.random.Generator, np.random.RandomState, np.random.BitGenerator, random.Random)
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
-
-Refer = Callable[[Any], bytes]
-"""The token of a function, class or module, which is looked at on its own."""
 
 
 class Values:
@@ -46,9 +29,6 @@ class Values:
     Parameters
     ----------
     refer : callable
-    content : bool
-        Whether the tokens matter; otherwise only what is met does, and large data is
-        passed over.
     folder : path, optional
         Paths inside of it count from there.
 
@@ -57,20 +37,19 @@ class Values:
     unknown : dict
         Where something was met that has no content that could be known -> why.
     generators : dict
-        Where random generators were met -> whether a library holds them for itself.
+        Name of each random generator that was met, unless a library holds it for itself.
     """
 
-    def __init__(self, refer: Refer, *, content: bool = True, folder: Path | None = None) -> None:
-        self._refer = refer
-        self._content = content
-        self._folder = folder
+    def __init__(self, refer: Refer, *, folder: Path | None = None) -> None:
+        self.refer = refer
+        self.folder = folder
         self._memo: dict[int, tuple[Any, bytes]] = {}
         self._open: dict[int, int] = {}
         self._lowest = 0
         self._trail: list[str] = []
         self._librarys: list[bool] = []
         self.unknown: dict[str, str] = {}
-        self.generators: dict[str, bool] = {}
+        self.generators: dict[str, None] = {}
 
     def mark(self) -> int:
         """How much is remembered by now, for :meth:`forget`."""
@@ -81,6 +60,10 @@ class Values:
         for key in list(self._memo)[mark:]:
             if not isinstance(self._memo[key][0], np.ndarray):
                 del self._memo[key]
+
+    def let_go(self) -> None:
+        """Hold no value any more."""
+        self._memo.clear()
 
     def named(self, name: str, value: Any) -> bytes:
         """The token of what messages call `name`."""
@@ -93,7 +76,7 @@ class Values:
     def token(self, value: Any) -> bytes:
         """The token of a value."""
         if type(value) in PLAIN:
-            return plain(value) if self._content else b""
+            return plain(value)
         key = id(value)
         if key in self._memo:
             return self._memo[key][1]
@@ -114,20 +97,23 @@ class Values:
 
     def _made(self, value: Any) -> bytes:
         kind = type(value)
-        if kind in _MADE:
-            return _MADE[kind](self, value)
-        if isinstance(value, (type, ModuleType)):
-            return self._refer(value)
-        for family, make in _FAMILIES:
-            if isinstance(value, family):
-                return make(self, value)
-        found = data.token(value, self.token, content=self._content)
+        if kind in (list, tuple):
+            return self._sequence(value)
+        if kind is dict:
+            return self._dict(value)
+        if kind in (set, frozenset):
+            return self._set(value)
+        if isinstance(value, GENERATORS):
+            return self._generator(value)
+        found = kinds.make(self, value)
+        if found is None:
+            found = data.token(value, self.token)
         return self._reduced(value) if found is None else found
 
     def _sequence(self, value: Any) -> bytes:
         name = type(value).__name__
         if PLAIN.issuperset(map(type, value)):
-            return combined(name, plain(value)) if self._content else b""
+            return combined(name, plain(value))
         return joined(name, map(self.token, value))
 
     def _dict(self, value: dict[Any, Any]) -> bytes:
@@ -141,57 +127,19 @@ class Values:
         """Without an order: that of what has names of its own must not matter either."""
         if PLAIN.issuperset(map(type, value)):
             return joined(type(value).__name__, sorted(map(plain, value)))
-        ordered = sorted(value, key=lambda item: (_told_apart(item), Values(_by_name).token(item)))
-        return joined(type(value).__name__, sorted(map(self.token, ordered)))
-
-    def _method(self, value: MethodType) -> bytes:
-        return combined("method", self.token(value.__func__), self.token(value.__self__))
-
-    def _builtin(self, value: BuiltinFunctionType) -> bytes:
-        owner = value.__self__
-        if owner is None or isinstance(owner, ModuleType) or _is_global_generator(owner):
-            return self._refer(value)
-        return combined("method", value.__name__.encode(), self.token(owner))
-
-    def _cached(self, value: Any) -> bytes:
-        parameters = value.cache_parameters()
-        return combined("cached", self.token(value.__wrapped__), self.token(parameters))
-
-    def _property(self, value: property) -> bytes:
-        return joined("property", map(self.token, (value.fget, value.fset, value.fdel)))
-
-    def _wrapped(self, value: Any) -> bytes:
-        return combined(type(value).__name__, self.token(value.__func__))
-
-    def _cached_property(self, value: Any) -> bytes:
-        return combined("cached_property", self.token(value.func))
-
-    def _enum(self, value: Enum) -> bytes:
-        return combined(
-            "enum", self._refer(type(value)), str(value.name).encode(), self.token(value.value)
+        ordered = sorted(
+            value, key=lambda item: (kinds.told_apart(item), Values(_by_name).token(item))
         )
-
-    def _path(self, value: PurePath) -> bytes:
-        # What is beside the function's file is so on every machine.
-        if self._folder is not None and value.is_relative_to(self._folder):
-            value = value.relative_to(self._folder)
-        return combined("path", value.as_posix().encode("utf-8", "surrogateescape"))
-
-    def _nothing(self, value: Any) -> bytes:
-        return combined("without content", type(value).__qualname__.encode())
-
-    def _type_variable(self, value: TypeVar) -> bytes:
-        return combined("type variable", value.__name__.encode())
+        return joined(type(value).__name__, sorted(map(self.token, ordered)))
 
     def _generator(self, value: Any) -> bytes:
         kind = type(value).__qualname__.encode()
-        if _is_global_generator(value):
+        if kinds.is_global_generator(value):
             return combined("generator", kind)
         where = "".join(self._trail)
-        librarys = any(self._librarys) and self._trail[-1].startswith("._")
-        self.generators[where] = librarys
-        if librarys or not self._content:
+        if any(self._librarys) and self._trail[-1].startswith("._"):
             return combined("generator", kind)
+        self.generators[where] = None
         if isinstance(value, random.Random):
             return combined("generator", kind, self.token(value.getstate()))
         if isinstance(value, np.random.RandomState):
@@ -227,7 +175,7 @@ class Values:
     def _state(self, state: Any) -> bytes:
         """An object's attributes, whose order says nothing."""
         if isinstance(state, tuple) and len(state) == 2 and isinstance(state[1], dict):
-            return joined("slots", map(self._state, state))
+            state = {**(state[0] or {}), **state[1]}  # attributes and slots
         if type(state) is not dict or not all(type(key) is str for key in state):
             return self.token(state)
         tokens = []
@@ -249,49 +197,11 @@ class Values:
             self._trail.pop()
 
 
-def _is_global_generator(value: Any) -> bool:
-    """Whether it is one that a module shares with everyone, which is watched at run time."""
-    return value is random._inst or value is np.random.mtrand._rand
-
-
-def _told_apart(value: Any) -> tuple[str, str, int]:
-    """An order of functions and classes that is the same in every process."""
-    code = getattr(value, "__code__", None)
-    line = code.co_firstlineno if isinstance(code, CodeType) else 0
-    return type(value).__qualname__, str(getattr(value, "__qualname__", "")), line
+def _apart(value: Any) -> tuple[object, ...]:
+    return *kinds.told_apart(value), Values(_by_name).token(value)
 
 
 def _by_name(value: Any) -> bytes:
     code = getattr(value, "__code__", None)
     own = code_token(code) if isinstance(code, CodeType) else b""
     return combined("named", str(getattr(value, "__qualname__", value)).encode(), own)
-
-
-_Make = Callable[[Values, Any], bytes]
-
-_MADE: dict[type, _Make] = {
-    list: Values._sequence,
-    tuple: Values._sequence,
-    dict: Values._dict,
-    set: Values._set,
-    frozenset: Values._set,
-    FunctionType: lambda values, value: values._refer(value),
-    MethodType: Values._method,
-    BuiltinFunctionType: Values._builtin,
-    CACHED: Values._cached,
-    property: Values._property,
-    staticmethod: Values._wrapped,
-    classmethod: Values._wrapped,
-    functools.cached_property: Values._cached_property,
-    types.MappingProxyType: lambda values, value: values._dict(dict(value)),
-    types.WrapperDescriptorType: lambda values, value: values._refer(value),
-    types.MethodDescriptorType: lambda values, value: values._refer(value),
-    CodeType: lambda values, value: code_token(value),
-    TypeVar: Values._type_variable,
-}
-_FAMILIES: tuple[tuple[Any, _Make], ...] = (
-    (Enum, Values._enum),
-    (PurePath, Values._path),
-    (WITHOUT_CONTENT, Values._nothing),
-    (GENERATORS, Values._generator),
-)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import functools
 import platform
 from collections import deque
@@ -15,12 +14,13 @@ import numpy as np
 
 from crystallize.description.fingerprint import data
 from crystallize.description.fingerprint.classes import members, shape
-from crystallize.description.fingerprint.imports import imported_modules
-from crystallize.description.fingerprint.names import Named, code_token, named
+from crystallize.description.fingerprint.glance import Glance
+from crystallize.description.fingerprint.globals import Globals, is_dunder
+from crystallize.description.fingerprint.kinds import WRAPPERS
+from crystallize.description.fingerprint.names import code_token, named
 from crystallize.description.fingerprint.naming import Names, folder, module_of, qualified_name
 from crystallize.description.fingerprint.origin import (
     distribution_of,
-    is_own,
     is_own_function,
     is_own_module,
 )
@@ -28,52 +28,12 @@ from crystallize.description.fingerprint.parts import Fingerprint, Part
 from crystallize.description.fingerprint.shown import short
 from crystallize.description.fingerprint.source import source_token
 from crystallize.description.fingerprint.tokens import combined, joined
-from crystallize.description.fingerprint.values import CACHED, Values
+from crystallize.description.fingerprint.values import Values
 from crystallize.description.spec import ExperimentSpec
 
 Reading = Literal["source", "loaded", "nothing"]
 """What counts of code: what its source says, the same under every version of Python; what was
 loaded, whatever its file says by now; or nothing, where only what is met matters."""
-
-WRAPPERS = (property, staticmethod, classmethod, functools.cached_property, CACHED)
-"""What has no name of its own beside that of the function inside."""
-_ABSENT: Any = object()
-
-
-def fingerprint_of(spec: ExperimentSpec) -> Fingerprint:
-    """The fingerprint of an experiment's function, its resources and its conditions."""
-    walk = _walked(spec, "source")
-    return walk.fingerprint()
-
-
-def function_fingerprint(
-    function: Callable[..., Any], *, reading: Reading = "source"
-) -> Fingerprint:
-    """The fingerprint of a function alone.
-
-    Parameters
-    ----------
-    reading : {"source", "loaded", "nothing"}
-        ``"loaded"`` compares what two processes of one version of Python have loaded.
-    """
-    walk = Walk(function, reading)
-    walk.follow()
-    return walk.fingerprint()
-
-
-def generators_reached(spec: ExperimentSpec) -> tuple[str, ...]:
-    """The random generators that an experiment's function or conditions reach, by name."""
-    return _walked(spec, "nothing").generators
-
-
-def _walked(spec: ExperimentSpec, reading: Reading) -> Walk:
-    walk = Walk(spec.function, reading)
-    for name, factory in spec.resources.items():
-        walk.add(f"resource `{name}`", factory)
-    walk.follow()
-    for name, parameters in spec.conditions.items():
-        walk.add_condition(name, parameters)
-    return walk
 
 
 class Walk:
@@ -88,12 +48,16 @@ class Walk:
     def __init__(self, function: Callable[..., Any], reading: Reading) -> None:
         self._reading = reading
         self._called = Names(function)
-        self._values = Values(self.refer, content=reading != "nothing", folder=folder(function))
+        self._values = (
+            Glance(self.refer)
+            if reading == "nothing"
+            else Values(self.refer, folder=folder(function))
+        )
+        self._glance = Glance(self.refer)
         self._parts: dict[str, Part] = {}
         self._frames: dict[int, tuple[Any, list[tuple[str, bytes]]]] = {}
         self._waiting: deque[tuple[str, Any, str | None]] = deque()
-        self._modules: set[str] = set()
-        self._unknown: dict[str, str] = {}
+        self._globals = Globals(self._called, self._bound, self.refer, imports=reading != "nothing")
         if isinstance(function, (FunctionType, type)):
             self.refer(function)
         else:
@@ -102,20 +66,20 @@ class Walk:
 
     @property
     def generators(self) -> tuple[str, ...]:
-        """Those that nobody else holds for itself, by name."""
-        found = self._values.generators
-        return tuple(where for where, librarys in found.items() if not librarys)
+        """Those that no library holds for itself, by name."""
+        return tuple(self._values.generators)
 
     def fingerprint(self) -> Fingerprint:
         """What was found."""
-        unknown = {**self._unknown, **self._values.unknown}
+        unknown = {**self._globals.unknown, **self._values.unknown}
         versions = {"python": platform.python_version(), "numpy": np.__version__}
-        versions |= dict(filter(None, map(distribution_of, sorted(self._modules))))
+        versions |= dict(filter(None, map(distribution_of, sorted(self._globals.modules))))
         return Fingerprint(
             parts={name: self._parts[name] for name in sorted(self._parts)},
             unknown=tuple(f"{where} ({why})" for where, why in sorted(unknown.items())),
             versions=versions,
             generators=self.generators,
+            written=frozenset(self._globals.written),
         )
 
     def follow(self) -> None:
@@ -130,6 +94,22 @@ class Walk:
                 where = _place(value.__code__)
             self._add(name, joined(type(value).__name__, tokens), where=where)
         self._called.condition = None
+
+    def close(self) -> None:
+        """Hold no value any more: a circle of objects would do so for long."""
+        self._values.let_go()
+        self._glance.let_go()
+        self._called.let_go()
+        self._frames.clear()
+        self._waiting.clear()
+
+    def add_all(self, spec: ExperimentSpec) -> None:
+        """Make resources and conditions parts, and follow everything."""
+        for name, factory in spec.resources.items():
+            self.add(f"resource `{name}`", factory)
+        self.follow()
+        for name, parameters in spec.conditions.items():
+            self.add_condition(name, parameters)
 
     def add(self, name: str, value: Any) -> None:
         """Make a value a part, also if it is a function that is one of its own."""
@@ -150,10 +130,14 @@ class Walk:
         if self._called.forget_conditions():
             self._values.forget(mark)
 
+    def pass_through(self, value: Any) -> None:
+        """Refer to the functions and classes in a value, which is no part itself."""
+        self._glance.named("", value)
+
     def refer(self, value: Any, hint: str = "", wrapper: str = "") -> bytes:
         """The token of a function, class or module, which becomes a part if it is the user's."""
         if isinstance(value, ModuleType):
-            return self._module(value)
+            return self._globals.module(value)
         module = module_of(value)
         if isinstance(value, FunctionType):
             followed = is_own_function(value) or "<" in value.__qualname__ or wrapper != ""
@@ -161,7 +145,7 @@ class Walk:
         else:
             followed = isinstance(value, type) and is_own_module(module)
         if not followed:
-            self._reach(module)
+            self._globals.reach(module)
             return combined("installed", str(module).encode(), qualified_name(value).encode())
         known = self._called.known(value)
         if known is None:
@@ -171,7 +155,10 @@ class Walk:
         return combined("to", known.encode())
 
     def _function(self, name: str, function: FunctionType) -> list[bytes]:
+        if hasattr(function, "registry") and hasattr(function, "dispatch"):
+            return [self._values.named(name, dict(function.registry))]  # its closure is a cache
         code = function.__code__
+        names = named(code)
         of = "" if name == self._root else f" of {name}"
         own = is_own_function(function)
         tokens = [self._code(code) if own else name.encode()]
@@ -190,14 +177,15 @@ class Walk:
             except ValueError:  # not assigned yet
                 continue
             tokens += [key.encode(), self._bound(f"closure `{key}`{of}", value, key)]
-        names = named(code)
+            if key in names.cells:
+                self._globals.written.add(f"closure `{key}`{of}")
         for key, value in sorted(vars(function).items()):
-            if key in names.loose and not _is_dunder(key):
+            if key in names.loose and not is_dunder(key):
                 tokens += [key.encode(), self._bound(f"{name}.{key}", value)]
         if own:
-            tokens += self._globals(names, function.__globals__)
+            tokens += self._globals.tokens(names, function.__globals__)
         else:
-            self._reach(function.__globals__.get("__name__"))
+            self._globals.reach(function.__globals__.get("__name__"))
         return tokens
 
     def _code(self, code: CodeType) -> bytes:
@@ -206,89 +194,12 @@ class Walk:
         found = source_token(code) if self._reading == "source" else None
         return code_token(code) if found is None else found
 
-    def _globals(self, names: Named, globals_: dict[str, Any]) -> list[bytes]:
-        tokens = []
-        for chain in sorted(names.chains):
-            first, *rest = chain
-            if _is_dunder(first):
-                continue
-            if first in globals_:
-                owner = globals_.get("__name__")
-                token = self._attribute(owner, first, globals_[first], rest, names.loose)
-            elif hasattr(builtins, first):
-                continue
-            else:
-                token = b"missing"
-            tokens += [".".join(chain).encode(), token]
-        load = self._reading != "nothing"
-        for name, module, wanted in imported_modules(names.imports, globals_, load=load):
-            if isinstance(module, str):
-                self._unknown[name] = module
-            elif not is_own(module):
-                self._reach(name)
-            elif not wanted:
-                tokens += self._loosely(module, names.loose, set())
-            for key in wanted if isinstance(module, ModuleType) and is_own(module) else ():
-                value = getattr(module, key, None)
-                tokens += [key.encode(), self._attribute(name, key, value, [], names.loose)]
-        return tokens
-
-    def _attribute(
-        self, owner: str | None, name: str, value: Any, rest: list[str], loose: frozenset[str]
-    ) -> bytes:
-        """What a name stands for, or an attribute of it where that is a module."""
-        while isinstance(value, ModuleType):
-            if not is_own(value):
-                return self._installed(value, rest)
-            if not rest:
-                return joined("module", self._loosely(value, loose, set()))
-            owner, (name, *rest) = value.__name__, rest
-            value = getattr(value, name, _ABSENT)
-        if value is _ABSENT:
-            return b"missing"
-        token = self._bound(self._called.label(owner, name), value, name)
-        if rest and isinstance(value, FunctionType) and rest[0] in vars(value):
-            label = f"{self._called.short(owner)}{name}.{rest[0]}"
-            return combined("attribute", token, self._bound(label, vars(value)[rest[0]]))
-        return token
-
-    def _installed(self, module: ModuleType, rest: list[str]) -> bytes:
-        """An attribute of a library: whatever it is there, unless the user put it there."""
-        found: Any = module
-        for name in rest:
-            if not isinstance(found, ModuleType):
-                break
-            self._reach(found.__name__)
-            found = vars(found).get(name)
-        self._reach(module.__name__)
-        if isinstance(found, FunctionType) and is_own_function(found):
-            return self.refer(found)
-        return combined("installed", ".".join([module.__name__, *rest]).encode())
-
-    def _loosely(self, module: ModuleType, loose: frozenset[str], seen: set[str]) -> list[bytes]:
-        """What some code may mean that has a module in hand: all that it has a name for."""
-        tokens = []
-        seen.add(module.__name__)
-        for name in sorted(loose & vars(module).keys()):
-            value = vars(module)[name]
-            if isinstance(value, ModuleType) and is_own(value):
-                if value.__name__ not in seen:
-                    tokens += self._loosely(value, loose, seen)
-            elif not _is_dunder(name):
-                tokens.append(self._bound(self._called.label(module.__name__, name), value, name))
-        return tokens
-
     def _class(self, name: str, cls: type) -> list[bytes]:
         tokens = [self.refer(base) for base in (*cls.__bases__, type(cls))]
         tokens.append(shape(cls).encode("utf-8", "surrogatepass"))
         for key, value in members(cls):
             tokens += [key.encode(), self._bound(f"{name}.{key}", value)]
         return tokens
-
-    def _module(self, module: ModuleType) -> bytes:
-        if not is_own(module):
-            self._reach(module.__name__)
-        return combined("module", self._called.short(module.__name__).encode())
 
     def _bound(self, name: str, value: Any, hint: str = "") -> bytes:
         """The token of what a name stands for, which is a part of that name or of its own."""
@@ -320,19 +231,13 @@ class Walk:
     def _add(
         self, name: str, token: bytes, *, shown: str | None = None, where: str | None = None
     ) -> None:
-        digest = combined("part", token).hex()
+        digest, condition = combined("part", token).hex(), self._called.condition
+        if condition is not None and f"condition {condition!r}" not in name:
+            condition = None  # a global that it uses too
         self._parts[name] = Part(
-            name=name, digest=digest, shown=shown, where=where, condition=self._called.condition
+            name=name, digest=digest, shown=shown, where=where, condition=condition
         )
-
-    def _reach(self, module: str | None) -> None:
-        if module is not None:
-            self._modules.add(module.partition(".")[0])
 
 
 def _place(code: CodeType) -> str:
     return f"{Path(code.co_filename).name}:{code.co_firstlineno}"
-
-
-def _is_dunder(name: str) -> bool:
-    return name.startswith("__") and name.endswith("__")
