@@ -18,6 +18,8 @@ LONGEST = 60
 """How long a value's own text may be to name a condition."""
 
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{4,}")
+ONLY_CONDITION = "baseline"
+"""The name of the condition of an experiment that gives none."""
 
 
 def grid(**values: Iterable[Any]) -> Conditions:

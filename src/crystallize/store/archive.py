@@ -99,7 +99,7 @@ class Archive:
             )
         cells = read_records(
             self._store.records(), tuple(experiment.conditions), experiment.replicates,
-            experiment.seed,
+            experiment.seeding,
         )  # fmt: skip
         if experiment.retry_failed:
             cells = cells._replace(errors={})

@@ -8,7 +8,6 @@ from types import NoneType
 from typing import Any
 
 from crystallize.description.fingerprint import shown_parameter, source_file
-from crystallize.description.seeding import RULE
 from crystallize.description.spec import ExperimentSpec
 from crystallize.description.versions import versions
 from crystallize.store.sqlite import Identity
@@ -26,7 +25,8 @@ def identity(experiment: ExperimentSpec) -> Identity:
         "module": getattr(experiment.function, "__module__", None),
         "file": None if file is None else str(file),
         "seed": experiment.seed,
-        "rule": RULE,
+        "seed_rule": experiment.seed_rule,
+        "rule": experiment.seeding.formula,
         "seed_globals": experiment.seed_globals,
         "baseline": experiment.baseline,
         "replicates": experiment.replicates,

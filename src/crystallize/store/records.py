@@ -19,7 +19,7 @@ from crystallize.cells.arrays import Bundle, restored
 from crystallize.cells.block import Block, BlockColumn, Failure
 from crystallize.cells.outcome import CellError
 from crystallize.cells.table import Table
-from crystallize.description.seeding import replicate_seed
+from crystallize.description.seeding import Seeding
 from crystallize.store.sqlite import Record
 
 Cell = tuple[str, int]
@@ -83,7 +83,9 @@ def without(stored: Record, cells: Container[Cell]) -> Record | None:
     block = _block(stored, header, array).only(kept)
     if not len(block):
         return None
-    errors = [error for error in _errors(stored, header, 0) if kept[error.replicate - stored.start]]
+    # A record does not say the seeds of its errors: they follow from the experiment's.
+    failed = _errors(stored, header, Seeding(0))
+    errors = [error for error in failed if kept[error.replicate - stored.start]]
     return replace(record(stored.condition, block, errors), generation=stored.generation)
 
 
@@ -119,7 +121,7 @@ class Cells(NamedTuple):
 
 
 def read_records(
-    records: Iterable[Record], conditions: Sequence[str], replicates: int, root: int
+    records: Iterable[Record], conditions: Sequence[str], replicates: int, seeding: Seeding
 ) -> Cells:
     """The cells of some conditions, from records in the order in which they were stored.
 
@@ -130,8 +132,8 @@ def read_records(
     conditions : sequence of str
     replicates : int
         Cells beyond are left out.
-    root : int
-        The root seed.
+    seeding : Seeding
+        What gives the replicates their seeds.
 
     Returns
     -------
@@ -144,7 +146,7 @@ def read_records(
     generations = {condition: np.zeros(size, np.int32) for condition in conditions}
     for found in kept:
         header, array = _parts(found.payload)
-        block, failed = _block(found, header, array), _errors(found, header, root)
+        block, failed = _block(found, header, array), _errors(found, header, seeding)
         tables[found.condition].add(block)
         places = (
             slice(block.start, block.stop) if block.cells is None else block.start + block.cells
@@ -194,10 +196,10 @@ def _block(found: Record, header: dict[str, Any], array: Callable[[int], bytes])
     )  # fmt: skip
 
 
-def _errors(found: Record, header: dict[str, Any], root: int) -> list[CellError]:
+def _errors(found: Record, header: dict[str, Any], seeding: Seeding) -> list[CellError]:
     return [
         CellError(
-            found.condition, found.start + offset, replicate_seed(root, found.start + offset),
+            found.condition, found.start + offset, seeding.seed(found.start + offset),
             kind, message, trace, attempts,
         )
         for offset, kind, message, trace, attempts in header["errors"]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from crystallize.cells.outcomes import Outcomes
+from crystallize.description.seeding import Seeding
 from crystallize.errors import StoreError
 from crystallize.store.generations import Generation, Generations
 from crystallize.store.records import read_records
@@ -52,8 +53,10 @@ class StoredExperiment:
             self.generations = Generations.of_store(store)
             self.records = list(store.records())
             self.damaged = [record.name for record in store.damaged()]
+        # The rule is not there in a store of an earlier version.
+        self._seeding = Seeding(identity["seed"], identity.get("seed_rule", "numpy"))
         cells = read_records(
-            self.records, tuple(identity["conditions"]), identity["replicates"], identity["seed"]
+            self.records, tuple(identity["conditions"]), identity["replicates"], self._seeding
         )
         self.tables, self.errors, self.cells = cells.tables, cells.errors, cells.ranges()
 
@@ -82,7 +85,8 @@ class StoredExperiment:
         """The cells; their provenance is the identity, and what they ran under."""
         order = list(self.tables)
         errors = sorted(self.errors.values(), key=lambda e: (e.replicate, order.index(e.condition)))
-        return Outcomes(self.tables, errors, self.identity["seed"], self.about())
+        seeding = self._seeding
+        return Outcomes(self.tables, errors, seeding.root, self.about(), seeding.rule)
 
     def about(self) -> dict[str, Any]:
         """The identity, and what the cells ran under."""

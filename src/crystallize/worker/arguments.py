@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from contextlib import suppress
+from copy import copy
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.random import default_rng
 
-from crystallize.description.seeding import seed_of, seed_sequence
+from crystallize.description.seeding import Seeding
+from crystallize.description.streams import Streams
 from crystallize.worker.parameters import Copy, Large, copier, is_large, read_only
 
 
@@ -27,8 +29,10 @@ class CellContext:
         The condition's parameters.
     """
 
-    def __init__(self, root: int, condition: str, replicate: int, params: dict[str, Any]) -> None:
-        self._root = root
+    def __init__(
+        self, seeding: Seeding, condition: str, replicate: int, params: dict[str, Any]
+    ) -> None:
+        self._seeding = seeding
         self.condition = condition
         self.replicate = replicate
         self.params = params
@@ -36,12 +40,17 @@ class CellContext:
     @cached_property
     def rng(self) -> np.random.Generator:
         """The replicate's generator; the same object at every look."""
-        return default_rng(seed_sequence(self._root, self.replicate))
+        return default_rng(self._seeding.sequence(self.replicate))
 
     @cached_property
     def seed(self) -> int:
-        """The first 64-bit word of the replicate's stream."""
-        return seed_of(seed_sequence(self._root, self.replicate))
+        """A number for libraries other than NumPy; see :meth:`Seeding.seed`."""
+        return self._seeding.seed(self.replicate)
+
+    @cached_property
+    def seed32(self) -> int:
+        """Its low 32 bits, for libraries that take no more."""
+        return self._seeding.seed32(self.replicate)
 
 
 class Arguments:
@@ -52,8 +61,7 @@ class Arguments:
 
     Parameters
     ----------
-    root : int
-        The root seed.
+    seeding : Seeding
     condition : str
     params : mapping of str to object
     injected : collection of str
@@ -65,14 +73,14 @@ class Arguments:
 
     def __init__(
         self,
-        root: int,
+        seeding: Seeding,
         condition: str,
         params: Mapping[str, Any],
         injected: Collection[str],
         *,
         copies_large: bool = True,
     ) -> None:
-        self._root = root
+        self._seeding = seeding
         self._condition = condition
         self._params = {key: read_only(value) for key, value in params.items()}
         self._large: list[Large] = []
@@ -90,8 +98,9 @@ class Arguments:
         """Whether no cell has shown yet whether it changes a large container."""
         self._rng = "rng" in injected
         self._seed = "seed" in injected
-        self._random = self._rng or self._seed
+        self._seed32 = "seed32" in injected
         self._others = [name for name in ("replicate", "condition", "ctx") if name in injected]
+        self._streams = Streams(seeding, 0)
         self.constant = None if injected or self._copies else self._params
         """The arguments, where they are the same for every replicate."""
 
@@ -99,22 +108,30 @@ class Arguments:
         """Whether a cell has changed a large container that others have got too."""
         return any(large.has_changed() for large in self._large)
 
+    def of_block(self, stop: int) -> Arguments:
+        """The same for the cells of a block that ends before `stop`, in index order."""
+        if not (self._rng or self._seed or self._seed32):
+            return self
+        block = copy(self)
+        block._streams = Streams(self._seeding, stop)
+        return block
+
     def __call__(self, replicate: int) -> dict[str, Any]:
         arguments = self._params.copy()
-        for key, copy in self._copies:
-            arguments[key] = copy()
-        if self._random:
-            sequence = seed_sequence(self._root, replicate)
-            if self._rng:
-                arguments["rng"] = default_rng(sequence)
-            if self._seed:
-                arguments["seed"] = seed_of(sequence)
+        for key, fresh in self._copies:
+            arguments[key] = fresh()
+        if self._rng:
+            arguments["rng"] = self._streams.rng(replicate)
+        if self._seed:
+            arguments["seed"] = self._streams.seed(replicate)
+        if self._seed32:
+            arguments["seed32"] = self._streams.seed(replicate) % 2**32
         for name in self._others:
             if name == "replicate":
                 arguments[name] = replicate
             elif name == "condition":
                 arguments[name] = self._condition
             else:
-                own = {**self._params, **{key: copy() for key, copy in self._copies}}
-                arguments[name] = CellContext(self._root, self._condition, replicate, own)
+                own = {**self._params, **{key: fresh() for key, fresh in self._copies}}
+                arguments[name] = CellContext(self._seeding, self._condition, replicate, own)
         return arguments

@@ -22,7 +22,7 @@ from crystallize.cells.metrics import checked_metrics
 from crystallize.cells.rows import Rows
 from crystallize.contracts import Task, named_tuple
 from crystallize.description.fingerprint import loaded_fingerprint
-from crystallize.description.seeding import replicate_seed
+from crystallize.description.seeding import Seeding
 from crystallize.errors import ResourceError, WorkerDiffersError
 from crystallize.worker.arguments import Arguments
 from crystallize.worker.blas import BlasLimits, limits_of_worker
@@ -108,7 +108,7 @@ class BlockCall:
         self,
         function: Callable[..., Any],
         conditions: Mapping[str, Mapping[str, Any]],
-        root: int,
+        seeding: Seeding,
         injected: Sequence[str],
         options: CellOptions,
         stamp: str = "",
@@ -117,7 +117,7 @@ class BlockCall:
         self._function = function
         self.contexts = WorkerContexts() if contexts is None else contexts
         self._conditions = {name: dict(given) for name, given in conditions.items()}
-        self._root = root
+        self._seeding = seeding
         self._injected = injected
         self._options = options
         self.stamp = stamp
@@ -129,7 +129,7 @@ class BlockCall:
         # Coroutines interleave, and a block that is run again would not keep to a time limit.
         copies_large = self._is_async or self._options.timeout is not None
         self._arguments = [
-            Arguments(self._root, name, params, self._injected, copies_large=copies_large)
+            Arguments(self._seeding, name, params, self._injected, copies_large=copies_large)
             for name, params in self._conditions.items()
         ]
         self._loops: dict[int, OwnLoop] = {}
@@ -149,7 +149,7 @@ class BlockCall:
         heavy = (self._function, self._conditions, self.contexts)
         return {
             "heavy": pickled_by_value(heavy),
-            "root": self._root,
+            "seeding": self._seeding,
             "injected": self._injected,
             "options": self._options,
             "stamp": self.stamp,
@@ -161,7 +161,7 @@ class BlockCall:
         # Modules that the driver could import, a worker on the same machine can too.
         sys.path.extend(entry for entry in state["path"] if entry not in sys.path)
         self._function, self._conditions, self.contexts = cloudpickle.loads(state["heavy"])
-        self._root = state["root"]
+        self._seeding = state["seeding"]
         self._injected = state["injected"]
         self._options = state["options"]
         self.stamp = state["stamp"]
@@ -285,7 +285,7 @@ class BlockCall:
         arguments.untried = False
         if len(block) and arguments.were_changed():
             name, params = list(self._conditions.items())[task.condition]
-            self._arguments[task.condition] = Arguments(self._root, name, params, self._injected)
+            self._arguments[task.condition] = Arguments(self._seeding, name, params, self._injected)
             block = self._run(task._replace(stop=block.stop))
         return block
 
@@ -318,7 +318,7 @@ class BlockCall:
     ) -> None:
         # The inner loop of everything: what can be done once for a block is done before it, and
         # what can be done once for a few cells is done after these.
-        options, arguments = self._options, self._arguments[task.condition]
+        options, arguments = self._options, self._arguments[task.condition].of_block(task.stop)
         function = self._function if options.timeout is None else self._timed
         if self._has_contexts:
             function = partial(function, **self.contexts.entered())
@@ -337,7 +337,7 @@ class BlockCall:
             try:
                 for replicate in cells.stretch(first, following):
                     if seeding:
-                        seed_global(replicate_seed(self._root, replicate))
+                        seed_global(self._seeding.seed(replicate))
                     result = call() if constant is not None else function(**arguments(replicate))
                     if type(result) is float:
                         keep(result)
@@ -373,7 +373,7 @@ class BlockCall:
             loop = self._loops[get_ident()] = OwnLoop()
         for replicate in cells.stretch(task.start, task.stop):
             if self._options.seed_globals:
-                seed_global(replicate_seed(self._root, replicate))
+                seed_global(self._seeding.seed(replicate))
             cell = task._replace(start=replicate, stop=replicate + 1)
             try:
                 outcome = loop.run(self.run_cell(cell), cell)
