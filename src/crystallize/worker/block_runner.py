@@ -32,6 +32,7 @@ from crystallize.worker.event_loop import CELL, CellTask, OwnLoop, StepTimer, lo
 from crystallize.worker.failures import TimedOut, failure_of
 from crystallize.worker.global_random import GlobalRandomWatch, GlobalStateKept, seed_global
 from crystallize.worker.interruption import Interruption
+from crystallize.worker.own_modules import OwnModules, unload_provided
 from crystallize.worker.pickling import pickled_by_value
 from crystallize.worker.running_cells import RunningCells, leave_child, strike_here
 from crystallize.worker.same_code import unlike_driver
@@ -122,6 +123,7 @@ class BlockCall:
         self._options = options
         self.stamp = stamp
         self.blas = BlasLimits(options.blas_threads)
+        self._refusal: WorkerDiffersError | None = None
         self._prepare()
 
     def _prepare(self) -> None:
@@ -142,7 +144,6 @@ class BlockCall:
         self.watch = GlobalRandomWatch()
         self._has_contexts = bool(self.contexts)
         self.leave_worker = self.contexts.leave if self._has_contexts else None
-        self._refusal: WorkerDiffersError | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # cloudpickle's bytes inside, so that an executor's plain pickle takes lambdas too.
@@ -154,20 +155,30 @@ class BlockCall:
             "options": self._options,
             "stamp": self.stamp,
             "path": sys.path,
+            "modules": OwnModules.loaded(),
             "loaded": loaded_fingerprint(self._function, self._conditions),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Modules that the driver could import, a worker on the same machine can too.
         sys.path.extend(entry for entry in state["path"] if entry not in sys.path)
-        self._function, self._conditions, self.contexts = cloudpickle.loads(state["heavy"])
+        state["modules"].provide()
+        if state["loaded"].written:
+            unload_provided()  # what cells of an earlier run may have left in them
+        self._load(state["heavy"])
         self._seeding = state["seeding"]
         self._injected = state["injected"]
         self._options = state["options"]
         self.stamp = state["stamp"]
         self.blas = limits_of_worker(self._options.blas_threads)
-        self._prepare()
         self._refusal = unlike_driver(state["loaded"], self._function, self._conditions)
+        if self._refusal is not None and unload_provided():
+            self._load(state["heavy"])
+            self._refusal = unlike_driver(state["loaded"], self._function, self._conditions)
+        self._prepare()
+
+    def _load(self, heavy: bytes) -> None:
+        self._function, self._conditions, self.contexts = cloudpickle.loads(heavy)
 
     def __call__(self, task: Task) -> Block:
         """Run the cells of a block one after another."""
