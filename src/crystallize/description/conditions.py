@@ -12,17 +12,17 @@ import numpy as np
 
 from crystallize.callables import function_name
 from crystallize.checks import each, known
+<<<<<<< HEAD
 from crystallize.description.fingerprint import generators_reached
 from crystallize.description.grid import Conditions
 from crystallize.description.spec import ExperimentSpec
+=======
+from crystallize.description.grid import ONLY_CONDITION, Conditions
+>>>>>>> main
 from crystallize.errors import FunctionError, InvalidValueError, listing, suggestion
 
-INJECTED = ("rng", "seed", "replicate", "condition", "ctx")
+INJECTED = ("rng", "seed", "seed32", "replicate", "condition", "ctx")
 """What a function may ask for by naming a parameter so."""
-
-
-ONLY_CONDITION = "baseline"
-"""The name of the condition of an experiment that gives none."""
 
 
 def checked_conditions(conditions: object) -> Conditions:
