@@ -12,13 +12,9 @@ import numpy as np
 
 from crystallize.callables import function_name
 from crystallize.checks import each, known
-<<<<<<< HEAD
 from crystallize.description.fingerprint import generators_reached
-from crystallize.description.grid import Conditions
-from crystallize.description.spec import ExperimentSpec
-=======
 from crystallize.description.grid import ONLY_CONDITION, Conditions
->>>>>>> main
+from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import FunctionError, InvalidValueError, listing, suggestion
 
 INJECTED = ("rng", "seed", "seed32", "replicate", "condition", "ctx")

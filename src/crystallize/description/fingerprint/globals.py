@@ -84,7 +84,7 @@ class Globals:
         for name, module, wanted in imported_modules(names.imports, globals_, load=self._imports):
             if isinstance(module, str):
                 self.unknown[name] = module
-            elif not is_own(module):
+            elif module is None or not is_own(module):
                 self.reach(name)
             elif not wanted:
                 tokens += self._loosely(module, names, set())
