@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from crystallize.errors import PluginWarning as PluginWarning
     from crystallize.errors import ResourceError as ResourceError
     from crystallize.errors import ResultFileError as ResultFileError
+    from crystallize.errors import SharedStateWarning as SharedStateWarning
     from crystallize.errors import StoreError as StoreError
     from crystallize.errors import StoreMismatchError as StoreMismatchError
     from crystallize.errors import StoreWarning as StoreWarning
@@ -70,6 +71,7 @@ __all__ = [
     "ResourceError",
     "Result",
     "ResultFileError",
+    "SharedStateWarning",
     "StoreError",
     "StoreMismatchError",
     "StoreWarning",
@@ -111,6 +113,7 @@ if not TYPE_CHECKING:  # or else type checkers would take any name for one of ou
             "ResourceError": "crystallize.errors",
             "Result": "crystallize.results.result",
             "ResultFileError": "crystallize.errors",
+            "SharedStateWarning": "crystallize.errors",
             "StoreError": "crystallize.errors",
             "StoreMismatchError": "crystallize.errors",
             "StoreWarning": "crystallize.errors",

@@ -193,6 +193,10 @@ class GlobalRandomWarning(CrystallizeWarning):
     """A function drew from a global random generator: its numbers are not reproducible."""
 
 
+class SharedStateWarning(CrystallizeWarning):
+    """Cells change what other cells read, so numbers can depend on who shares a process."""
+
+
 class StoreWarning(CrystallizeWarning):
     """Part of a store is damaged and run again, or ran under something else than what runs now."""
 

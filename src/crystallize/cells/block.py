@@ -64,6 +64,8 @@ class Block:
         that are.
     stamp : str
         Which run's call made it.
+    changed : tuple of str
+        What cells changed that others read.
     """
 
     condition: int
@@ -75,6 +77,7 @@ class Block:
     touched: tuple[str, ...] = ()
     cells: npt.NDArray[np.intp] | None = None
     stamp: str = ""
+    changed: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return self.stop - self.start if self.cells is None else len(self.cells)

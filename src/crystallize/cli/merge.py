@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from crystallize.cli.refusal import refusing
-from crystallize.cli.streams import show_warning
+from crystallize.cli.refusal import refusing, show_warning
 from crystallize.store.merging import merge
 from crystallize.store.stored import StoredExperiment
 

@@ -26,6 +26,7 @@ from crystallize.description.seeding import Seeding
 from crystallize.errors import ResourceError, WorkerDiffersError
 from crystallize.worker.arguments import Arguments
 from crystallize.worker.blas import BlasLimits, limits_of_worker
+from crystallize.worker.cell_state import StateWatch
 from crystallize.worker.clock import clock
 from crystallize.worker.contexts import WorkerContexts
 from crystallize.worker.event_loop import CELL, CellTask, OwnLoop, StepTimer, loop_is_running
@@ -142,6 +143,7 @@ class BlockCall:
         self.has_timeout = self._options.timeout is not None
         self.leaving = False
         self.watch = GlobalRandomWatch()
+        self.state = StateWatch(self._function)
         self._has_contexts = bool(self.contexts)
         self.leave_worker = self.contexts.leave if self._has_contexts else None
 
@@ -187,14 +189,18 @@ class BlockCall:
         self.blas.apply()
         if self._has_contexts and not self._is_async:
             self.contexts.entered()  # what making them draws or changes is no cell's doing
+        state = self.state.begin()
         if self._options.seed_globals:
             with GlobalStateKept():
-                return Context().run(self._run_apart, task)
+                block = Context().run(self._run_apart, task)
+            block.changed = self.state.end(state)
+            return block
         before = self.watch.begin()
         # A context of its own: NumPy's error state or decimal's precision around the run
         # would not reach a worker process either.
         block = Context().run(self._run_apart, task)
         block.touched = self.watch.end(before)
+        block.changed = self.state.end(state)
         return block
 
     async def run_cell(self, task: Task) -> Row | Block:

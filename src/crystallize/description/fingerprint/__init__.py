@@ -10,15 +10,18 @@ looks what they hold. ``classes`` lists what a class has. ``walk`` goes from one
 from crystallize.description.fingerprint.parts import Fingerprint, Part
 from crystallize.description.fingerprint.shown import shown_parameter, source_file, source_hash
 from crystallize.description.fingerprint.taken import (
+    changing_state,
     fingerprint_of,
     function_fingerprint,
     generators_reached,
     loaded_fingerprint,
+    state_of,
 )
 
 __all__ = [
     "Fingerprint",
     "Part",
+    "changing_state",
     "fingerprint_of",
     "function_fingerprint",
     "generators_reached",
@@ -26,4 +29,5 @@ __all__ = [
     "shown_parameter",
     "source_file",
     "source_hash",
+    "state_of",
 ]

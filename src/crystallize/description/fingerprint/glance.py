@@ -73,8 +73,15 @@ class Glance:
                 if not kinds.is_global_generator(met):
                     self.generators[where] = None
             else:
-                waiting += reversed(list(islice(_inside(where, met), MOST)))
+                waiting += reversed(_held(where, met))
         return NOTHING
+
+
+def _held(where: str, value: Any) -> list[tuple[str, Any]]:
+    held: list[tuple[str, Any]] = []
+    with suppress(Exception):  # an object may answer any question with an error
+        held.extend(islice(_inside(where, value), MOST))
+    return held
 
 
 def _inside(where: str, value: Any) -> Iterator[tuple[str, Any]]:

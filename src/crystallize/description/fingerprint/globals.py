@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable
-from types import FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, Protocol
 
 from crystallize.description.fingerprint.imports import imported_modules
-from crystallize.description.fingerprint.names import Named
+from crystallize.description.fingerprint.names import Named, named
 from crystallize.description.fingerprint.naming import Names
 from crystallize.description.fingerprint.origin import is_own, is_own_function
+from crystallize.description.fingerprint.state import State
 from crystallize.description.fingerprint.tokens import combined, joined
 
 _ABSENT: Any = object()
@@ -28,6 +29,8 @@ class Globals:
     Parameters
     ----------
     names : Names
+    state : State
+        Learns what code does with them.
     bound : callable
     refer : callable
         The token of a function.
@@ -38,21 +41,25 @@ class Globals:
     ----------
     modules : set of str
         What was reached that is not the user's.
-    written : set of str
-        The globals that code assigns, or changes what they stand for.
     unknown : dict of str to str
         The modules that are not to be had, with the reason.
     """
 
     def __init__(
-        self, names: Names, bound: Bound, refer: Callable[[Any], bytes], *, imports: bool
+        self,
+        names: Names,
+        state: State,
+        bound: Bound,
+        refer: Callable[[Any], bytes],
+        *,
+        imports: bool,
     ) -> None:
         self._names = names
+        self._state = state
         self._bound = bound
         self._refer = refer
         self._imports = imports
         self.modules: set[str] = set()
-        self.written: set[str] = set()
         self.unknown: dict[str, str] = {}
 
     def reach(self, module: str | None) -> None:
@@ -66,16 +73,17 @@ class Globals:
             self.reach(module.__name__)
         return combined("module", self._names.short(module.__name__).encode())
 
-    def tokens(self, names: Named, globals_: dict[str, Any]) -> list[bytes]:
+    def tokens(self, code: CodeType, globals_: dict[str, Any]) -> list[bytes]:
         """What each name stands for that some code uses, of its module and its imports."""
         tokens = []
+        names = named(code)
         for chain in sorted(names.chains):
             first, *rest = chain
             if is_dunder(first):
                 continue
             if first in globals_:
                 owner = globals_.get("__name__")
-                token = self._attribute(owner, first, globals_[first], rest, names)
+                token = self._attribute(owner, first, globals_[first], rest, code)
             elif hasattr(builtins, first):
                 continue
             else:
@@ -84,17 +92,17 @@ class Globals:
         for name, module, wanted in imported_modules(names.imports, globals_, load=self._imports):
             if isinstance(module, str):
                 self.unknown[name] = module
-            elif not is_own(module):
+            elif module is None or not is_own(module):
                 self.reach(name)
             elif not wanted:
                 tokens += self._loosely(module, names, set())
             for key in wanted if isinstance(module, ModuleType) and is_own(module) else ():
                 value = getattr(module, key, None)
-                tokens += [key.encode(), self._attribute(name, key, value, [], names)]
+                tokens += [key.encode(), self._attribute(name, key, value, [], code)]
         return tokens
 
     def _attribute(
-        self, owner: str | None, name: str, value: Any, rest: list[str], names: Named
+        self, owner: str | None, name: str, value: Any, rest: list[str], code: CodeType
     ) -> bytes:
         """What a name stands for, or an attribute of it where that is a module."""
         chain: tuple[str, ...] = (name,)
@@ -102,19 +110,20 @@ class Globals:
             if not is_own(value):
                 return self._installed(value, rest)
             if not rest:
-                return joined("module", self._loosely(value, names, set()))
+                return joined("module", self._loosely(value, named(code), set()))
             owner, (name, *rest) = value.__name__, rest
             chain = (*chain, name)
             value = getattr(value, name, _ABSENT)
         if value is _ABSENT:
             return b"missing"
         label = self._names.label(owner, name)
-        if any(written[: len(chain)] == chain for written in names.written):
-            self.written.add(label)
+        self._state.note(label, code, chain)
         token = self._bound(label, value, name)
-        if rest and isinstance(value, FunctionType) and rest[0] in vars(value):
+        if rest and isinstance(value, (FunctionType, type)) and rest[0] in vars(value):
             label = f"{self._names.short(owner)}{name}.{rest[0]}"
-            return combined("attribute", token, self._bound(label, vars(value)[rest[0]]))
+            self._state.note(label, code, (*chain, rest[0]))
+            if isinstance(value, FunctionType):
+                token = combined("attribute", token, self._bound(label, vars(value)[rest[0]]))
         return token
 
     def _installed(self, module: ModuleType, rest: list[str]) -> bytes:
@@ -141,8 +150,6 @@ class Globals:
                     tokens += self._loosely(value, names, seen)
             elif not is_dunder(name):
                 label = self._names.label(module.__name__, name)
-                if any(written[-1] == name for written in names.written):
-                    self.written.add(label)
                 tokens.append(self._bound(label, value, name))
         return tokens
 

@@ -17,8 +17,10 @@ Import = tuple[str, int, tuple[str, ...]]
 
 def imported_modules(
     imports: Iterable[Import], globals_: Mapping[str, Any], *, load: bool
-) -> Iterator[tuple[str, ModuleType | str, tuple[str, ...]]]:
+) -> Iterator[tuple[str, ModuleType | str | None, tuple[str, ...]]]:
     """Name, the module or why it is not to be had, and what is taken from it.
+
+    No module for what is not the user's and was not imported yet.
 
     Parameters
     ----------
@@ -34,6 +36,8 @@ def imported_modules(
         except Exception as error:
             yield name, f"it cannot be imported: {described(error)}", wanted
             continue
+        if full not in sys.modules:
+            yield full, None, ()
         for loaded in (full,) if wanted else _above(full):
             if isinstance(module := sys.modules.get(loaded), ModuleType):
                 yield loaded, module, wanted

@@ -17,17 +17,8 @@ LOAD_GLOBALS = {
     if name in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
 }
 LOAD_GLOBAL = dis.opmap["LOAD_GLOBAL"]
-STORE_GLOBALS = {dis.opmap["STORE_GLOBAL"], dis.opmap["DELETE_GLOBAL"]}
 LOAD_ATTR = dis.opmap["LOAD_ATTR"]
 ATTRIBUTES = {LOAD_ATTR, dis.opmap.get("LOAD_METHOD", LOAD_ATTR)}
-STORES = {dis.opmap[name] for name in ("STORE_SUBSCR", "DELETE_SUBSCR")}
-STORE_ATTRIBUTES = {dis.opmap["STORE_ATTR"], dis.opmap["DELETE_ATTR"]}
-STORE_DEREF = dis.opmap["STORE_DEREF"]
-LISTS = {"append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse"}
-DEQUES = {"appendleft", "popleft", "extendleft"}
-SETS_AND_DICTS = {"add", "discard", "update", "setdefault", "popitem"}
-CHANGING = LISTS | DEQUES | SETS_AND_DICTS
-"""Methods that change what they are called on."""
 IMPORT_NAME = dis.opmap["IMPORT_NAME"]
 EXTENDED = dis.opmap["EXTENDED_ARG"]
 PASSED_OVER = {dis.opmap["CACHE"], dis.opmap["PUSH_NULL"]}
@@ -49,17 +40,11 @@ class Named(NamedTuple):
         Module, level and names of each import in a function.
     loose : frozenset of str
         Every attribute, and every text that could be one.
-    written : frozenset of tuple of str
-        The chains that it assigns, or changes what they stand for: ``("helper", "CACHE")``.
-    cells : frozenset of str
-        The variables of functions around it that it assigns.
     """
 
     chains: tuple[tuple[str, ...], ...]
     imports: tuple[tuple[str, int, tuple[str, ...]], ...]
     loose: frozenset[str]
-    written: frozenset[tuple[str, ...]]
-    cells: frozenset[str]
 
 
 @lru_cache(maxsize=4096)
@@ -67,31 +52,20 @@ def named(code: CodeType) -> Named:
     """Read it from the byte code, so that it is the same with the source and without."""
     chains: dict[tuple[str, ...], None] = {}
     imports: dict[tuple[str, int, tuple[str, ...]], None] = {}
-    written: set[tuple[str, ...]] = set()
-    cells: set[str] = set()
     names = code.co_names
-    instructions = [pair for pair in _instructions(code) if pair[0] not in PASSED_OVER]
     constants: list[Any] = []
     chain: tuple[str, ...] = ()
-    for place, (op, arg) in enumerate(instructions):
+    for op, arg in instructions(code):
         if op in ATTRIBUTES and chain:
             chain = (*chain, names[arg >> ATTRIBUTE_SHIFT])
             continue
+        if op in PASSED_OVER:
+            continue
         if chain:
             chains[chain] = None
-            if chain[-1] in CHANGING:
-                written.add(chain[:-1])
-            if op in STORE_ATTRIBUTES:
-                written.add((*chain, names[arg]))
             chain = ()
         if op in LOAD_GLOBALS:
             chain = (names[arg >> 1 if op == LOAD_GLOBAL else arg],)
-        elif op in STORE_GLOBALS:
-            written.add((names[arg],))
-        elif op in STORES:
-            written.add(_container(instructions, place, names))
-        elif op == STORE_DEREF:
-            cells.add(_variable(code, arg))
         elif op in CONSTANTS:
             constants.append(code.co_consts[arg])
         elif op == IMPORT_NAME:
@@ -105,50 +79,14 @@ def named(code: CodeType) -> Named:
             chains |= dict.fromkeys(inside.chains)
             imports |= dict.fromkeys(inside.imports)
             loose |= inside.loose
-            written |= inside.written
-            cells |= inside.cells
-    cells &= set(code.co_freevars)
-    return Named(
-        tuple(chains), tuple(imports), frozenset(loose), frozenset(written - {()}), frozenset(cells)
-    )
-
-
-def _container(
-    instructions: list[tuple[int, int]], place: int, names: tuple[str, ...]
-) -> tuple[str, ...]:
-    """The chain whose item is assigned at `place`; empty where it is no global's."""
-    height = 0
-    while height < 1 and place > 0:  # back over what makes the key
-        place -= 1
-        op, arg = instructions[place]
-        height += dis.stack_effect(op, arg if op >= dis.HAVE_ARGUMENT else None, jump=False)
-    chain: list[str] = []
-    while place > 0:
-        place -= 1
-        op, arg = instructions[place]
-        if op in ATTRIBUTES:
-            chain.append(names[arg >> ATTRIBUTE_SHIFT])
-        elif op in LOAD_GLOBALS:
-            chain.append(names[arg >> 1 if op == LOAD_GLOBAL else arg])
-            return tuple(reversed(chain))
-        else:
-            break
-    return ()
-
-
-def _variable(code: CodeType, place: int) -> str:
-    return (
-        code.co_varnames
-        + tuple(name for name in code.co_cellvars if name not in code.co_varnames)
-        + code.co_freevars
-    )[place]
+    return Named(tuple(chains), tuple(imports), frozenset(loose))
 
 
 @lru_cache(maxsize=4096)
 def code_token(code: CodeType) -> bytes:
     """What it says in this version's byte code, without name, place and docstring."""
     written = bytearray()
-    for op, arg in _instructions(code):
+    for op, arg in instructions(code):
         # The docstring is among the constants, and moves the others.
         written += _constant(code.co_consts[arg]) if op in CONSTANTS else b"%d " % arg
         written.append(op)
@@ -162,7 +100,8 @@ def code_token(code: CodeType) -> bytes:
     )
 
 
-def _instructions(code: CodeType) -> Iterator[tuple[int, int]]:
+def instructions(code: CodeType) -> Iterator[tuple[int, int]]:
+    """Each operation with its argument."""
     extended = 0
     pairs = iter(code.co_code)
     for op, arg in zip(pairs, pairs, strict=True):

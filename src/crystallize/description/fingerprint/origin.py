@@ -62,7 +62,7 @@ def is_own_function(function: Any) -> bool:
 
 @cache
 def distribution_of(module: str) -> tuple[str, str] | None:
-    """Name and version of the distribution that has a module; ``None`` for the standard library."""
+    """Name and version of the distribution that has a module; none has the standard library's."""
     top = module.partition(".")[0]
     if top in sys.stdlib_module_names or top in MAIN:
         return None
@@ -72,7 +72,9 @@ def distribution_of(module: str) -> tuple[str, str] | None:
         pass
     for name in _by_module().get(top, ()):
         return name, importlib_metadata.version(name)
-    version = getattr(sys.modules.get(top), "__version__", None)
+    if top not in sys.modules:
+        return None
+    version = getattr(sys.modules[top], "__version__", None)
     return top, version if isinstance(version, str) else "unknown"
 
 

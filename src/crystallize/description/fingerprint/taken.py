@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Any
 
-from crystallize.description.fingerprint.parts import Fingerprint
+from crystallize.description.fingerprint.parts import Fingerprint, Part
 from crystallize.description.fingerprint.walk import Walk
 from crystallize.description.spec import ExperimentSpec
 
@@ -44,3 +44,17 @@ def generators_reached(spec: ExperimentSpec) -> tuple[str, ...]:
     with closing(Walk(spec.function, "nothing")) as walk:
         walk.add_all(spec)
         return walk.generators
+
+
+def changing_state(function: Callable[..., Any]) -> frozenset[str]:
+    """The parts of what a function reaches that its code changes, and reads as well."""
+    with closing(Walk(function, "nothing")) as walk:
+        walk.follow()
+        return frozenset(walk.state)
+
+
+def state_of(function: Callable[..., Any], names: frozenset[str]) -> dict[str, Part]:
+    """What some of these parts are now, for comparison with what they are later."""
+    with closing(Walk(function, "nothing", names)) as walk:
+        walk.follow()
+        return {name: part for name, part in walk.state.items() if name in names}

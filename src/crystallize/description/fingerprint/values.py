@@ -88,6 +88,10 @@ class Values:
         self._open[key] = depth
         try:
             made = self._made(value)
+        except RecursionError:
+            raise
+        except Exception as error:  # an object may answer any question with one
+            made = self._unknown(value, described(error))
         finally:
             del self._open[key]
             lowest, self._lowest = self._lowest, min(outer, self._lowest)

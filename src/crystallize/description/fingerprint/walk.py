@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from crystallize.description.fingerprint import data
+from crystallize.description.fingerprint.changes import ARGUMENT, CLOSURE
 from crystallize.description.fingerprint.classes import members, shape
 from crystallize.description.fingerprint.glance import Glance
 from crystallize.description.fingerprint.globals import Globals, is_dunder
@@ -27,6 +28,7 @@ from crystallize.description.fingerprint.origin import (
 from crystallize.description.fingerprint.parts import Fingerprint, Part
 from crystallize.description.fingerprint.shown import short
 from crystallize.description.fingerprint.source import source_token
+from crystallize.description.fingerprint.state import State
 from crystallize.description.fingerprint.tokens import combined, joined
 from crystallize.description.fingerprint.values import Values
 from crystallize.description.spec import ExperimentSpec
@@ -43,10 +45,17 @@ class Walk:
     ----------
     function : callable
     reading : {"source", "loaded", "nothing"}
+    only : frozenset of str, optional
+        The parts whose content counts although nothing else does.
     """
 
-    def __init__(self, function: Callable[..., Any], reading: Reading) -> None:
+    def __init__(
+        self, function: Callable[..., Any], reading: Reading, only: frozenset[str] = frozenset()
+    ) -> None:
         self._reading = reading
+        self._only = only
+        self._exact = Values(self.refer)
+        self._state = State()
         self._called = Names(function)
         self._values = (
             Glance(self.refer)
@@ -57,7 +66,9 @@ class Walk:
         self._parts: dict[str, Part] = {}
         self._frames: dict[int, tuple[Any, list[tuple[str, bytes]]]] = {}
         self._waiting: deque[tuple[str, Any, str | None]] = deque()
-        self._globals = Globals(self._called, self._bound, self.refer, imports=reading != "nothing")
+        self._globals = Globals(
+            self._called, self._state, self._bound, self.refer, imports=reading != "nothing"
+        )
         if isinstance(function, (FunctionType, type)):
             self.refer(function)
         else:
@@ -69,6 +80,11 @@ class Walk:
         """Those that no library holds for itself, by name."""
         return tuple(self._values.generators)
 
+    @property
+    def state(self) -> dict[str, Part]:
+        """The parts that code changes and reads as well."""
+        return {name: part for name, part in self._parts.items() if name in self._state.both}
+
     def fingerprint(self) -> Fingerprint:
         """What was found."""
         unknown = {**self._globals.unknown, **self._values.unknown}
@@ -79,7 +95,7 @@ class Walk:
             unknown=tuple(f"{where} ({why})" for where, why in sorted(unknown.items())),
             versions=versions,
             generators=self.generators,
-            written=frozenset(self._globals.written),
+            written=self._state.written,
         )
 
     def follow(self) -> None:
@@ -98,6 +114,7 @@ class Walk:
     def close(self) -> None:
         """Hold no value any more: a circle of objects would do so for long."""
         self._values.let_go()
+        self._exact.let_go()
         self._glance.let_go()
         self._called.let_go()
         self._frames.clear()
@@ -171,19 +188,19 @@ class Walk:
         )
         for key, value in {**named_defaults, **(function.__kwdefaults__ or {})}.items():
             tokens += [key.encode(), self._bound(f"default `{key}`{of}", value)]
+            self._state.note(f"default `{key}`{of}", code, (ARGUMENT + key,))
         for key, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
             try:
                 value = cell.cell_contents
             except ValueError:  # not assigned yet
                 continue
             tokens += [key.encode(), self._bound(f"closure `{key}`{of}", value, key)]
-            if key in names.cells:
-                self._globals.written.add(f"closure `{key}`{of}")
+            self._state.note(f"closure `{key}`{of}", code, (CLOSURE + key,))
         for key, value in sorted(vars(function).items()):
             if key in names.loose and not is_dunder(key):
                 tokens += [key.encode(), self._bound(f"{name}.{key}", value)]
         if own:
-            tokens += self._globals.tokens(names, function.__globals__)
+            tokens += self._globals.tokens(code, function.__globals__)
         else:
             self._globals.reach(function.__globals__.get("__name__"))
         return tokens
@@ -198,6 +215,7 @@ class Walk:
         tokens = [self.refer(base) for base in (*cls.__bases__, type(cls))]
         tokens.append(shape(cls).encode("utf-8", "surrogatepass"))
         for key, value in members(cls):
+            self._state.note_member(cls, name, key, value)
             tokens += [key.encode(), self._bound(f"{name}.{key}", value)]
         return tokens
 
@@ -212,7 +230,10 @@ class Walk:
     def _part(self, name: str, value: Any) -> bytes:
         if name not in self._parts:
             self._add(name, b"")  # it may contain itself
-            if data.is_frame(value) and self._reading != "nothing":
+            self._state.note_value(name, value)
+            if name in self._only:
+                token = self._exact.named(name, value)
+            elif data.is_frame(value) and self._reading != "nothing":
                 token = self._frame(name, value)
             else:
                 token = self._values.named(name, value)
