@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from crystallize.cells.column import Values
 from crystallize.cells.metrics import Names
+from crystallize.cells.warned import Notices, Warned
 from crystallize.contracts import Task
 
 
@@ -55,6 +56,10 @@ class Block:
         that are.
     stamp : str
         Which run's call made it.
+    warned : Warned or None
+        Which of the cells warned of what.
+    logged : sequence of dict
+        What they logged in another process than the driver's: the records' attributes.
     """
 
     condition: int
@@ -66,6 +71,8 @@ class Block:
     touched: tuple[str, ...] = ()
     cells: npt.NDArray[np.intp] | None = None
     stamp: str = ""
+    warned: Warned | None = None
+    logged: Sequence[dict[str, Any]] = ()
 
     def __len__(self) -> int:
         return self.stop - self.start if self.cells is None else len(self.cells)
@@ -89,6 +96,8 @@ class Row(NamedTuple):
         Which run's call made it.
     seconds : float
         How long it took; measured where there is a timeout.
+    warned : tuple of Notice
+        What it warned of.
     """
 
     task: Task
@@ -96,6 +105,7 @@ class Row(NamedTuple):
     values: Collection[Any]
     stamp: str = ""
     seconds: float = 0.0
+    warned: Notices = ()
 
     @property
     def condition(self) -> int:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from crystallize.cells.arrays import Array, Bundle, as_objects, restored
 from crystallize.cells.outcome import CellError
 from crystallize.cells.plain import plain_data
+from crystallize.cells.warned import WarningRecord
 from crystallize.errors import ResultFileError
 
 FORMAT = "crystallize-result"
@@ -35,6 +36,7 @@ class Parts(TypedDict):
     metrics: Mapping[str, Mapping[str, Array]]
     done: Mapping[str, npt.NDArray[np.bool_]]
     errors: list[CellError]
+    warnings: list[WarningRecord]
     root: int
     baseline: str
     provenance: dict[str, Any]
@@ -93,6 +95,7 @@ def _content(result: Parts, bundle: Bundle) -> dict[str, Any]:
             for condition, done in result["done"].items()
         ],
         "errors": [[getattr(e, name) for name in CellError.__slots__] for e in result["errors"]],
+        "warnings": [[getattr(w, n) for n in WarningRecord.__slots__] for w in result["warnings"]],
         "sections": plain_data(result["sections"], "sections"),
         "provenance": plain_data(result["provenance"], "provenance"),
     }
@@ -112,6 +115,8 @@ def _parts(content: dict[str, Any], array: Callable[[int], bytes]) -> Parts:
         "done": {c["name"]: values(c["done"]) for c in conditions},
         "metrics": {c["name"]: {m["name"]: values(m) for m in c["metrics"]} for c in conditions},
         "errors": [CellError(*fields) for fields in content["errors"]],
+        # Not in a file of an earlier version.
+        "warnings": [WarningRecord(*fields) for fields in content.get("warnings", ())],
         "sections": content["sections"],
         "provenance": content["provenance"],
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +15,10 @@ from crystallize.cells.arrays import Array
 from crystallize.cells.outcome import CellError
 from crystallize.cells.outcomes import Outcomes
 from crystallize.cells.plain import json_data, plain_data
+from crystallize.cells.warned import WarningRecord
 from crystallize.description.seeding import replicate_seed
 from crystallize.results import file
-from crystallize.results.exports import as_frame, error_data, metric_data
+from crystallize.results.exports import as_frame, error_data, metric_data, warning_data
 from crystallize.results.summary import SummaryRow, summarize
 from crystallize.results.tables import as_html, as_text
 from crystallize.store.stored import StoredExperiment
@@ -44,6 +45,11 @@ class Result:
     provenance : dict
     sections : dict, optional
         What aggregators added, by name.
+    warnings : list of WarningRecord
+        What cells warned of: one record for each condition, category and message, in the
+        order of the first replicates; the same under every strategy, and after a resume.
+        If cells of a condition give more than 1000 texts in one line of code, these are one
+        record, with the first text.
 
     Attributes
     ----------
@@ -62,6 +68,7 @@ class Result:
         baseline: str,
         provenance: dict[str, Any],
         sections: dict[str, Any] | None = None,
+        warnings: Sequence[WarningRecord] = (),
     ) -> None:
         self.metrics = {condition: dict(arrays) for condition, arrays in metrics.items()}
         self.done = dict(done)
@@ -70,6 +77,7 @@ class Result:
         self.baseline = baseline
         self.provenance = provenance
         self.sections: dict[str, Any] = {} if sections is None else sections
+        self.warnings = list(warnings)
 
     @classmethod
     def of_outcomes(cls, outcomes: Outcomes, baseline: str) -> Result:
@@ -81,6 +89,7 @@ class Result:
             root=outcomes.root,
             baseline=baseline,
             provenance=dict(outcomes.provenance),
+            warnings=outcomes.warnings(),
         )
 
     @classmethod
@@ -126,7 +135,8 @@ class Result:
         -------
         list of dict
             With the keys ``condition``, ``metric``, ``n`` (cells with a value),
-            ``failed`` (cells that failed), ``mean``, ``sd`` (n - 1 in the
+            ``failed`` (cells that failed), ``warnings`` (how many cells of the
+            condition gave), ``mean``, ``sd`` (n - 1 in the
             denominator), ``mcse`` (Monte Carlo standard error of the mean,
             sd / sqrt(n)), ``min`` and ``max``; ``None`` where a value does not
             exist, as for text.
@@ -136,7 +146,7 @@ class Result:
         Morris, White and Crowther (2019), "Using simulation studies to evaluate
         statistical methods", Statistics in Medicine 38, table 6, for `mcse`.
         """
-        return summarize(self.metrics, self.done, self.errors)
+        return summarize(self.metrics, self.done, self.errors, self.warnings)
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each cell, one column for each metric; needs pandas.
@@ -158,8 +168,8 @@ class Result:
         -------
         dict
             ``metrics`` (condition -> metric -> list in replicate order, ``None``
-            where the cell has no value), ``seeds``, ``errors``, ``summary``,
-            ``sections``, ``provenance``.  Numbers that JSON lacks are the
+            where the cell has no value), ``seeds``, ``errors``, ``warnings``,
+            ``summary``, ``sections``, ``provenance``.  Numbers that JSON lacks are the
             strings ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``.
         """
         return {
@@ -172,6 +182,7 @@ class Result:
             },
             "seeds": list(self.seeds),
             "errors": [error_data(error) for error in self.errors],
+            "warnings": [warning_data(record) for record in self.warnings],
             "summary": json_data(plain_data(self.summary(), "summary")),
             "sections": json_data(plain_data(self.sections, "sections")),
             "provenance": json_data(plain_data(self.provenance, "provenance")),
@@ -215,6 +226,7 @@ class Result:
             "baseline": self.baseline,
             "provenance": self.provenance,
             "sections": self.sections,
+            "warnings": self.warnings,
         }
         file.save(parts, Path(path))
 
@@ -230,7 +242,11 @@ class Result:
         return cls(**file.load(Path(path)))
 
     def __repr__(self) -> str:
-        return as_text(self.summary(), failed=len(self.errors))
+        return as_text(self.summary(), len(self.errors), _total(self.warnings))
 
     def _repr_html_(self) -> str:
-        return as_html(self.summary(), failed=len(self.errors))
+        return as_html(self.summary(), len(self.errors), _total(self.warnings))
+
+
+def _total(warnings: Sequence[WarningRecord]) -> int:
+    return sum(record.count for record in warnings)

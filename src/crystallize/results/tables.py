@@ -11,9 +11,10 @@ NAMES = 2
 """How many of the columns, at the left, hold names."""
 
 
-def as_text(rows: Sequence[SummaryRow], failed: int) -> str:
-    """An aligned table, and how many cells failed where any did."""
-    cells = [COLUMNS, *(tuple(_shown(row[column]) for column in COLUMNS) for row in rows)]
+def as_text(rows: Sequence[SummaryRow], failed: int, warned: int = 0) -> str:
+    """An aligned table, and how many cells failed and warnings there were, where any."""
+    columns = _columns(warned)
+    cells = [columns, *(tuple(_shown(row[column]) for column in columns) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = []
     for line in cells:
@@ -24,23 +25,37 @@ def as_text(rows: Sequence[SummaryRow], failed: int) -> str:
         lines.append("  ".join(padded).rstrip())
     if failed:
         lines.append(f"{_failures(failed)}; see .errors")
+    if warned:
+        lines.append(f"{_warnings(warned)}; see .warnings")
     return "\n".join(lines)
 
 
-def as_html(rows: Sequence[SummaryRow], failed: int) -> str:
+def as_html(rows: Sequence[SummaryRow], failed: int, warned: int = 0) -> str:
     """The same as an HTML table, everything escaped."""
-    head = "".join(f"<th>{column}</th>" for column in COLUMNS)
+    columns = _columns(warned)
+    head = "".join(f"<th>{column}</th>" for column in columns)
     body = "".join(
-        "<tr>" + "".join(f"<td>{escape(_shown(row[c]))}</td>" for c in COLUMNS) + "</tr>"
+        "<tr>" + "".join(f"<td>{escape(_shown(row[c]))}</td>" for c in columns) + "</tr>"
         for row in rows
     )
     note = f"<p>{_failures(failed)}</p>" if failed else ""
+    if warned:
+        note += f"<p>{_warnings(warned)}</p>"
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
 
 
 def one_line(name: object) -> str:
     """A name, which may hold anything, on one line."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(name))
+
+
+def _columns(warned: int) -> tuple[str, ...]:
+    """All of them; that of warnings only where there are any."""
+    return tuple(column for column in COLUMNS if warned or column != "warnings")
+
+
+def _warnings(warned: int) -> str:
+    return f"{warned} {'warning' if warned == 1 else 'warnings'}"
 
 
 def _failures(failed: int) -> str:

@@ -22,6 +22,8 @@ LOAD, RUN, FORGET = b"l", b"r", b"f"
 LOADED, UNLOADABLE, VALUE, ERROR, FORGOTTEN = b"L", b"U", b"v", b"e", b"F"
 IMPORTING, IMPORTED = b"i", b"I"
 """A task's time stands still, and goes on."""
+LOGGED = b"g"
+"""What a cell has logged: it comes at once, whatever becomes of the cell."""
 
 HEAD = struct.Struct("!cI")
 """What a message is, and how many arrays come after it."""

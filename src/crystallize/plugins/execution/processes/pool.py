@@ -17,6 +17,7 @@ from crystallize.plugins.execution.processes.messages import (
     IMPORTED,
     IMPORTING,
     LOADED,
+    LOGGED,
     UNLOADABLE,
     VALUE,
     Message,
@@ -25,6 +26,7 @@ from crystallize.plugins.execution.processes.messages import (
 from crystallize.plugins.execution.processes.reserve import reserve
 from crystallize.plugins.execution.processes.surroundings import Surroundings
 from crystallize.plugins.execution.processes.worker import Worker
+from crystallize.worker.logged import log_again
 from crystallize.worker.pickling import pickled_by_value
 
 LEAVE_SECONDS = 1.0
@@ -85,7 +87,8 @@ class ProcessPool:
         if self._waits_for_leaving:
             latest = time.monotonic() + LEAVE_SECONDS
             for worker in self._workers:
-                worker.has_forgotten(max(0.0, latest - time.monotonic()))
+                said = worker.has_forgotten(max(0.0, latest - time.monotonic()))
+                log_again(message.value() for message in said if message.kind == LOGGED)
 
     def completions(self, next_task: NextTask) -> Iterator[Completion | None]:
         """Run tasks until there are none; ``None`` where nothing completes for a tick.
@@ -169,6 +172,9 @@ class ProcessPool:
             return None
         if message.kind in (IMPORTING, IMPORTED):
             worker.stand_still(message.kind == IMPORTING)
+            return None
+        if message.kind == LOGGED:
+            log_again([message.value()])
             return None
         if message.kind == UNLOADABLE:
             raise ExecutorError(

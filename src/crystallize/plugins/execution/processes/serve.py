@@ -30,6 +30,7 @@ from crystallize.plugins.execution.processes.messages import (
     IMPORTING,
     LOAD,
     LOADED,
+    LOGGED,
     RUN,
     UNLOADABLE,
     VALUE,
@@ -40,6 +41,7 @@ from crystallize.plugins.execution.processes.messages import (
     widen,
 )
 from crystallize.worker.clock import clock
+from crystallize.worker.logged import Logged, forwarding
 
 SAFE_PATH = "PYTHONSAFEPATH"
 """Keeps a module in the working directory from being taken for one of the standard library."""
@@ -78,6 +80,7 @@ def serve(
     let_the_driver_go_first()
     kept = KeptState()
     sender = _Sender(connection)
+    forwarding.send = sender.log
     call = _NOTHING
     with suppress(EOFError, OSError):  # the driver is gone, or wants nothing more
         while call is not _NOTHING or connection.poll(IDLE_SECONDS):
@@ -104,6 +107,7 @@ class _Sender:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._lock = threading.Lock()
+        self._process = os.getpid()
         self._runs = False
 
     def run(self, call: Call, message: Message) -> None:
@@ -116,6 +120,12 @@ class _Sender:
             os._exit(0)  # a child that the function forked: only its parent answers
         with self._lock:
             send(self._connection, *answer)
+
+    def log(self, record: Logged) -> None:
+        """Send what was logged."""
+        if os.getpid() == self._process:  # a child that a cell forked has no pipe of its own
+            with self._lock, suppress(OSError):
+                send(self._connection, LOGGED, pickle.dumps(record))
 
     def tell(self, importing: bool) -> None:
         """Say that a task's time stands still, or goes on."""

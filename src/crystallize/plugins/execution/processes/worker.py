@@ -19,7 +19,15 @@ from loky.backend import get_context
 from loky.backend.utils import kill_process_tree
 
 from crystallize.contracts import TICK
-from crystallize.plugins.execution.processes.messages import FORGET, LOAD, RUN, receive, send
+from crystallize.plugins.execution.processes.messages import (
+    FORGET,
+    FORGOTTEN,
+    LOAD,
+    RUN,
+    Message,
+    receive,
+    send,
+)
 from crystallize.plugins.execution.processes.serve import SAFE_PATH, SAFE_PATH_KEPT, serve
 
 MOST_WORDS = 2**16
@@ -99,11 +107,17 @@ class Worker:
         """Free what the callable holds, and wait for another one."""
         self._send(FORGET)
 
-    def has_forgotten(self, seconds: float) -> None:
-        """Wait until it has left what it opened for cells; it says so when it has."""
+    def has_forgotten(self, seconds: float) -> list[Message]:
+        """Wait until it has left what it opened for cells; what it says before it says so."""
+        said: list[Message] = []
+        latest = time.monotonic() + seconds
         with suppress(OSError, EOFError):  # it died: there is nothing left to leave
-            if self.connection.poll(seconds):
-                receive(self.connection)
+            while self.connection.poll(max(0.0, latest - time.monotonic())):
+                message = receive(self.connection)
+                if message.kind == FORGOTTEN:
+                    break
+                said.append(message)
+        return said
 
     def is_usable(self) -> bool:
         if self.stopped:
