@@ -221,6 +221,33 @@ class StepTimer:
                 error = thrown
 
 
+class InContext:
+    """Awaits something step by step in a context that is not its task's."""
+
+    def __init__(self, context: contextvars.Context, awaitable: Any) -> None:
+        self._run = context.run
+        self._awaitable = awaitable
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        run = self._run
+        steps = run(self._awaitable.__await__)
+        if not hasattr(steps, "throw"):
+            return (yield from steps)
+        step, given = steps.send, None
+        while True:
+            try:
+                waits_for = run(step, given)
+            except StopIteration as end:
+                return end.value
+            try:
+                step, given = steps.send, (yield waits_for)
+            except GeneratorExit:
+                run(steps.close)
+                raise
+            except BaseException as thrown:
+                step, given = steps.throw, thrown
+
+
 def loop_is_running() -> bool:
     """Whether an event loop runs in this thread."""
     loaded = sys.modules.get("asyncio")

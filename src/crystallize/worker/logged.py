@@ -99,13 +99,13 @@ class _Forwarding(ProcessWide):
 
     def change(self) -> None:
         self._handler = _Forwarder(self.send)
-        for logger in (logging.root, *_loggers()):
+        for logger in (logging.root, *loggers()):
             if logger is logging.root or not logger.propagate:
                 logger.addHandler(self._handler)
 
     def give_back(self) -> None:
         assert self._handler is not None
-        for logger in (logging.root, *_loggers()):
+        for logger in (logging.root, *loggers()):
             logger.removeHandler(self._handler)
 
 
@@ -121,7 +121,8 @@ def log_again(records: Iterable[Logged]) -> None:
             traceback.print_exc()
 
 
-def _loggers() -> list[logging.Logger]:
+def loggers() -> list[logging.Logger]:
+    """All but the root."""
     found = list(logging.root.manager.loggerDict.values())
     return [logger for logger in found if isinstance(logger, logging.Logger)]
 

@@ -56,10 +56,7 @@ class _Noticing(ProcessWide):
             self._shows, warnings.showwarning = warnings.showwarning, _notice
         filters: list[Any] = warnings.filters  # type: ignore[assignment]
         filters[:] = _with_ours(_without_ours(filters))
-        # The one public way to have Python forget what it has shown.
-        warnings.simplefilter("ignore", _Nobodys, append=True)
-        with suppress(ValueError):
-            filters.remove(("ignore", None, _Nobodys, None, 0))
+        filters_changed()
         self._state = _state()
 
     def give_back(self) -> None:
@@ -70,6 +67,18 @@ class _Noticing(ProcessWide):
 
     def show(self, *args: Any) -> None:
         (self._shows or warnings.showwarning)(*args)
+
+
+def own_filters() -> list[Any]:
+    """The filters of this process as its program has set them."""
+    return _without_ours(warnings.filters)
+
+
+def filters_changed() -> None:
+    """Have Python forget which warnings it has shown: there are other filters now."""
+    warnings.simplefilter("ignore", _Nobodys, append=True)  # the one public way
+    with suppress(ValueError):
+        warnings.filters.remove(("ignore", None, _Nobodys, None, 0))  # type: ignore[attr-defined]
 
 
 def show(notice: Notice) -> None:

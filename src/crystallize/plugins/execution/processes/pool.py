@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 from crystallize.contracts import TICK, Call, Completion, NextTask
 from crystallize.errors import CrystallizeError, ExecutorError, FunctionError
 from crystallize.plugins.execution.futures import IN_FLIGHT_PER_WORKER
+from crystallize.plugins.execution.processes.driver_state import DriverState
 from crystallize.plugins.execution.processes.messages import (
     FORGOTTEN,
     IMPORTED,
@@ -67,6 +69,7 @@ class ProcessPool:
         self._waits_for_leaving = getattr(call, "leave_worker", None) is not None
         self._size = workers
         self._surroundings = Surroundings.now()
+        self._state = pickle.dumps(DriverState())
         self._workers: list[Worker] = []
         self._waiting: deque[Any] = deque()
         self._failed_starts = 0
@@ -155,7 +158,7 @@ class ProcessPool:
             worker.generation = self._failed_starts
         self._workers += started
         for worker in started:
-            worker.load(self._payload)
+            worker.load(self._state, self._payload)
         return started
 
     def _receive(self, worker: Worker) -> Completion | tuple[Any, Message] | None:

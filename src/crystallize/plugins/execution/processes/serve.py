@@ -20,6 +20,7 @@ import cloudpickle
 
 from crystallize.contracts import Call
 from crystallize.errors import CrystallizeError
+from crystallize.plugins.execution.processes.driver_state import DriverState
 from crystallize.plugins.execution.processes.kept_state import KeptState
 from crystallize.plugins.execution.processes.linux import end_with, let_the_driver_go_first
 from crystallize.plugins.execution.processes.messages import (
@@ -32,6 +33,7 @@ from crystallize.plugins.execution.processes.messages import (
     LOADED,
     LOGGED,
     RUN,
+    STATE,
     UNLOADABLE,
     VALUE,
     Message,
@@ -82,20 +84,30 @@ def serve(
     sender = _Sender(connection)
     forwarding.send = sender.log
     call = _NOTHING
+    state: DriverState | None = None
     with suppress(EOFError, OSError):  # the driver is gone, or wants nothing more
         while call is not _NOTHING or connection.poll(IDLE_SECONDS):
             message = receive(connection)
             if message.kind == RUN:
                 sender.run(call, message)
                 continue
+            if message.kind == STATE:
+                state = message.value()
+                continue
             _close(call)
             if message.kind == FORGET and getattr(call, "leave_worker", None) is not None:
                 send(connection, FORGOTTEN)
+            if call is not _NOTHING:
+                forwarding.end()
             call = _NOTHING  # and its memory free before the next one comes
             kept.restore()
             if message.kind == LOAD:
+                assert state is not None, "it is sent before"
+                state.take_over()
                 call = _load(message, connection)
+                state.take_over()  # again, after what modules do when they are imported
                 kept = KeptState()
+                forwarding.begin()
                 if getattr(call, "has_timeout", False):
                     clock.watch(sender.tell)
     _close(call)

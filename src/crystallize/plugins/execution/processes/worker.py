@@ -24,6 +24,7 @@ from crystallize.plugins.execution.processes.messages import (
     FORGOTTEN,
     LOAD,
     RUN,
+    STATE,
     Message,
     receive,
     send,
@@ -80,9 +81,17 @@ class Worker:
         self._standing: float | None = None
         self.busy = self.loaded = self.stopped = False
 
-    def load(self, payload: bytes) -> None:
-        """Send the callable; only when it has arrived a task's time begins."""
+    def load(self, state: bytes, payload: bytes) -> None:
+        """Send the callable; only when it has arrived a task's time begins.
+
+        Parameters
+        ----------
+        state : bytes
+            What the worker takes over before and after.
+        payload : bytes
+        """
         self.loaded = False
+        self._send(STATE, state)
         self._send(LOAD, payload)
 
     def run(self, task: Any) -> None:
