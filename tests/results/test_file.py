@@ -85,6 +85,7 @@ def parts(**values):
         "metrics": {"c": {"m": np.array([1.0, 2.0])}},
         "done": {"c": np.array([True, True])},
         "errors": [],
+        "warnings": [],
         "root": 2**70,
         "baseline": "c",
         "provenance": {},

@@ -15,7 +15,7 @@ from crystallize.worker.block_runner import BlockCall
 from crystallize.worker.global_random import STDLIB
 from crystallize.worker.noticed import show
 
-SHOWN_TEXTS = 10
+SHOWN_TEXTS = 100
 """How many warnings of one place in the code are shown."""
 
 Place = tuple[str, str, int]

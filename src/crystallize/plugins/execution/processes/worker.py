@@ -19,6 +19,7 @@ from loky.backend import get_context
 from loky.backend.utils import kill_process_tree
 
 from crystallize.contracts import TICK
+from crystallize.plugins.execution.processes.flags import started_with_flags
 from crystallize.plugins.execution.processes.messages import (
     FORGET,
     FORGOTTEN,
@@ -70,7 +71,7 @@ class Worker:
         self.process = get_context("loky").Process(
             target=serve, args=(self.driver, lifeline, theirs, crash), env=safely
         )
-        with _flushable_streams():
+        with _flushable_streams(), started_with_flags():
             self.process.start()
         for end in (lifeline, theirs, crash):
             if end is not None:
