@@ -1,6 +1,5 @@
 """A block of cells: each comes to what its own call returned, whatever came before it."""
 
-import decimal
 import math
 
 import numpy as np
@@ -9,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crystallize import Experiment
-from crystallize.testing import same_result
 
 PROCESS = {
     "execution": "parallel",
@@ -116,5 +114,3 @@ def test_arrays_of_any_size_come_back_writeable_and_in_order(options, size):
             assert found.dtype == value.dtype
             assert np.array_equal(found, value)
             assert found.flags.writeable
-
-
