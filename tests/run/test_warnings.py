@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import sys
 import warnings
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from crystallize import Experiment, Result, hookimpl
+from crystallize import Experiment, Interrupted, Result, hookimpl
 from crystallize.cells.warned import WarningRecord
 from crystallize.cli import main
 from crystallize.store.merging import merge
@@ -32,6 +33,10 @@ STRATEGIES = {
 }
 
 
+def warn(text, category=UserWarning):
+    warnings.warn(text, category, stacklevel=2)
+
+
 class Careful(UserWarning):
     pass
 
@@ -39,9 +44,9 @@ class Careful(UserWarning):
 def trial(replicate, condition):
     if replicate % 3 == 1:
         for _ in range(2):
-            warnings.warn("every third", Careful)
+            warn("every third", Careful)
     if condition == "b" and replicate in (5, 6, 30):
-        warnings.warn(f"replicate {replicate}", RuntimeWarning)
+        warn(f"replicate {replicate}", RuntimeWarning)
     np.float64(1) / np.float64(replicate % 10)
     if replicate == 7:
         raise ValueError("seven")
@@ -197,8 +202,8 @@ def test_what_a_cell_catches_is_its_own(name):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             for _ in range(3):
-                warnings.warn("mine")
-        warnings.warn("everyone's")
+                warn("mine")
+        warn("everyone's")
         return float(len(caught))
 
     result = Experiment(catches, replicates=20, **STRATEGIES[name]).run()
@@ -209,7 +214,7 @@ def test_what_a_cell_catches_is_its_own(name):
 
 def test_a_nested_experiment_has_its_own_and_shows_them_to_the_cell_around_it():
     def inner(replicate):
-        warnings.warn("inner")
+        warn("inner")
         return 1.0
 
     def outer(replicate):
@@ -225,10 +230,10 @@ def test_a_nested_experiment_has_its_own_and_shows_them_to_the_cell_around_it():
 def test_tasks_that_a_cell_starts_warn_for_it():
     async def child(replicate):
         await asyncio.sleep(0.001 * (replicate % 3))
-        warnings.warn(f"of {replicate % 2}")
+        warn(f"of {replicate % 2}")
 
     async def parent(replicate):
-        await asyncio.gather(child(replicate), asyncio.to_thread(warnings.warn, "in a thread"))
+        await asyncio.gather(child(replicate), asyncio.to_thread(warn, "in a thread"))
         return 1.0
 
     result = Experiment(parent, replicates=10, execution="async").run()
@@ -242,7 +247,7 @@ def test_tasks_that_a_cell_starts_warn_for_it():
 
 def test_so_many_texts_that_differ_in_one_place_are_one_record():
     def chatty(replicate):
-        warnings.warn(f"loss {replicate / 7}")
+        warn(f"loss {replicate / 7}")
         return 1.0
 
     few, many = (Experiment(chatty, replicates=n).run().warnings for n in (1000, 1001))
@@ -261,12 +266,8 @@ def test_filters_are_as_they_were_after_the_run(name):
 
 
 def test_a_cell_that_is_struck_has_no_warnings():
-    import signal
-
-    from crystallize import Interrupted
-
     def struck(replicate):
-        warnings.warn("here")
+        warn("here")
         if replicate == 3:
             signal.raise_signal(signal.SIGINT)
         return 1.0
