@@ -7,7 +7,9 @@ import pickle
 import sys
 import threading
 import time
+from importlib import import_module
 from multiprocessing import get_context
+from typing import Any
 
 import cloudpickle
 import pytest
@@ -21,14 +23,14 @@ PROCESS = {
     "execution": "parallel",
     "execution_options": {"executor_type": "process", "max_workers": 2},
 }
-STRATEGIES = {
+STRATEGIES: dict[str, dict[str, Any]] = {
     "serial": {},
     "thread": {"execution": "parallel", "execution_options": {"max_workers": 2}},
     "process": PROCESS,
     "serial coroutines": {"is_async": True},
     "async": {"is_async": True, "execution": "async"},
 }
-CONDITIONS = {"a": {}, "b": {}}
+CONDITIONS: dict[str, dict[str, Any]] = {"a": {}, "b": {}}
 
 
 class Odd:
@@ -45,7 +47,7 @@ def trial(replicate, condition):
     log.info("cell %d of %s", replicate, condition)
     if replicate == 2:
         try:
-            1 / 0
+            raise ZeroDivisionError
         except ZeroDivisionError:
             log.exception("bad", extra={"odd": Odd()})
     return float(replicate)
@@ -208,7 +210,7 @@ def test_records_and_warnings_come_back_from_a_strangers_processes(kept, tmp_pat
         "    return pickle.dumps(pickle.loads(call)(task))\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    import strangers_study
+    strangers_study = import_module("strangers_study")
 
     with pytest.warns(UserWarning, match="careful"):
         result = Experiment(

@@ -5,6 +5,7 @@ import json
 import signal
 import sys
 import warnings
+from typing import Any
 
 import cloudpickle
 import numpy as np
@@ -19,12 +20,12 @@ from crystallize.store.stored import StoredExperiment
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
-CONDITIONS = {"a": {}, "b": {}}
+CONDITIONS: dict[str, dict[str, Any]] = {"a": {}, "b": {}}
 PROCESS = {
     "execution": "parallel",
     "execution_options": {"executor_type": "process", "max_workers": 2},
 }
-STRATEGIES = {
+STRATEGIES: dict[str, dict[str, Any]] = {
     "serial": {},
     "thread": {"execution": "parallel", "execution_options": {"max_workers": 2}},
     "process": PROCESS,

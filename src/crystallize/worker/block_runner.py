@@ -359,15 +359,19 @@ class BlockCall:
             following = first + few
             if following > stop:
                 following = stop
+            context = fresh()
+            run = context.run
             try:
                 for replicate in cells.stretch(first, following):
                     if seeding:
                         seed_global(replicate_seed(self._root, replicate))
-                    # A context of its own takes a fifteenth of a microsecond.
-                    run = fresh().run
-                    result = (
-                        run(call) if constant is not None else run(function, **arguments(replicate))
-                    )
+                    if constant is not None:
+                        result = run(call)
+                    else:
+                        result = run(function, **arguments(replicate))
+                    if context:  # one that is empty still, no cell has changed
+                        context = fresh()
+                        run = context.run
                     if type(result) is float:
                         keep(result)
                     else:
