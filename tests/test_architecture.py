@@ -27,6 +27,7 @@ SOURCE = Path(crystallize.__file__).parent
 ROOMS = (
     "_lazy",
     "_version",
+    "spelling",
     "errors",
     "checks",
     "located",

@@ -87,6 +87,7 @@ def parts(**values):
         "errors": [],
         "warnings": [],
         "root": 2**70,
+        "seed_rule": "numpy",
         "baseline": "c",
         "provenance": {},
         "sections": {},

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -24,7 +22,14 @@ from crystallize.checks import (
 )
 from crystallize.description.files import read_content
 from crystallize.description.grid import grid
-from crystallize.description.spec import RULES
+from crystallize.description.overrides import (
+    Override,
+    apply_overrides,
+    attributed,
+    read_override,
+    refuse_doubles,
+)
+from crystallize.description.spec import DEFAULT_STRATEGY, RULES
 from crystallize.errors import (
     ConfigError,
     CrystallizeError,
@@ -78,7 +83,7 @@ class ExperimentSection:
 class ExecutionSection:
     """``[execution]``: the strategy; every other key is an option of it."""
 
-    strategy: str = "serial"
+    strategy: str = DEFAULT_STRATEGY
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -118,7 +123,9 @@ class Config:
 SECTIONS = ("experiment", "conditions", "grid", "execution", "aggregation", "plugins", "store")
 
 
-def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+def read_config(
+    path: str | Path, overrides: Sequence[str] = (), options: Sequence[Override] = ()
+) -> Config:
     """Read and validate a config file.
 
     Parameters
@@ -127,7 +134,10 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         A ``.toml`` or ``.json`` file; ``.yaml`` and ``.yml`` where PyYAML is
         installed.
     overrides : sequence of str
-        ``section.key=value``, with a value as TOML spells it, or plain text.
+        ``section.key=value``, with a value as TOML spells it, or plain text; without
+        one, the key is unset.
+    options : sequence of Override
+        What options of the command give; not together with one of `overrides`.
 
     Raises
     ------
@@ -140,11 +150,17 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         raise ConfigError(path, ["the file is empty; it needs at least [experiment] function"])
     if not isinstance(content, dict):
         raise ConfigError(path, [f"expected sections, such as [experiment], got {content!r}"])
-    origins = [_override(path, content, override) for override in overrides]
     reader = _Reader()
+    read = (reader.faults(read_override, text) for text in overrides)
+    given = [override for override in read if override is not None]
+    reader.faults(refuse_doubles, options, given)
+    origins = apply_overrides(content, [*options, *given], reader.faults)
+    # What they were meant for may be wrong only without them.
+    if problems := reader.faults.problems:
+        raise ConfigError(path, problems)
     config = reader.config(content)
     if problems := reader.faults.problems:
-        raise ConfigError(path, [_attributed(problem, origins) for problem in problems])
+        raise ConfigError(path, [attributed(problem, origins) for problem in problems])
     return config
 
 
@@ -197,7 +213,7 @@ class _Reader:
         options = self._checked(table, "execution", given)
         if options is None:
             return None
-        given = options.pop("strategy", "serial")
+        given = options.pop("strategy", DEFAULT_STRATEGY)
         strategy: Any = self._checked(text, "execution.strategy", given)
         return ExecutionSection(strategy, MappingProxyType(options))
 
@@ -251,58 +267,3 @@ class _Reader:
 
     def _say(self, problem: str) -> None:
         self.faults.found.append(CrystallizeError(problem))
-
-
-@dataclass(frozen=True)
-class _Origin:
-    """An override that was put in its place.
-
-    Attributes
-    ----------
-    place : str
-        The key that it gave.
-    created : str
-        That, or the section around it that was not there before.
-    text : str
-        As it was given.
-    """
-
-    place: str
-    created: str
-    text: str
-
-    def has(self, place: str) -> bool:
-        """Whether what is wrong at a place is this override's mistake."""
-        is_inside = f"{place}.".startswith(f"{self.place}.")
-        is_around = f"{self.place}.".startswith(f"{place}.")
-        return is_inside or (is_around and f"{place}.".startswith(f"{self.created}."))
-
-
-def _attributed(problem: str, origins: Sequence[_Origin]) -> str:
-    place = problem.partition(": ")[0]
-    # Of two overrides of one key, the last is in force.
-    found = next((f"--set {o.text}: " for o in reversed(origins) if o.has(place)), "")
-    return found + problem
-
-
-def _override(path: Path, content: dict[str, Any], override: str) -> _Origin:
-    """Put one override in its place."""
-    key, equals, written = override.partition("=")
-    parts = [part.strip() for part in key.split(".")]
-    if not equals or len(parts) < 2 or not all(parts):
-        raise ConfigError(path, [f"--set {override}: expected section.key=value"])
-    try:
-        value = tomllib.loads(f"value = {written}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = written
-    except RecursionError:
-        raise ConfigError(path, [f"--set {override}: nested too deeply"]) from None
-    section, created = content, len(parts)
-    for depth, part in enumerate(parts[:-1], start=1):
-        if part not in section:
-            section[part], created = {}, min(created, depth)
-        section = section[part]
-        if not isinstance(section, dict):
-            raise ConfigError(path, [f"--set {override}: {part!r} is not a section"])
-    section[parts[-1]] = value
-    return _Origin(reduce(inside, parts), reduce(inside, parts[:created]), override)

@@ -32,7 +32,8 @@ def experiment_arguments(
         The config's folder.
     overrides : mapping
         Arguments that are used instead of the config's.  The config's options go with
-        what it names itself, not with others that are named instead.
+        what it names itself, not with others that are named instead: another strategy
+        has none of them, an aggregator or observer that is named again keeps its own.
     """
     plugins = dict.fromkeys([*config.experiment.values.get("plugins", ()), *config.plugins])
     named = {
@@ -44,8 +45,8 @@ def experiment_arguments(
         "plugin_options": config.plugins,
     }
     for names, options in OPTIONS_OF.items():
-        if names in overrides and overrides[names] != named[names]:
-            named[options] = {}
+        if names in overrides:
+            named[options] = _of_those(overrides[names], named[names], named[options])
     return {
         **config.experiment.values,
         "conditions": config.conditions,
@@ -53,3 +54,13 @@ def experiment_arguments(
         "store": None if config.store is None else beside / config.store,
         **overrides,
     }
+
+
+def _of_those(names: object, before: object, options: Any) -> Mapping[str, Any]:
+    """The options that the config has for what is named instead of `before`."""
+    if isinstance(names, str):
+        return options if names == before else {}
+    if not isinstance(names, (list, tuple)):
+        return {}  # an object, which has its own, or what will be refused
+    named = [name for name in names if isinstance(name, str)]
+    return {name: own for name, own in options.items() if name in named}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -28,7 +29,7 @@ from crystallize.description.conditions import (
     read_only,
 )
 from crystallize.description.seeding import root_seed
-from crystallize.description.spec import RULES, ExperimentSpec, OnError
+from crystallize.description.spec import RULES, ExperimentSpec, OnError, SeedRule
 from crystallize.errors import ExecutorError
 from crystallize.experiments.aggregation import ResultAggregator
 from crystallize.plugins.host import Host
@@ -46,8 +47,8 @@ class Experiment:
     """A function to be run many times, under a few conditions, from one seed.
 
     The function's parameters are filled by name: its condition's parameters, and
-    any of ``rng``, ``seed``, ``replicate``, ``condition`` and ``ctx`` that it asks
-    for.  It returns a mapping of metrics, or one number.  Everything is checked
+    any of ``rng``, ``seed``, ``seed32``, ``replicate``, ``condition`` and ``ctx``
+    that it asks for.  It returns a mapping of metrics, or one number.  Everything is checked
     here, before the first replicate.
 
     Parameters
@@ -60,6 +61,10 @@ class Experiment:
         How often the function is run under each condition.
     seed : int, optional
         The root of all randomness; drawn, and kept in :attr:`seed`, if not given.
+    seed_rule : {"numpy", "crystallize-ml"}
+        How the stream of a replicate follows from the root: by NumPy's
+        ``SeedSequence``, or with the seed ``(seed + 31337 * replicate) % 2**32`` that
+        crystallize-ml 0.27 gave, for studies that began there.
     name : str, optional
         Default: the function's name.
     baseline : str, optional
@@ -131,6 +136,7 @@ class Experiment:
         *,
         replicates: int = 1,
         seed: int | None = None,
+        seed_rule: SeedRule = "numpy",
         name: str | None = None,
         baseline: str | None = None,
         execution: str | object = "serial",
@@ -175,6 +181,7 @@ class Experiment:
             "name": name,
             "replicates": replicates,
             "seed": seed,
+            "seed_rule": seed_rule,
             "retries": retries,
             "timeout": timeout,
             "max_failures": max_failures,
@@ -260,12 +267,15 @@ class Experiment:
         path : path
             A ``.toml`` or ``.json`` file, or ``.yaml`` where PyYAML is installed.
         **overrides
-            Arguments of :class:`Experiment` to use instead of the file's.
+            Arguments of :class:`Experiment` to use instead of the file's.  Another
+            strategy than the file's has none of the options that the file gives.
 
         Raises
         ------
         ConfigError
             Listing everything that is wrong with the file.
+        UnknownNameError
+            If there is no such argument.
         FunctionLookupError
             If its function cannot be found.
         """
@@ -273,6 +283,8 @@ class Experiment:
         from crystallize.description.from_config import experiment_arguments
         from crystallize.description.lookup import find_function
 
+        for name in overrides:
+            known("from_config", name, "argument", list(inspect.signature(cls).parameters))
         config = read_config(path)
         beside = Path(path).resolve().parent
         if "function" not in overrides:

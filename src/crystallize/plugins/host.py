@@ -20,6 +20,7 @@ from crystallize.errors import (
     listing,
     suggestion,
 )
+from crystallize.installed.api import check_api
 from crystallize.installed.catalog import Catalog, Kind, PluginInfo
 from crystallize.installed.loading import build, constructed
 from crystallize.installed.lookup import factory_of
@@ -216,6 +217,7 @@ class Host:
             return self._add_installed(kind, found, options)
         used = UsedPlugin(str(name), kind, None, None)
         self._refuse_second(kind, used, used.name)
+        check_api(f"{kind} {name}", found)  # before it is given options that it may not have
         built = constructed(f"{kind} {name}", found, options)
         return self._register(kind, used, built, None)
 

@@ -9,11 +9,12 @@ from crystallize.results.summary import COLUMNS, SummaryRow
 
 NAMES = 2
 """How many of the columns, at the left, hold names."""
+RARE = ("nan", "warnings")
 
 
 def as_text(rows: Sequence[SummaryRow], failed: int, warned: int = 0) -> str:
     """An aligned table, and how many cells failed and warnings there were, where any."""
-    columns = _columns(warned)
+    columns = _columns(rows)
     cells = [columns, *(tuple(_shown(row[column]) for column in columns) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = []
@@ -32,7 +33,7 @@ def as_text(rows: Sequence[SummaryRow], failed: int, warned: int = 0) -> str:
 
 def as_html(rows: Sequence[SummaryRow], failed: int, warned: int = 0) -> str:
     """The same as an HTML table, everything escaped."""
-    columns = _columns(warned)
+    columns = _columns(rows)
     head = "".join(f"<th>{column}</th>" for column in columns)
     body = "".join(
         "<tr>" + "".join(f"<td>{escape(_shown(row[c]))}</td>" for c in columns) + "</tr>"
@@ -49,9 +50,9 @@ def one_line(name: object) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(name))
 
 
-def _columns(warned: int) -> tuple[str, ...]:
-    """All of them; that of warnings only where there are any."""
-    return tuple(column for column in COLUMNS if warned or column != "warnings")
+def _columns(rows: Sequence[SummaryRow]) -> tuple[str, ...]:
+    """Those of the summary; the counts of what is rare only where there is some."""
+    return tuple(c for c in COLUMNS if c not in RARE or any(row[c] for row in rows))
 
 
 def _warnings(warned: int) -> str:

@@ -130,7 +130,7 @@ class Run:
         return BlockCall(
             experiment.function,
             conditions,
-            experiment.seed,
+            experiment.seeding,
             experiment.injected,
             options,
             self.id,
@@ -166,7 +166,7 @@ class Run:
                 self._recorder.tables,
                 self._policy.errors,
                 self.experiment.replicates,
-                self.experiment.seed,
+                self.experiment.seeding,
             )
             self._show_pages(iter(self._pages.next_page, None))
 
@@ -396,6 +396,7 @@ class Run:
                 found=self._recorder.found,
                 stopped=self._stopped,
             ),
+            self.experiment.seed_rule,
         )
 
     def _rescued(self) -> Any:

@@ -22,7 +22,7 @@ from crystallize.cells.metrics import checked_metrics
 from crystallize.cells.rows import Rows
 from crystallize.cells.warned import Notices, Warned, notices
 from crystallize.contracts import Task, named_tuple
-from crystallize.description.seeding import replicate_seed
+from crystallize.description.seeding import Seeding
 from crystallize.errors import ResourceError
 from crystallize.worker.arguments import Arguments
 from crystallize.worker.blas import BlasLimits, limits_of_worker
@@ -116,7 +116,7 @@ class BlockCall:
         self,
         function: Callable[..., Any],
         conditions: Mapping[str, Mapping[str, Any]],
-        root: int,
+        seeding: Seeding,
         injected: Sequence[str],
         options: CellOptions,
         stamp: str = "",
@@ -125,7 +125,7 @@ class BlockCall:
         self._function = function
         self.contexts = WorkerContexts() if contexts is None else contexts
         self._conditions = {name: dict(given) for name, given in conditions.items()}
-        self._root = root
+        self._seeding = seeding
         self._injected = injected
         self._options = options
         self.stamp = stamp
@@ -136,7 +136,7 @@ class BlockCall:
 
     def _prepare(self) -> None:
         self._arguments = [
-            Arguments(self._root, name, params, self._injected)
+            Arguments(self._seeding, name, params, self._injected)
             for name, params in self._conditions.items()
         ]
         self._is_async = is_async(self._function)
@@ -159,7 +159,7 @@ class BlockCall:
         heavy = (self._function, self._conditions, self.contexts)
         return {
             "heavy": pickled_by_value(heavy),
-            "root": self._root,
+            "seeding": self._seeding,
             "injected": self._injected,
             "options": self._options,
             "stamp": self.stamp,
@@ -172,7 +172,7 @@ class BlockCall:
         # Modules that the driver could import, a worker on the same machine can too.
         sys.path.extend(entry for entry in state["path"] if entry not in sys.path)
         self._function, self._conditions, self.contexts = cloudpickle.loads(state["heavy"])
-        self._root = state["root"]
+        self._seeding = state["seeding"]
         self._injected = state["injected"]
         self._options = state["options"]
         self.stamp = state["stamp"]
@@ -343,7 +343,7 @@ class BlockCall:
     ) -> None:
         # The inner loop of everything: what can be done once for a block is done before it, and
         # what can be done once for a few cells is done after these.
-        options, arguments = self._options, self._arguments[task.condition]
+        options, arguments = self._options, self._arguments[task.condition].of_block(task.stop)
         function = self._function if options.timeout is None else self._timed
         if self._has_contexts:
             function = partial(function, **self.contexts.entered())
@@ -364,7 +364,7 @@ class BlockCall:
             try:
                 for replicate in cells.stretch(first, following):
                     if seeding:
-                        seed_global(replicate_seed(self._root, replicate))
+                        seed_global(self._seeding.seed(replicate))
                     if constant is not None:
                         result = run(call)
                     else:
@@ -406,7 +406,7 @@ class BlockCall:
             loop = self._loops[get_ident()] = OwnLoop()
         for replicate in cells.stretch(task.start, task.stop):
             if self._options.seed_globals:
-                seed_global(replicate_seed(self._root, replicate))
+                seed_global(self._seeding.seed(replicate))
             cell = task._replace(start=replicate, stop=replicate + 1)
             try:
                 outcome = loop.run(self.run_cell(cell))
