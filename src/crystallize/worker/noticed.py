@@ -27,6 +27,9 @@ class _InCell:
     def __init__(self, pattern: Any) -> None:
         self._pattern = pattern
 
+    def __repr__(self) -> str:
+        return f"InCell({self._pattern!r})"
+
     def match(self, text: str) -> bool:
         if present_cell() is None:
             return False
