@@ -42,6 +42,7 @@ ROOMS = (
     "hookspecs",
     "plugins",
     "run",
+    "verification",
     "experiments",
     "scaffold",
     "cli",

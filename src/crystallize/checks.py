@@ -128,6 +128,14 @@ def number(where: str, value: object) -> float:
     return found
 
 
+def not_negative(where: str, value: object) -> float:
+    """A finite number, 0 or more."""
+    found = _as_float(value)
+    if found is None or not 0 <= found < float("inf"):
+        raise InvalidValueError(where, value, "a number, 0 or more")
+    return found
+
+
 def seconds(where: str, value: object) -> float:
     """A duration above 0."""
     found = _as_float(value)

@@ -141,6 +141,19 @@ def test_every_key_arrives_as_an_argument_of_experiment(write: Write) -> None:
     }
 
 
+def test_hypotheses_are_claims_of_an_aggregator_beside_the_others(write: Write) -> None:
+    claims = '[hypothesis.faster]\nclaim = "a.x > b.x"\n'
+    arguments = experiment_arguments(read_config(write(MINIMAL + claims)), Path("kept"))
+    assert arguments["aggregators"] == ["hypotheses"]
+    options = arguments["aggregator_options"]["hypotheses"]
+    assert options["claims"] == {"faster": {"claim": "a.x > b.x"}}
+    assert options["register"].folder / options["register"] == Path("kept/hypotheses.jsonl")
+
+    chosen = '[aggregation.options.hypotheses]\nregister = "plan.jsonl"\n'
+    arguments = experiment_arguments(read_config(write(MINIMAL + claims + chosen)), Path())
+    assert arguments["aggregator_options"]["hypotheses"]["register"] == "plan.jsonl"
+
+
 def test_a_function_is_all_that_a_config_needs(write: Write) -> None:
     arguments = experiment_arguments(read_config(write(MINIMAL)), Path())
 

@@ -1,4 +1,4 @@
-"""A plugin says which version of the plugin API it is written for, and is refused where none fits."""
+"""A plugin says which version of the API it is written for; where none fits it is refused."""
 
 import importlib
 import json

@@ -85,7 +85,6 @@ def parts(**values):
         "metrics": {"c": {"m": np.array([1.0, 2.0])}},
         "done": {"c": np.array([True, True])},
         "errors": [],
-        "warnings": [],
         "root": 2**70,
         "seed_rule": "numpy",
         "baseline": "c",

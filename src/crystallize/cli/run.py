@@ -12,7 +12,8 @@ from typing import Any
 import click
 
 from crystallize.checks import Faults, text
-from crystallize.cli.streams import stdout_kept_clean
+from crystallize.cli.refusal import NOT_WRITTEN, REFUSED, say_error
+from crystallize.cli.streams import answering, stdout_kept_clean
 from crystallize.description.config import Config, read_config
 from crystallize.description.from_config import experiment_arguments
 from crystallize.description.lookup import find_function
@@ -24,7 +25,7 @@ from crystallize.results.errors import CellFailedError, Interrupted, TooManyFail
 from crystallize.results.exporting import Exporter, check_place, export, exporter_for
 from crystallize.results.result import Result
 
-OK, SOME_FAILED, REFUSED, NOT_WRITTEN, BY_SIGNAL = 0, 1, 2, 3, 128
+OK, SOME_FAILED, BY_SIGNAL = 0, 1, 128
 SHOWN_ERRORS = 3
 
 KEY_OF = {
@@ -128,8 +129,8 @@ def command(
     if isinstance(result, Result) and output is not None and exporter is not None:
         written = _is_written(result, output, exporter)
         code = code if written or code >= BY_SIGNAL else NOT_WRITTEN
-    if result is not None:
-        _print(json.dumps(result.to_dict(), allow_nan=False) if as_json else str(result))
+    if result is not None and not _is_printed(result, as_json):
+        code = code if code >= BY_SIGNAL else NOT_WRITTEN
     ctx.exit(code)
 
 
@@ -188,7 +189,7 @@ def _say_found(result: Result) -> None:
 
 def _advice(result: Result) -> str:
     if result.provenance["store"] is None:
-        return "With --store FILE a run can be resumed."
+        return "With --store FILE what is computed is kept."
     return "It is in the store; run the same command again to resume."
 
 
@@ -208,8 +209,15 @@ def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__
     click.echo(f"Warning: {message}", err=True)
 
 
-def _print(text: str) -> None:
+def _is_printed(result: Result, as_json: bool) -> bool:
+    text = json.dumps(result.to_dict(), allow_nan=False) if as_json else str(result)
     try:
-        click.echo(text)
-    except UnicodeEncodeError:  # a terminal that lacks a character still gets the result
-        click.echo(text.encode("ascii", "backslashreplace").decode())
+        with answering():
+            try:
+                click.echo(text)
+            except UnicodeEncodeError:  # a terminal that lacks a character still gets the result
+                click.echo(text.encode("ascii", "backslashreplace").decode())
+    except ExportError as error:
+        say_error(error, _advice(result))
+        return False
+    return True

@@ -110,6 +110,9 @@ class Config:
         The file in which finished cells are kept; beside the config if relative.
     plugins : mapping
         ``[plugins.NAME]``: the name of an observer -> its options.
+    hypotheses : mapping
+        ``[hypothesis.NAME]``: a name -> what is claimed, as the aggregator
+        ``hypotheses`` takes it.
     """
 
     experiment: ExperimentSection
@@ -118,9 +121,15 @@ class Config:
     aggregation: AggregationSection = AggregationSection()
     store: Path | None = None
     plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    hypotheses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-SECTIONS = ("experiment", "conditions", "grid", "execution", "aggregation", "plugins", "store")
+SECTIONS = (
+    "experiment", "conditions", "grid", "execution", "aggregation", "hypothesis", "plugins",
+    "store",
+)  # fmt: skip
+HYPOTHESES = "hypotheses"
+"""The aggregator that decides what ``[hypothesis.NAME]`` claims; a distribution has it."""
 
 
 def read_config(
@@ -183,6 +192,7 @@ class _Reader:
             aggregation=self._aggregation(content.get("aggregation", {})),
             store=self._store(content.get("store")),
             plugins=self._plugins(content.get("plugins", {})),
+            hypotheses=self._hypotheses(content.get("hypothesis", {})),
         )
         self._contradictions(config)
         return config
@@ -224,6 +234,9 @@ class _Reader:
     def _plugins(self, given: object) -> Any:
         return self._checked(each(table), "plugins", given)
 
+    def _hypotheses(self, given: object) -> Any:
+        return self._checked(each(table), "hypothesis", given)
+
     def _store(self, given: object) -> Any:
         if given is None:
             return None
@@ -253,7 +266,8 @@ class _Reader:
         aggregators = config.aggregation and config.aggregation.aggregators
         options = config.aggregation and config.aggregation.options
         if aggregators is not None and options is not None:
-            self._checked(keys_among, "aggregation.options", options, "aggregator", aggregators)
+            named = list(config.aggregation.aggregators) + [HYPOTHESES] * bool(config.hypotheses)
+            self._checked(keys_among, "aggregation.options", options, "aggregator", named)
 
     def _checked(self, rule: Callable[..., T], *args: Any, **kwargs: Any) -> T | None:
         return self.faults(rule, *args, **kwargs)

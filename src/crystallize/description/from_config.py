@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from crystallize.description.config import Config
+from crystallize.description.config import HYPOTHESES, Config
 from crystallize.located import located
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -18,6 +18,9 @@ OPTIONS_OF = {
     "plugins": "plugin_options",
 }
 """Which argument has the options of what another one names."""
+
+REGISTER = "hypotheses.jsonl"
+"""Where hypotheses are written down, beside the config, unless it says otherwise."""
 
 
 def experiment_arguments(
@@ -44,6 +47,8 @@ def experiment_arguments(
         "plugins": list(plugins),
         "plugin_options": config.plugins,
     }
+    if config.hypotheses:
+        _add_hypotheses(config, named)
     for names, options in OPTIONS_OF.items():
         if names in overrides:
             named[options] = _of_those(overrides[names], named[names], named[options])
@@ -64,3 +69,12 @@ def _of_those(names: object, before: object, options: Any) -> Mapping[str, Any]:
         return {}  # an object, which has its own, or what will be refused
     named = [name for name in names if isinstance(name, str)]
     return {name: own for name, own in options.items() if name in named}
+
+
+def _add_hypotheses(config: Config, named: dict[str, Any]) -> None:
+    """Have the aggregator of hypotheses among those that are named, with what is claimed."""
+    if HYPOTHESES not in named["aggregators"]:
+        named["aggregators"] = [*named["aggregators"], HYPOTHESES]
+    given = {"register": REGISTER, **named["aggregator_options"].get(HYPOTHESES, {})}
+    given["claims"] = config.hypotheses
+    named["aggregator_options"] = {**named["aggregator_options"], HYPOTHESES: given}

@@ -99,6 +99,13 @@ class ExperimentSpec:
         return Seeding(self.seed, self.seed_rule)
 
     @property
+    def factors(self) -> dict[str, dict[str, Any]]:
+        """Condition -> factor -> level: the parameters whose values differ."""
+        from crystallize.description.factors import factors  # NumPy, which no config needs
+
+        return factors(self.conditions)
+
+    @property
     def cells(self) -> int:
         """How many cells there are."""
         return self.replicates * len(self.conditions)

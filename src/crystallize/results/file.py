@@ -6,7 +6,7 @@ import json
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from crystallize.cells.column import with_mask
 from crystallize.cells.outcome import CellError
 from crystallize.cells.plain import plain_data
 from crystallize.cells.warned import WarningRecord
-from crystallize.checks import choice, table, whole_number
+from crystallize.checks import choice, each, table, whole_number
 from crystallize.description.spec import RULES
 from crystallize.errors import ResultFileError, described
 from crystallize.results.checking import (
@@ -48,12 +48,13 @@ class Parts(TypedDict):
     metrics: Mapping[str, Mapping[str, Array]]
     done: Mapping[str, npt.NDArray[np.bool_]]
     errors: list[CellError]
-    warnings: list[WarningRecord]
     root: int
     seed_rule: str
     baseline: str
     provenance: dict[str, Any]
     sections: dict[str, Any]
+    warnings: NotRequired[list[WarningRecord]]
+    factors: NotRequired[Mapping[str, Mapping[str, Any]]]
 
 
 def save(result: Parts, path: Path) -> None:
@@ -112,8 +113,12 @@ def _content(result: Parts, bundle: Bundle) -> dict[str, Any]:
             for condition, done in result["done"].items()
         ],
         "errors": [[getattr(e, name) for name in CellError.__slots__] for e in result["errors"]],
-        "warnings": [[getattr(w, n) for n in WarningRecord.__slots__] for w in result["warnings"]],
+        "warnings": [
+            [getattr(w, name) for name in WarningRecord.__slots__]
+            for w in result.get("warnings", ())
+        ],
         "sections": plain_data(result["sections"], "sections"),
+        "factors": plain_data(result.get("factors", {}), "factors"),
         "provenance": plain_data(result["provenance"], "provenance"),
     }
 
@@ -136,7 +141,7 @@ def _parts(content: dict[str, Any], array: Callable[[int], bytes]) -> Parts:
     # Not there in a file of an earlier version.
     warnings = [WarningRecord(*fields) for fields in content.get("warnings", ())]
     check_warnings(warnings, done)
-    return {
+    parts: Parts = {
         "root": whole_number("root", content["root"]),
         # Not there in a file of an earlier version.
         "seed_rule": RULES["seed_rule"]("seed_rule", content.get("seed_rule", "numpy")),
@@ -148,6 +153,9 @@ def _parts(content: dict[str, Any], array: Callable[[int], bytes]) -> Parts:
         "sections": table("sections", content["sections"]),
         "provenance": table("provenance", content["provenance"]),
     }
+    if factors := content.get("factors"):  # not there in a file of an earlier version
+        parts["factors"] = each(table)("factors", factors)
+    return parts
 
 
 def _values(kept: Mapping[str, Any], array: Callable[[int], bytes]) -> Array:

@@ -22,6 +22,7 @@ from crystallize.description.streams import seeds_of
 from crystallize.results import file
 from crystallize.results.exports import as_frame, error_data, metric_data, warning_data
 from crystallize.results.replacing import replaced_whole
+from crystallize.results.section_tables import sections_as_html, sections_as_text
 from crystallize.results.summary import SummaryRow, summarize
 from crystallize.results.tables import as_html, as_text
 from crystallize.store.stored import StoredExperiment
@@ -50,6 +51,8 @@ class Result:
         What aggregators added, by name.
     seed_rule : {"numpy", "crystallize-ml"}
         How seeds follow from the root.
+    factors : mapping, optional
+        Condition -> factor -> level.
     warnings : list of WarningRecord
         What cells warned of: one record for each condition, category and message, in the
         order of the first replicates; the same under every strategy, and after a resume.
@@ -62,6 +65,9 @@ class Result:
         ``metrics[condition][metric]`` is an array whose position is the
         replicate; NaN, or ``None`` in a column that holds no numbers, where a
         cell failed, so that conditions stay paired.
+    factors : dict
+        ``factors[condition][parameter]`` for the parameters whose values differ between
+        conditions; empty where the experiment is not known, as for what a store holds.
     """
 
     def __init__(
@@ -74,6 +80,7 @@ class Result:
         provenance: dict[str, Any],
         sections: dict[str, Any] | None = None,
         seed_rule: str = "numpy",
+        factors: Mapping[str, Mapping[str, Any]] | None = None,
         warnings: Sequence[WarningRecord] = (),
     ) -> None:
         self.metrics = {condition: dict(arrays) for condition, arrays in metrics.items()}
@@ -84,10 +91,17 @@ class Result:
         self.baseline = baseline
         self.provenance = provenance
         self.sections: dict[str, Any] = {} if sections is None else sections
+        known = {} if factors is None else factors
+        self.factors = {condition: dict(known.get(condition, {})) for condition in self.done}
         self.warnings = list(warnings)
 
     @classmethod
-    def of_outcomes(cls, outcomes: Outcomes, baseline: str) -> Result:
+    def of_outcomes(
+        cls,
+        outcomes: Outcomes,
+        baseline: str,
+        factors: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> Result:
         """Outcomes with their seeds and provenance as a result, without sections."""
         return cls(
             metrics=outcomes.metrics(),
@@ -97,6 +111,7 @@ class Result:
             seed_rule=outcomes.seed_rule,
             baseline=baseline,
             provenance=dict(outcomes.provenance),
+            factors=factors,
             warnings=outcomes.warnings(),
         )
 
@@ -240,6 +255,7 @@ class Result:
             "baseline": self.baseline,
             "provenance": self.provenance,
             "sections": self.sections,
+            "factors": self.factors,
             "warnings": self.warnings,
         }
         file.save(parts, Path(path))
@@ -265,10 +281,12 @@ class Result:
         return cls(**file.load(Path(path), max_bytes))
 
     def __repr__(self) -> str:
-        return as_text(self.summary(), len(self.errors), _total(self.warnings))
+        table = as_text(self.summary(), len(self.errors), _total(self.warnings))
+        return table + sections_as_text(self.sections)
 
     def _repr_html_(self) -> str:
-        return as_html(self.summary(), len(self.errors), _total(self.warnings))
+        table = as_html(self.summary(), len(self.errors), _total(self.warnings))
+        return table + sections_as_html(self.sections)
 
 
 def _total(warnings: Sequence[WarningRecord]) -> int:

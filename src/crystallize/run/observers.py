@@ -118,7 +118,7 @@ class Observers:
             result = self._ask(HookCall(), "aggregate_results", outcomes=outcomes)
             if result is not None:
                 return result
-        return Result.of_outcomes(outcomes, self._experiment.baseline)
+        return Result.of_outcomes(outcomes, self._experiment.baseline, self._experiment.factors)
 
     def _extend(self, result: Result) -> None:
         call = HookCall()
