@@ -138,9 +138,6 @@ def _parts(content: dict[str, Any], array: Callable[[int], bytes]) -> Parts:
     errors = [CellError(*fields) for fields in content["errors"]]
     check_metrics(metrics, done)
     check_errors(errors, done)
-    # Not there in a file of an earlier version.
-    warnings = [WarningRecord(*fields) for fields in content.get("warnings", ())]
-    check_warnings(warnings, done)
     parts: Parts = {
         "root": whole_number("root", content["root"]),
         # Not there in a file of an earlier version.
@@ -149,11 +146,14 @@ def _parts(content: dict[str, Any], array: Callable[[int], bytes]) -> Parts:
         "done": done,
         "metrics": metrics,
         "errors": errors,
-        "warnings": warnings,
         "sections": table("sections", content["sections"]),
         "provenance": table("provenance", content["provenance"]),
     }
-    if factors := content.get("factors"):  # not there in a file of an earlier version
+    # Neither is there in a file of an earlier version.
+    if warnings := content.get("warnings"):
+        parts["warnings"] = [WarningRecord(*fields) for fields in warnings]
+        check_warnings(parts["warnings"], done)
+    if factors := content.get("factors"):
         parts["factors"] = each(table)("factors", factors)
     return parts
 
