@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from crystallize.checks import Faults, text
-from crystallize.cli.refusal import NOT_WRITTEN, REFUSED, say_error
+from crystallize.cli.refusal import NOT_WRITTEN, REFUSED, say_error, show_warning
 from crystallize.cli.streams import print_answer, stdout_kept_clean
 from crystallize.description.config import Config, read_config
 from crystallize.description.from_config import experiment_arguments
@@ -88,7 +88,7 @@ def command(
     not be written; 130 and 143 interrupted by Ctrl-C and SIGTERM.  What finished
     is printed in any case.
     """
-    warnings.showwarning = _show_warning
+    warnings.showwarning = show_warning
     result: Result | None
     exporter: Exporter | None = None
     try:
@@ -203,10 +203,6 @@ def _show_errors(result: Result) -> None:
     more = len(result.errors) - SHOWN_ERRORS
     if more > 0:
         click.echo(f"… and {more} more; --json shows all, with tracebacks.", err=True)
-
-
-def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-    click.echo(f"Warning: {message}", err=True)
 
 
 def _is_printed(result: Result, as_json: bool) -> bool:
