@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import importlib
 import itertools
 import json
 import os
@@ -29,6 +30,7 @@ from crystallize import (
     PluginError,
     Result,
     ResultFileError,
+    SharedStateWarning,
     StoreError,
     UnknownNameError,
     hookimpl,
@@ -284,6 +286,32 @@ def test_state_of_the_program_that_a_new_process_does_not_have_is_found(monkeypa
     certificate = Experiment(of_a_library, seed=1).verify(["serial"])
 
     assert "in another process it reaches other values" in str(certificate.difference)
+
+
+def test_workers_that_would_compute_other_numbers_are_no_success(monkeypatch, tmp_path) -> None:
+    (tmp_path / "verified_helper.py").write_text("ORDER = 5\ndef trial(rng):\n    return ORDER\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    helper = importlib.import_module("verified_helper")
+    monkeypatch.setattr(helper, "ORDER", 2)
+
+    certificate = Experiment(helper.trial, seed=1).verify(QUICK)
+
+    assert not certificate.same
+    assert certificate.difference is None
+    refused = {other.strategy.partition(" ")[0] for other in certificate.not_tried if other.differs}
+    assert refused == {"parallel", "(fresh"}
+    assert "`ORDER` is 2 in your program and 5 in a worker process" in str(certificate)
+    assert "NOT THE SAME: there are workers" in str(certificate)
+    assert certificate.to_dict()["same"] is False
+
+
+def test_what_may_differ_is_warned_of_where_it_did_not() -> None:
+    def cached(rng, cache={}):  # noqa: B006
+        return cache.setdefault("x", 1.0)
+
+    with pytest.warns(SharedStateWarning, match="change .*cache") as told:
+        assert Experiment(cached, replicates=4, seed=1).verify(["serial"]).same
+    assert len(told) == 1
 
 
 def test_only_some_cells_may_differ() -> None:
