@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,6 +34,14 @@ class BlockColumn:
     offsets: npt.NDArray[np.intp] | None
     values: Values
 
+    def only(self, kept: npt.NDArray[np.bool_]) -> BlockColumn:
+        """The values of some of the block's cells."""
+        offsets = np.arange(len(self.values)) if self.offsets is None else self.offsets
+        stays = kept[offsets]
+        values = self.values
+        values = list(compress(values, stays)) if isinstance(values, list) else values[stays]
+        return replace(self, offsets=offsets[stays], values=values)
+
 
 @dataclass(slots=True)
 class Block:
@@ -55,6 +64,8 @@ class Block:
         that are.
     stamp : str
         Which run's call made it.
+    changed : tuple of str
+        What cells changed that others read.
     """
 
     condition: int
@@ -66,6 +77,7 @@ class Block:
     touched: tuple[str, ...] = ()
     cells: npt.NDArray[np.intp] | None = None
     stamp: str = ""
+    changed: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return self.stop - self.start if self.cells is None else len(self.cells)
@@ -75,6 +87,22 @@ class Block:
         if self.cells is None:
             return range(self.start, self.stop)
         return (self.start + self.cells).tolist()  # type: ignore[no-any-return]
+
+    def only(self, kept: npt.NDArray[np.bool_]) -> Block:
+        """The same block with some of its cells.
+
+        Parameters
+        ----------
+        kept : array of bool
+            For each replicate of [start, stop) whether its cell stays, if it is there.
+        """
+        there = np.arange(len(self)) if self.cells is None else self.cells
+        return replace(
+            self,
+            columns=[part for column in self.columns if len((part := column.only(kept)).values)],
+            failures=[failure for failure in self.failures if kept[failure.offset]],
+            cells=there[kept[there]],
+        )
 
 
 class Row(NamedTuple):

@@ -7,7 +7,12 @@ import warnings
 from crystallize.callables import function_name
 from crystallize.contracts import Task
 from crystallize.description.spec import ExperimentSpec
-from crystallize.errors import CellLeftBehindWarning, ExecutorError, GlobalRandomWarning
+from crystallize.errors import (
+    CellLeftBehindWarning,
+    ExecutorError,
+    GlobalRandomWarning,
+    SharedStateWarning,
+)
 from crystallize.run.failures import Cell
 from crystallize.worker.block_runner import BlockCall
 from crystallize.worker.global_random import STDLIB
@@ -31,6 +36,7 @@ class CellWarnings:
         self._experiment = experiment
         self._call = call
         self._random_told = {STDLIB} if draws_global_random else set()
+        self._state_told: set[str] = set()
         self._left_told: set[Cell] = set()
 
     def of_global_random(self, touched: tuple[str, ...]) -> None:
@@ -44,6 +50,21 @@ class CellWarnings:
             f"{' and '.join(new)}, so its numbers cannot be reproduced. Ask for 'rng' (a "
             "numpy.random.Generator) or 'seed' as a parameter instead.",
             GlobalRandomWarning,
+            stacklevel=2,
+        )
+
+    def of_state(self, changed: tuple[str, ...]) -> None:
+        """Say that cells changed what others read."""
+        new = [name for name in changed if name not in self._state_told]
+        if not new:
+            return
+        self._state_told.update(new)
+        warnings.warn(
+            f"Cells of {function_name(self._experiment.function)} change "
+            f"{' and '.join(new)}, and read it, so numbers can depend on which cells share a process. Make it inside "
+            "the function, or give it as a parameter; what follows from arguments alone may be "
+            "kept by functools.cache.",
+            SharedStateWarning,
             stacklevel=2,
         )
 

@@ -142,6 +142,8 @@ class Landing:
         self._recorder.keep_block(block, errors)
         if block.touched:
             self._warnings.of_global_random(block.touched)
+        if block.changed:
+            self._warnings.of_state(block.changed)
 
     def _answer(self, block: Block, failure: Failure) -> CellError | None:
         """Answer a failed cell: another attempt, or its error."""

@@ -22,7 +22,7 @@ def provenance(
     git: Mapping[str, Any] | None,
     started: datetime,
     seconds: float,
-    found: int,
+    store: Mapping[str, Any] | None,
     stopped: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Gather the provenance of a run.
@@ -37,8 +37,8 @@ def provenance(
         In UTC.
     seconds : float
         From start to end.
-    found : int
-        How many cells were in the store already.
+    store : mapping or None
+        The store: how many cells were in it already, and what they ran under.
     stopped : mapping or None
         After how many replicates a plugin stopped the run, which one, and why.
     """
@@ -83,9 +83,7 @@ def provenance(
         "git": None if git is None else dict(git),
         "started": started.isoformat(),
         "seconds": seconds,
-        "store": None
-        if experiment.store is None
-        else {"path": str(experiment.store), "found": found},
+        "store": None if store is None else dict(store),
         "stopped": stopped,
         "plugin_errors": [],
     }

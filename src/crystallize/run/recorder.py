@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from time import sleep
+from typing import Any
 
 from crystallize.cells.block import Block, Row
 from crystallize.cells.outcome import CellError
@@ -94,6 +95,11 @@ class Recorder:
         self.tables, errors = self._archive.load()
         self.found = self._archive.found
         return errors
+
+    @property
+    def store(self) -> dict[str, Any] | None:
+        """Where cells are from, if there is a store."""
+        return None if self._archive is None else self._archive.provenance()
 
     def found_outcomes(self, errors: Mapping[tuple[str, int], CellError]) -> Iterator[Outcomes]:
         """What was in the store, a part at a time."""

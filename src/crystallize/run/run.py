@@ -387,7 +387,7 @@ class Run:
                 git=self._git_state,
                 started=self._started,
                 seconds=self._ended - self._began,
-                found=self._recorder.found,
+                store=self._recorder.store,
                 stopped=self._stopped,
             ),
             self.experiment.seed_rule,

@@ -21,18 +21,22 @@ from crystallize.cells.block import Block, Failure, Row
 from crystallize.cells.metrics import checked_metrics
 from crystallize.cells.rows import Rows
 from crystallize.contracts import Task, named_tuple
+from crystallize.description.fingerprint import loaded_fingerprint
 from crystallize.description.seeding import Seeding
-from crystallize.errors import ResourceError
+from crystallize.errors import ResourceError, WorkerDiffersError
 from crystallize.worker.arguments import Arguments
 from crystallize.worker.blas import BlasLimits, limits_of_worker
+from crystallize.worker.cell_state import StateWatch
 from crystallize.worker.clock import clock
 from crystallize.worker.contexts import WorkerContexts
 from crystallize.worker.event_loop import CELL, CellTask, OwnLoop, StepTimer, loop_is_running
 from crystallize.worker.failures import TimedOut, failure_of
 from crystallize.worker.global_random import GlobalRandomWatch, GlobalStateKept, seed_global
 from crystallize.worker.interruption import Interruption
+from crystallize.worker.own_modules import OwnModules, unload_provided
 from crystallize.worker.pickling import pickled_by_value
 from crystallize.worker.running_cells import RunningCells, leave_child, strike_here
+from crystallize.worker.same_code import unlike_driver
 
 GLANCE_SECONDS = 1e-3
 """How often the clock is read, ..."""
@@ -120,14 +124,17 @@ class BlockCall:
         self._options = options
         self.stamp = stamp
         self.blas = BlasLimits(options.blas_threads)
+        self._refusal: WorkerDiffersError | None = None
         self._prepare()
 
     def _prepare(self) -> None:
+        self._is_async = is_async(self._function)
+        # Coroutines interleave, and a block that is run again would not keep to a time limit.
+        copies_large = self._is_async or self._options.timeout is not None
         self._arguments = [
-            Arguments(self._seeding, name, params, self._injected)
+            Arguments(self._seeding, name, params, self._injected, copies_large=copies_large)
             for name, params in self._conditions.items()
         ]
-        self._is_async = is_async(self._function)
         self._loops: dict[int, OwnLoop] = {}
         self._blocks: dict[int, RunningCells] = {}
         self._awaited: dict[asyncio.Task[Any], Task] = {}
@@ -136,6 +143,7 @@ class BlockCall:
         self.has_timeout = self._options.timeout is not None
         self.leaving = False
         self.watch = GlobalRandomWatch()
+        self.state = StateWatch(self._function)
         self._has_contexts = bool(self.contexts)
         self.leave_worker = self.contexts.leave if self._has_contexts else None
 
@@ -149,36 +157,56 @@ class BlockCall:
             "options": self._options,
             "stamp": self.stamp,
             "path": sys.path,
+            "modules": OwnModules.loaded(),
+            "loaded": loaded_fingerprint(self._function, self._conditions),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Modules that the driver could import, a worker on the same machine can too.
         sys.path.extend(entry for entry in state["path"] if entry not in sys.path)
-        self._function, self._conditions, self.contexts = cloudpickle.loads(state["heavy"])
+        state["modules"].provide()
+        if state["loaded"].written:
+            unload_provided()  # what cells of an earlier run may have left in them
+        self._load(state["heavy"])
         self._seeding = state["seeding"]
         self._injected = state["injected"]
         self._options = state["options"]
         self.stamp = state["stamp"]
         self.blas = limits_of_worker(self._options.blas_threads)
+        self._refusal = unlike_driver(state["loaded"], self._function, self._conditions)
+        if self._refusal is not None and unload_provided():
+            self._load(state["heavy"])
+            self._refusal = unlike_driver(state["loaded"], self._function, self._conditions)
         self._prepare()
+
+    def _load(self, heavy: bytes) -> None:
+        self._function, self._conditions, self.contexts = cloudpickle.loads(heavy)
 
     def __call__(self, task: Task) -> Block:
         """Run the cells of a block one after another."""
+        if self._refusal is not None:
+            raise self._refusal
         self.blas.apply()
         if self._has_contexts and not self._is_async:
             self.contexts.entered()  # what making them draws or changes is no cell's doing
+        state = self.state.begin()
         if self._options.seed_globals:
             with GlobalStateKept():
-                return Context().run(self._run, task)
+                block = Context().run(self._run_apart, task)
+            block.changed = self.state.end(state)
+            return block
         before = self.watch.begin()
         # A context of its own: NumPy's error state or decimal's precision around the run
         # would not reach a worker process either.
-        block = Context().run(self._run, task)
+        block = Context().run(self._run_apart, task)
         block.touched = self.watch.end(before)
+        block.changed = self.state.end(state)
         return block
 
     async def run_cell(self, task: Task) -> Row | Block:
         """Run a block of one cell of a coroutine function on the running loop."""
+        if self._refusal is not None:
+            raise self._refusal
         condition, replicate, _ = task
         arguments = self._arguments[condition]
         timeout = self._options.timeout
@@ -263,6 +291,20 @@ class BlockCall:
                         loop.run(self.contexts.aleave())
                 finally:
                     loop.close()
+
+    def _run_apart(self, task: Task) -> Block:
+        """Run a block whose cells see nothing of what others did to their parameters."""
+        arguments = self._arguments[task.condition]
+        if arguments.untried:
+            # Alone: what it does, the second might undo. The driver schedules the rest anew.
+            task = task._replace(stop=task.start + 1)
+        block = self._run(task)
+        arguments.untried = False
+        if len(block) and arguments.were_changed():
+            name, params = list(self._conditions.items())[task.condition]
+            self._arguments[task.condition] = Arguments(self._seeding, name, params, self._injected)
+            block = self._run(task._replace(stop=block.stop))
+        return block
 
     def _run(self, task: Task) -> Block:
         rows, failures = Rows(task.condition), list[Failure]()
