@@ -49,7 +49,14 @@ def tests(session: nox.Session) -> None:
 def faults(session: nox.Session) -> None:
     """Workers and drivers that are killed, hang or are interrupted; full disks."""
     install(session)
-    pytest(session, "-m", "faults and not matrix")
+    pytest(session, "-m", "faults and not matrix and not mpi")
+
+
+@nox.session(python=PYTHONS)
+def mpi(session: nox.Session) -> None:
+    """Experiments on real ranks; needs Open MPI or MPICH (Debian's openmpi-bin)."""
+    install(session)
+    pytest(session, "-m", "mpi")
 
 
 @nox.session(python=PYTHONS[0])
@@ -90,7 +97,9 @@ def coverage(session: nox.Session) -> None:
     # These look at what a process loads, and coverage loads the same itself.
     ignored = "--ignore=tests/cli/test_startup.py"
     try:
-        session.run("coverage", "run", "-m", "pytest", "-q", ignored, *session.posargs)
+        session.run(
+            "coverage", "run", "-m", "pytest", "-q", "-m", "not mpi", ignored, *session.posargs
+        )
     finally:
         session.run("coverage", "combine", "-q")
         session.run("coverage", "report")
@@ -104,7 +113,7 @@ def minimum(session: nox.Session) -> None:
     constraints.write_text("\n".join(lines) + "\n", encoding="utf-8")
     install(session, constraints)
     session.run("python", "-m", "pip", "list")
-    pytest(session)
+    pytest(session, "-m", "not mpi")
 
 
 def oldest(*projects: Path) -> set[str]:

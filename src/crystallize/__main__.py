@@ -2,4 +2,5 @@
 
 from crystallize.cli import main
 
-main(prog_name="crystallize")
+if __name__ == "__main__":  # or else workers that load the program's file would run it
+    main(prog_name="crystallize")
