@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent
 PYTHONS = ("3.11", "3.12", "3.13")
-PLUGINS = ("plugins/crystallize-dask",)
+PLUGINS = ("plugins/crystallize-dask", "plugins/crystallize-stats")
 
 nox.needs_version = ">=2024.4.15"
 nox.options.sessions = ["lint", "types", "tests"]
@@ -61,9 +61,10 @@ def mpi(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0])
 def matrix(session: nox.Session) -> None:
-    """What takes too long for CI: every broken executor under the conformance suites."""
+    """What takes too long for CI: every broken plugin under its suite; writes the page of it."""
     install(session)
     pytest(session, "-m", "matrix")
+    session.run("python", "tests/testing/matrix.py")
 
 
 @nox.session(python=PYTHONS[0])
@@ -94,12 +95,18 @@ def coverage(session: nox.Session) -> None:
     install(session)
     session.install("-q", "-c", "constraints.txt", "coverage")
     session.run("coverage", "erase")
-    # These look at what a process loads, and coverage loads the same itself.
-    ignored = "--ignore=tests/cli/test_startup.py"
+    # The first looks at what a process loads, and coverage loads the same itself; the workers of
+    # other engines do not start where each of their processes is traced.
+    ignored = ("--ignore=tests/cli/test_startup.py", "--ignore=plugins")
     try:
+<<<<<<< HEAD
         session.run(
             "coverage", "run", "-m", "pytest", "-q", "-m", "not mpi", ignored, *session.posargs
         )
+=======
+        pytest = ("-m", "pytest", "-q", "-m", "not matrix", *ignored)
+        session.run("coverage", "run", *pytest, *session.posargs)
+>>>>>>> main
     finally:
         session.run("coverage", "combine", "-q")
         session.run("coverage", "report")
@@ -113,7 +120,11 @@ def minimum(session: nox.Session) -> None:
     constraints.write_text("\n".join(lines) + "\n", encoding="utf-8")
     install(session, constraints)
     session.run("python", "-m", "pip", "list")
+<<<<<<< HEAD
     pytest(session, "-m", "not mpi")
+=======
+    pytest(session, "-m", "not matrix")
+>>>>>>> main
 
 
 def oldest(*projects: Path) -> set[str]:

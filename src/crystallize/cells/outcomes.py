@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from crystallize.cells.outcome import CellError, Outcome
 from crystallize.cells.table import Table
+from crystallize.cells.warned import WarningRecord
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,15 @@ class Outcomes:
         The root seed.
     provenance : dict
         Where the outcomes come from; empty in a batch.
+    seed_rule : str
+        How seeds follow from the root; see :class:`crystallize.Experiment`.
     """
 
     tables: Mapping[str, Table]
     errors: Sequence[CellError]
     root: int
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    seed_rule: str = "numpy"
 
     def __len__(self) -> int:
         finished = sum(int(table.done.sum()) for table in self.tables.values())
@@ -69,3 +73,16 @@ class Outcomes:
             if not table.done.any():
                 arrays[condition] = {name: np.full(table.size, np.nan) for name in everywhere}
         return arrays
+
+    def warnings(self) -> list[WarningRecord]:
+        """What cells warned of, in the order of the first replicates that did.
+
+        Of one replicate those of the first condition come first.
+        """
+        found = [
+            record
+            for condition, table in self.tables.items()
+            if table.warned
+            for record in table.warned.records(condition, table.start)
+        ]
+        return sorted(found, key=lambda record: record.replicate)

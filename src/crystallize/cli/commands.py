@@ -11,11 +11,13 @@ from crystallize.errors import PluginError
 
 BUILT_IN = {
     "check": "Verify a store; set damaged blocks aside.",
+    "drop": "Forget cells of a store, so that they are run again.",
     "merge": "Put the cells of several stores into a new one.",
     "plugins": "List the installed plugins; --check says which are broken.",
     "replay": "Run one cell of a store's experiment here, for a debugger.",
     "run": "Run the experiment that a config file describes.",
     "show": "Say what is in a store.",
+    "verify": "Say whether a config gives the same numbers everywhere.",
 }
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crystallize.callables import function_name
 from crystallize.cells.outcome import Outcome
@@ -15,20 +17,23 @@ from crystallize.checks import (
     factory,
     known,
     names,
+    not_negative,
     optional,
+    path,
     sequence,
     table,
     whole_number,
 )
 from crystallize.contracts import Capabilities
 from crystallize.description.conditions import (
+    check_generators,
     checked_baseline,
     checked_conditions,
     filled_parameters,
     read_only,
 )
 from crystallize.description.seeding import root_seed
-from crystallize.description.spec import RULES, ExperimentSpec, OnError
+from crystallize.description.spec import RULES, ExperimentSpec, OnError, SeedRule
 from crystallize.errors import ExecutorError
 from crystallize.experiments.aggregation import ResultAggregator
 from crystallize.plugins.host import Host
@@ -41,13 +46,16 @@ from crystallize.run.run import Run
 from crystallize.store.sqlite import stored_root
 from crystallize.worker.shared_arrays import with_shared_arrays
 
+if TYPE_CHECKING:
+    from crystallize.verification.certificate import Certificate
+
 
 class Experiment:
     """A function to be run many times, under a few conditions, from one seed.
 
     The function's parameters are filled by name: its condition's parameters, and
-    any of ``rng``, ``seed``, ``replicate``, ``condition`` and ``ctx`` that it asks
-    for.  It returns a mapping of metrics, or one number.  Everything is checked
+    any of ``rng``, ``seed``, ``seed32``, ``replicate``, ``condition`` and ``ctx``
+    that it asks for.  It returns a mapping of metrics, or one number.  Everything is checked
     here, before the first replicate.
 
     Parameters
@@ -60,6 +68,10 @@ class Experiment:
         How often the function is run under each condition.
     seed : int, optional
         The root of all randomness; drawn, and kept in :attr:`seed`, if not given.
+    seed_rule : {"numpy", "crystallize-ml"}
+        How the stream of a replicate follows from the root: by NumPy's
+        ``SeedSequence``, or with the seed ``(seed + 31337 * replicate) % 2**32`` that
+        crystallize-ml 0.27 gave, for studies that began there.
     name : str, optional
         Default: the function's name.
     baseline : str, optional
@@ -131,6 +143,7 @@ class Experiment:
         *,
         replicates: int = 1,
         seed: int | None = None,
+        seed_rule: SeedRule = "numpy",
         name: str | None = None,
         baseline: str | None = None,
         execution: str | object = "serial",
@@ -175,6 +188,7 @@ class Experiment:
             "name": name,
             "replicates": replicates,
             "seed": seed,
+            "seed_rule": seed_rule,
             "retries": retries,
             "timeout": timeout,
             "max_failures": max_failures,
@@ -218,6 +232,7 @@ class Experiment:
             takes=filled.takes,
             **checked,
         )
+        check_generators(self.spec)
         check_executor(self._host.executor_name, capabilities, self.spec)
         check_with_plugins(self._host, self.spec)
 
@@ -260,12 +275,15 @@ class Experiment:
         path : path
             A ``.toml`` or ``.json`` file, or ``.yaml`` where PyYAML is installed.
         **overrides
-            Arguments of :class:`Experiment` to use instead of the file's.
+            Arguments of :class:`Experiment` to use instead of the file's.  Another
+            strategy than the file's has none of the options that the file gives.
 
         Raises
         ------
         ConfigError
             Listing everything that is wrong with the file.
+        UnknownNameError
+            If there is no such argument.
         FunctionLookupError
             If its function cannot be found.
         """
@@ -273,6 +291,8 @@ class Experiment:
         from crystallize.description.from_config import experiment_arguments
         from crystallize.description.lookup import find_function
 
+        for name in overrides:
+            known("from_config", name, "argument", list(inspect.signature(cls).parameters))
         config = read_config(path)
         beside = Path(path).resolve().parent
         if "function" not in overrides:
@@ -330,6 +350,73 @@ class Experiment:
         known("condition", condition, "condition", spec.conditions)
         replicate = whole_number("replicate", replicate)
         return run_cell(spec, worker_contexts(spec, self._host), condition, replicate)
+
+    def verify(
+        self,
+        strategies: Sequence[str | object] | None = None,
+        replicates: int | None = 10,
+        *,
+        against: str | Path | None = None,
+        tolerance: float = 0.0,
+    ) -> Certificate:
+        """Run the first replicates in every way there is here, and compare every byte.
+
+        That is twice under the experiment's own strategy, then under every installed one that
+        takes the function, with other options and numbers of workers, and in new
+        interpreters with other values of ``PYTHONHASHSEED``.  What plugins observe, the
+        store and the other things that an experiment does with its outcomes are left out.
+
+        Parameters
+        ----------
+        strategies : sequence of (str or object), optional
+            Names of strategies, or executors, instead of all; the first is run twice.
+        replicates : int or None
+            How many; ``None`` for all.
+        against : path, optional
+            A saved result or a store of the same experiment, which is run again, under
+            its own strategy if no others are named, and compared with it.
+        tolerance : float
+            Two numbers are the same if they differ by at most this, or by at most this
+            times the larger of the two.
+
+        Returns
+        -------
+        Certificate
+            Whether it is the ``same``, what was tried, what was not and why, and the
+            first cell that differs; a table as text, data by ``to_dict``.
+
+        Raises
+        ------
+        CrystallizeError
+            For anything that does not fit, or if it cannot be run at all.
+
+        Examples
+        --------
+        >>> certificate = Experiment(lambda rng: rng.normal(), seed=1).verify(["serial"])
+        >>> certificate.same, certificate.cells, len(certificate.rows)
+        (True, 1, 4)
+        """
+        from crystallize.verification.study import Study
+        from crystallize.verification.verify import verify
+
+        faults = Faults()
+        faults(optional(partial(whole_number, least=1)), "replicates", replicates)
+        faults(not_negative, "tolerance", tolerance)
+        names = faults(optional(sequence), "strategies", strategies)
+        place = faults(optional(path), "against", against)
+        faults.raise_any()
+        study = None if place is None else Study(place)
+        if study is not None:
+            study.check_same(self.spec)
+        there = self.replicates if study is None else study.result.replicates
+        return verify(
+            self.spec,
+            self._host,
+            strategies=names,
+            replicates=there if replicates is None else min(replicates, there),
+            tolerance=tolerance,
+            study=study,
+        )
 
     def __repr__(self) -> str:
         return (

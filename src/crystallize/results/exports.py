@@ -11,6 +11,7 @@ import numpy.typing as npt
 from crystallize.cells.arrays import Array
 from crystallize.cells.outcome import CellError
 from crystallize.cells.plain import json_data, plain_data
+from crystallize.cells.warned import WarningRecord
 
 if TYPE_CHECKING:
     import pandas as pd  # not everyone has it, and it takes half a second to load
@@ -20,14 +21,23 @@ INDEX_COLUMNS = ("condition", "replicate")
 
 def as_frame(metrics: Mapping[str, Mapping[str, Array]], replicates: int) -> pd.DataFrame:
     """See :meth:`crystallize.Result.to_frame`."""
-    import pandas as pd
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise ImportError(
+            "A data frame needs pandas: pip install 'crystallize-core[pandas]'."
+        ) from error
 
     frames = []
     for condition, arrays in metrics.items():
         columns: dict[str, Any] = {"condition": condition, "replicate": np.arange(replicates)}
         for metric, values in arrays.items():
             name = f"metric.{metric}" if metric in INDEX_COLUMNS else metric
-            columns[name] = values if values.ndim == 1 else list(values)
+            if isinstance(values, np.ma.MaskedArray):
+                flags, missing = np.asarray(values), np.ma.getmaskarray(values)
+                columns[name] = pd.arrays.BooleanArray(flags, missing)
+            else:
+                columns[name] = values if values.ndim == 1 else list(values)
         frames.append(pd.DataFrame(columns))
     return pd.concat(frames, ignore_index=True)
 
@@ -43,3 +53,8 @@ def metric_data(values: Array, done: npt.NDArray[np.bool_]) -> list[Any]:
 def error_data(error: CellError) -> dict[str, Any]:
     """An error as plain data."""
     return {name: getattr(error, name) for name in CellError.__slots__}
+
+
+def warning_data(record: WarningRecord) -> dict[str, Any]:
+    """What cells warned of as plain data."""
+    return {name: getattr(record, name) for name in WarningRecord.__slots__}

@@ -12,8 +12,11 @@ import numpy.typing as npt
 
 from crystallize.cells.arrays import Array
 from crystallize.cells.outcome import CellError
+from crystallize.cells.warned import WarningRecord
 
-COLUMNS = ("condition", "metric", "n", "failed", "mean", "sd", "mcse", "min", "max")
+COLUMNS = (
+    "condition", "metric", "n", "nan", "failed", "warnings", "mean", "sd", "mcse", "min", "max",
+)  # fmt: skip
 
 
 SummaryRow = dict[str, Any]
@@ -24,26 +27,35 @@ def summarize(
     metrics: Mapping[str, Mapping[str, Array]],
     done: Mapping[str, npt.NDArray[np.bool_]],
     errors: Sequence[CellError],
+    warnings: Sequence[WarningRecord] = (),
 ) -> list[SummaryRow]:
     """See :meth:`crystallize.Result.summary`."""
     failed = Counter(error.condition for error in errors)
+    warned: Counter[str] = Counter()
+    for record in warnings:
+        warned[record.condition] += record.count
     rows = []
     for condition, finished in done.items():
         # A condition without metrics has a row all the same, which says how many cells failed.
         arrays = metrics[condition] or {"": np.full(len(finished), None)}
         for metric, values in arrays.items():
             row = {"condition": condition, "metric": metric, **_statistics(values, finished)}
-            rows.append({**row, "failed": failed[condition]})
+            counts = {"failed": failed[condition], "warnings": warned[condition]}
+            rows.append({**row, **counts})
     return [{column: row[column] for column in COLUMNS} for row in rows]
 
 
 def _statistics(values: Array, finished: npt.NDArray[np.bool_]) -> SummaryRow:
-    kept = _present(values[finished])
+    kept = _present(np.asarray(values[finished]))
     row: SummaryRow = dict.fromkeys(("mean", "sd", "mcse", "min", "max"))
-    row["n"] = len(kept)
-    if kept.dtype.kind not in "biuf" or kept.ndim != 1 or not len(kept):
+    row["n"], row["nan"] = len(kept), 0
+    if kept.dtype.kind not in "biuf" or kept.ndim != 1:
         return row
     numbers = kept.astype(np.float64)
+    numbers = numbers[~np.isnan(numbers)]
+    row["n"], row["nan"] = len(numbers), len(kept) - len(numbers)
+    if not len(numbers):
+        return row
     row["min"], row["max"] = float(np.min(numbers)), float(np.max(numbers))
     # An infinite sum, or inf - inf, is the true answer and no reason to warn.
     with np.errstate(invalid="ignore", over="ignore"):

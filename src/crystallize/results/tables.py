@@ -9,38 +9,60 @@ from crystallize.results.summary import COLUMNS, SummaryRow
 
 NAMES = 2
 """How many of the columns, at the left, hold names."""
+RARE = ("nan", "warnings")
 
 
-def as_text(rows: Sequence[SummaryRow], failed: int) -> str:
-    """An aligned table, and how many cells failed where any did."""
-    cells = [COLUMNS, *(tuple(_shown(row[column]) for column in COLUMNS) for row in rows)]
+def as_text(rows: Sequence[SummaryRow], failed: int, warned: int = 0) -> str:
+    """An aligned table, and how many cells failed and warnings there were, where any."""
+    columns = _columns(rows)
+    cells = [columns, *(tuple(_shown(row[column]) for column in columns) for row in rows)]
+    lines = aligned(cells, NAMES)
+    if failed:
+        lines.append(f"{_failures(failed)}; see .errors")
+    if warned:
+        lines.append(f"{_warnings(warned)}; see .warnings")
+    return "\n".join(lines)
+
+
+def aligned(cells: Sequence[Sequence[str]], names: int) -> list[str]:
+    """The lines of a table whose first columns hold `names`, at the left; others at the right."""
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = []
     for line in cells:
         padded = [
-            text.ljust(width) if place < NAMES else text.rjust(width)
+            text.ljust(width) if place < names else text.rjust(width)
             for place, (text, width) in enumerate(zip(line, widths, strict=True))
         ]
         lines.append("  ".join(padded).rstrip())
-    if failed:
-        lines.append(f"{_failures(failed)}; see .errors")
-    return "\n".join(lines)
+    return lines
 
 
-def as_html(rows: Sequence[SummaryRow], failed: int) -> str:
+def as_html(rows: Sequence[SummaryRow], failed: int, warned: int = 0) -> str:
     """The same as an HTML table, everything escaped."""
-    head = "".join(f"<th>{column}</th>" for column in COLUMNS)
+    columns = _columns(rows)
+    head = "".join(f"<th>{column}</th>" for column in columns)
     body = "".join(
-        "<tr>" + "".join(f"<td>{escape(_shown(row[c]))}</td>" for c in COLUMNS) + "</tr>"
+        "<tr>" + "".join(f"<td>{escape(_shown(row[c]))}</td>" for c in columns) + "</tr>"
         for row in rows
     )
     note = f"<p>{_failures(failed)}</p>" if failed else ""
+    if warned:
+        note += f"<p>{_warnings(warned)}</p>"
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
 
 
 def one_line(name: object) -> str:
     """A name, which may hold anything, on one line."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(name))
+
+
+def _columns(rows: Sequence[SummaryRow]) -> tuple[str, ...]:
+    """Those of the summary; the counts of what is rare only where there is some."""
+    return tuple(c for c in COLUMNS if c not in RARE or any(row[c] for row in rows))
+
+
+def _warnings(warned: int) -> str:
+    return f"{warned} {'warning' if warned == 1 else 'warnings'}"
 
 
 def _failures(failed: int) -> str:

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from time import sleep
+from typing import Any
 
 from crystallize.cells.block import Block, Row
 from crystallize.cells.outcome import CellError
 from crystallize.cells.outcomes import Outcomes
 from crystallize.cells.rows import Rows
 from crystallize.cells.table import Table
+from crystallize.description.seeding import Seeding
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import StoreError
 from crystallize.run.observers import Observers
@@ -39,14 +41,14 @@ class Landed:
             return lost_record(self.errors[0])
         return record(names[self.block.condition], self.block, self.errors)
 
-    def outcomes(self, names: Sequence[str], root: int) -> Outcomes:
+    def outcomes(self, names: Sequence[str], seeding: Seeding) -> Outcomes:
         block = self.block
         if block is None:
             name, table = self.errors[0].condition, Table(self.errors[0].replicate, 1)
         else:
             name, table = names[block.condition], Table(block.start, block.stop - block.start)
             table.add(block)
-        return Outcomes({name: table}, self.errors, root)
+        return Outcomes({name: table}, self.errors, seeding.root, seed_rule=seeding.rule)
 
 
 class Recorder:
@@ -94,10 +96,16 @@ class Recorder:
         self.found = self._archive.found
         return errors
 
+    @property
+    def store(self) -> dict[str, Any] | None:
+        """Where cells are from, if there is a store."""
+        return None if self._archive is None else self._archive.provenance()
+
     def found_outcomes(self, errors: Mapping[tuple[str, int], CellError]) -> Iterator[Outcomes]:
         """What was in the store, a part at a time."""
         if not self.found:
             return
+        seeding = self._experiment.seeding
         failed: dict[tuple[str, int], list[CellError]] = defaultdict(list)
         for error in errors.values():
             failed[error.condition, error.replicate // FOUND_AT_ONCE].append(error)
@@ -105,7 +113,7 @@ class Recorder:
             for start in range(0, table.size, FOUND_AT_ONCE):
                 part = table.part(start, min(start + FOUND_AT_ONCE, table.size))
                 own = failed[name, start // FOUND_AT_ONCE]
-                outcomes = Outcomes({name: part}, own, self._experiment.seed)
+                outcomes = Outcomes({name: part}, own, seeding.root, seed_rule=seeding.rule)
                 if len(outcomes):
                     yield outcomes
 
@@ -117,10 +125,17 @@ class Recorder:
 
     def keep_row(self, row: Row) -> None:
         """Keep one cell; a block for each would cost more than the cell does."""
-        self._rows[row.task.condition].add_checked(row.task.start, row.names, row.values)
+        rows = self._rows[row.task.condition]
+        rows.add_checked(row.task.start, row.names, row.values)
+        if row.warned:
+            rows.warned[row.task.start] = row.warned
 
     def keep_block(self, block: Block, errors: list[CellError]) -> None:
         """Keep a block's metrics, and the errors of those of its cells that failed for good."""
+        if block.warned is not None and len(errors) < len(block.failures):
+            final = {error.replicate - block.start for error in errors}
+            tried_again = [f.offset for f in block.failures if f.offset not in final]
+            block.warned = block.warned.without(tried_again)
         self.tables[self._names[block.condition]].add(block)
         if len(block) > len(block.failures) - len(errors):
             self._landed.append(Landed(block, errors))
@@ -157,7 +172,7 @@ class Recorder:
         for item in landed:
             self._count(item)
             if self._makes_batches:
-                batches.append(item.outcomes(self._names, self._experiment.seed))
+                batches.append(item.outcomes(self._names, self._experiment.seeding))
         for batch in batches:
             self._observers.observe("outcomes_completed", outcomes=batch)
         return batches
