@@ -99,14 +99,8 @@ def coverage(session: nox.Session) -> None:
     # other engines do not start where each of their processes is traced.
     ignored = ("--ignore=tests/cli/test_startup.py", "--ignore=plugins")
     try:
-<<<<<<< HEAD
-        session.run(
-            "coverage", "run", "-m", "pytest", "-q", "-m", "not mpi", ignored, *session.posargs
-        )
-=======
-        pytest = ("-m", "pytest", "-q", "-m", "not matrix", *ignored)
+        pytest = ("-m", "pytest", "-q", "-m", "not matrix and not mpi", *ignored)
         session.run("coverage", "run", *pytest, *session.posargs)
->>>>>>> main
     finally:
         session.run("coverage", "combine", "-q")
         session.run("coverage", "report")
@@ -120,11 +114,7 @@ def minimum(session: nox.Session) -> None:
     constraints.write_text("\n".join(lines) + "\n", encoding="utf-8")
     install(session, constraints)
     session.run("python", "-m", "pip", "list")
-<<<<<<< HEAD
-    pytest(session, "-m", "not mpi")
-=======
-    pytest(session, "-m", "not matrix")
->>>>>>> main
+    pytest(session, "-m", "not matrix and not mpi")
 
 
 def oldest(*projects: Path) -> set[str]:

@@ -27,7 +27,7 @@ def _hashes_at_random() -> bool:
 
 
 def _is_the_program() -> bool:
-    """Whether the interpreter was started for this: ``python -m mpi4py.futures`` runs it in turn."""
+    """Whether the interpreter was started for this; ``python -m mpi4py.futures`` runs others."""
     given = sys.orig_argv
     return "-m" not in given or given[given.index("-m") + 1 :][:1] == ["crystallize"]
 
