@@ -49,7 +49,14 @@ def tests(session: nox.Session) -> None:
 def faults(session: nox.Session) -> None:
     """Workers and drivers that are killed, hang or are interrupted; full disks."""
     install(session)
-    pytest(session, "-m", "faults and not matrix")
+    pytest(session, "-m", "faults and not matrix and not mpi")
+
+
+@nox.session(python=PYTHONS)
+def mpi(session: nox.Session) -> None:
+    """Experiments on real ranks; needs Open MPI or MPICH (Debian's openmpi-bin)."""
+    install(session)
+    pytest(session, "-m", "mpi")
 
 
 @nox.session(python=PYTHONS[0])
@@ -92,7 +99,7 @@ def coverage(session: nox.Session) -> None:
     # other engines do not start where each of their processes is traced.
     ignored = ("--ignore=tests/cli/test_startup.py", "--ignore=plugins")
     try:
-        pytest = ("-m", "pytest", "-q", "-m", "not matrix", *ignored)
+        pytest = ("-m", "pytest", "-q", "-m", "not matrix and not mpi", *ignored)
         session.run("coverage", "run", *pytest, *session.posargs)
     finally:
         session.run("coverage", "combine", "-q")
@@ -107,7 +114,7 @@ def minimum(session: nox.Session) -> None:
     constraints.write_text("\n".join(lines) + "\n", encoding="utf-8")
     install(session, constraints)
     session.run("python", "-m", "pip", "list")
-    pytest(session, "-m", "not matrix")
+    pytest(session, "-m", "not matrix and not mpi")
 
 
 def oldest(*projects: Path) -> set[str]:
