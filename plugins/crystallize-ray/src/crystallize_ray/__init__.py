@@ -25,7 +25,7 @@ from crystallize.plugins import (
 )
 from crystallize_ray.amounts import amount, amounts
 from crystallize_ray.connection import Head, connection
-from crystallize_ray.tasks import RayFuture, run_task
+from crystallize_ray.tasks import RayFuture, forget_everywhere, run_task
 
 __all__ = ["RayExecution"]
 
@@ -102,7 +102,7 @@ class RayExecution(FuturesExecution):
         """
         workers = 1 if self.address else self.capabilities.workers
         head = Head(
-            math.ceil(workers * self.num_cpus),
+            max(1, math.ceil(workers * self.num_cpus)),
             {name: workers * value for name, value in (self.resources or {}).items()},
         )
         with connection.to(self.address or head):
@@ -111,14 +111,21 @@ class RayExecution(FuturesExecution):
     @contextmanager
     def submitter(self, call: Call, workers: int) -> Iterator[Callable[[Any], FutureLike]]:
         with self.connected():
-            heavy = ray.put(Shipped(call))
-            function = run_task.options(
-                num_cpus=self.num_cpus, num_gpus=self.num_gpus, resources=self.resources
-            )
+            if self.address is None:
+                self._room_of_nodes()  # GPUs are there, or they are not
+            shipped = Shipped(call)
+            heavy = ray.put(shipped)
+            needed = {
+                "num_cpus": self.num_cpus,
+                "num_gpus": self.num_gpus,
+                "resources": self.resources,
+            }
+            function = run_task.options(**needed)
             running: set[RayFuture] = set()
+            holders: set[str] = set()
 
             def submit(task: Any) -> RayFuture:
-                future = RayFuture(function.remote(heavy, task))
+                future = RayFuture(function.remote(heavy, task), holders)
                 running.add(future)
                 future.add_done_callback(running.discard)
                 return future
@@ -126,8 +133,11 @@ class RayExecution(FuturesExecution):
             try:
                 yield submit
             finally:
-                for future in list(running):
+                unfinished = list(running)
+                for future in unfinished:
                     future.cancel()
+                if not unfinished:
+                    forget_everywhere(shipped, holders, **needed)
 
     def cancel_running(self, future: Any) -> bool:
         future.cancel()
@@ -137,15 +147,19 @@ class RayExecution(FuturesExecution):
     def _room(self) -> int:
         """How many cells there is room for at once."""
         if self.address is None:
-            return max(1, int(cpu_count() / self.num_cpus)) if self.num_cpus else 1
+            return max(1, int(cpu_count() / (self.num_cpus or 1)))
         with self.connected():
-            nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+            return self._room_of_nodes()
+
+    def _room_of_nodes(self) -> int:
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         room = sum(self._room_in(node) for node in nodes)
         if not room:
+            place = "This machine" if self.address is None else f"No node at {self.address!r}"
+            has = "; ".join(map(_listed, nodes))
             raise CrystallizeError(
-                f"No node of the Ray at {self.address!r} has room for one cell, which needs "
-                f"{_listed(self._needed)}; they have {'; '.join(map(_listed, nodes))}. Ask for "
-                "less, or say workers = … where nodes are still to come."
+                f"{place} has no room for one cell, which needs {_listed(self._needed)}; there "
+                f"is {has}. Ask for less, or say workers where nodes are still to come."
             )
         return room
 

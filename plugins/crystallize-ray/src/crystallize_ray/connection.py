@@ -9,13 +9,14 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import ray
 from ray._private import ray_constants, services
 from ray._private import worker as ray_worker
+from ray.exceptions import RayError
 
 from crystallize import CrystallizeError
 
@@ -102,7 +103,9 @@ def _check_is_connected_to(target: Head | str) -> None:
             "connection. Say address = 'auto' to run the experiment there, or call "
             "ray.shutdown() first to have a head of its own."
         )
-    if target not in ("auto", here) and _resolved(target) != here:
+    if target not in ("auto", here, here.replace("127.0.0.1", "localhost")) and (
+        _resolved(target) != here
+    ):
         raise CrystallizeError(
             f"This process is connected to the Ray at {here}, not to {target!r}, and Ray allows "
             "one connection. Call ray.shutdown() first."
@@ -128,14 +131,30 @@ def _start(head: Head) -> None:
 
 def _connect(address: str) -> None:
     place = _resolved(address)
+    way: AbstractContextManager[None] = nullcontext()
+    problem = _unreachable(place)
+    if problem is not None:
+        # Ray takes 127.0.0.1 for this machine's other address; a head may be on loopback alone.
+        with _on_loopback():
+            literal = _resolved(address)
+        if literal == place or _unreachable(literal) is not None:
+            raise _nothing_at(address, problem)
+        place, way = literal, _on_loopback()
+    try:
+        with _as_it_was(), way:
+            _init(address=place)
+    except (OSError, RuntimeError, ValueError, RayError) as error:
+        raise _nothing_at(address, error) from error
+
+
+def _unreachable(place: str) -> Exception | None:
+    """Why nothing answers at a place; Ray itself would try for two minutes."""
     host, _, port = place.rpartition(":")
     try:
-        # Ray itself would try for two minutes.
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
-        with _as_it_was():
-            _init(address=place)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise _nothing_at(address, error) from error
+    except (OSError, ValueError, OverflowError) as error:
+        return error
+    return None
 
 
 def _init(**options: Any) -> None:
