@@ -111,6 +111,14 @@ class ActiveRun(Protocol):
         """
 
 
+class FutureLike(Protocol):
+    """What is asked of a future: :class:`concurrent.futures.Future` has it, Dask's too."""
+
+    def add_done_callback(self, fn: Callable[[Any], Any], /) -> Any: ...
+
+    def result(self) -> Any: ...
+
+
 class StreamingExecutor(Protocol):
     """An executor that reports completions as they happen."""
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from crystallize.contracts import Capabilities as Capabilities
     from crystallize.contracts import Completion as Completion
     from crystallize.contracts import Completions as Completions
+    from crystallize.contracts import FutureLike as FutureLike
     from crystallize.contracts import LoopExecutor as LoopExecutor
     from crystallize.contracts import NextTask as NextTask
     from crystallize.contracts import RunStatus as RunStatus
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from crystallize.plugins.execution.base import Execution as Execution
     from crystallize.plugins.execution.base import Option as Option
     from crystallize.plugins.execution.futures import FuturesExecution as FuturesExecution
+    from crystallize.plugins.execution.shipping import Shipped as Shipped
 
 __all__ = [
     "API_VERSION",
@@ -38,6 +40,7 @@ __all__ = [
     "Completion",
     "Completions",
     "Execution",
+    "FutureLike",
     "FuturesExecution",
     "LoopExecutor",
     "NextTask",
@@ -45,6 +48,7 @@ __all__ = [
     "Outcomes",
     "Page",
     "RunStatus",
+    "Shipped",
     "StreamingExecutor",
     "choice",
     "flag",
@@ -66,6 +70,7 @@ if not TYPE_CHECKING:  # or else type checkers would take any name for one of ou
             "Completion": "crystallize.contracts",
             "Completions": "crystallize.contracts",
             "Execution": "crystallize.plugins.execution.base",
+            "FutureLike": "crystallize.contracts",
             "FuturesExecution": "crystallize.plugins.execution.futures",
             "LoopExecutor": "crystallize.contracts",
             "NextTask": "crystallize.contracts",
@@ -73,6 +78,7 @@ if not TYPE_CHECKING:  # or else type checkers would take any name for one of ou
             "Outcomes": "crystallize.cells.outcomes",
             "Page": "crystallize.cells.page",
             "RunStatus": "crystallize.contracts",
+            "Shipped": "crystallize.plugins.execution.shipping",
             "StreamingExecutor": "crystallize.contracts",
             "choice": "crystallize.checks",
             "flag": "crystallize.checks",

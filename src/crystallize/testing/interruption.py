@@ -148,13 +148,15 @@ def _pickled(orders: dict[str, Any], module: str) -> bytes:
 
 def _by_value(orders: dict[str, Any], module: ModuleType) -> bytes | None:
     """Pickled with what is of a module, which may hold what cannot be pickled."""
+    is_ours = module.__name__ not in cloudpickle.list_registry_pickle_by_value()
     cloudpickle.register_pickle_by_value(module)
     try:
         pickled: bytes = cloudpickle.dumps(orders)
     except Exception:
         return None
     finally:
-        cloudpickle.unregister_pickle_by_value(module)
+        if is_ours:
+            cloudpickle.unregister_pickle_by_value(module)
     return pickled
 
 

@@ -6,24 +6,18 @@ from abc import abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import BrokenExecutor
 from contextlib import AbstractContextManager
+from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Any, Protocol
+from time import monotonic
+from typing import Any
 
-from crystallize.contracts import TICK, ActiveRun, Call, Completion, NextTask
+from crystallize.contracts import TICK, ActiveRun, Call, Completion, FutureLike, NextTask
 from crystallize.errors import CrystallizeError
 from crystallize.hookspecs import hookimpl
 from crystallize.plugins.execution.base import Execution
 
 IN_FLIGHT_PER_WORKER = 2
 """One running, one waiting, so that no worker waits for the driver."""
-
-
-class FutureLike(Protocol):
-    """What is asked of a future: :class:`concurrent.futures.Future` has it, Dask's too."""
-
-    def add_done_callback(self, fn: Callable[[Any], Any], /) -> Any: ...
-
-    def result(self) -> Any: ...
 
 
 class FuturesExecution(Execution):
@@ -70,47 +64,144 @@ class FuturesExecution(Execution):
             exception counts as the loss of that one task.
         """
 
+    def cancel_running(self, future: FutureLike) -> bool:
+        """End a call that is running; override it where the engine can, for timeouts.
+
+        Say ``can_cancel`` in :attr:`capabilities` then.  With a timeout each worker is
+        handed one task at a time, so that none waits behind one that is to be ended.
+
+        Parameters
+        ----------
+        future : object
+            What the function of :meth:`submitter` gave.
+
+        Returns
+        -------
+        bool
+            Whether it is being ended: the future is then to raise, whatever.  Where it is
+            not, this is asked again at the next tick.
+        """
+        return False
+
+    def running_seconds(self, future: FutureLike) -> float | None:
+        """For how many seconds a call has been running, without the start of its worker.
+
+        Override it where the engine says.  Otherwise time counts from when a future's
+        ``running()`` is first found to be true, or from when it was submitted if it has
+        no such method.
+
+        Returns
+        -------
+        float or None
+            ``None`` while it waits.
+        """
+        raise NotImplementedError
+
     @hookimpl
     def execute(
         self, experiment: Any, call: Call, next_task: NextTask, run: ActiveRun
     ) -> Iterator[Completion | None]:
         workers = self.capabilities.workers
+        in_flight = InFlight(self)
+        room = workers * IN_FLIGHT_PER_WORKER
+        if overrides(self, "cancel_running"):
+            run.register_control(in_flight.cancel, in_flight.elapsed)
+            if getattr(call, "has_timeout", False):
+                room = workers
         waiting: list[Any] = []
-        while waiting := waiting or _take(next_task, workers * IN_FLIGHT_PER_WORKER):
-            waiting = yield from self._until_broken(call, waiting, next_task, workers)
+        while waiting := waiting or _take(next_task, room):
+            with in_flight, self.submitter(call, min(workers, len(waiting))) as submit:
+                waiting = yield from in_flight.run(submit, waiting, next_task, room)
 
-    def _until_broken(
-        self, call: Call, waiting: list[Any], next_task: NextTask, workers: int
+
+class InFlight:
+    """The tasks that an engine of futures has been handed and that are not over.
+
+    Parameters
+    ----------
+    executor : FuturesExecution
+    """
+
+    def __init__(self, executor: FuturesExecution) -> None:
+        self._executor = executor
+        self._engine_says = overrides(executor, "running_seconds")
+        self._futures: dict[Any, FutureLike] = {}
+        self._began: dict[Any, float] = {}
+        self._to_cancel: set[Any] = set()
+
+    def __enter__(self) -> InFlight:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._futures.clear()  # the run, which knows this, would keep the engine by them
+
+    def run(
+        self,
+        submit: Callable[[Any], FutureLike],
+        waiting: list[Any],
+        next_task: NextTask,
+        room: int,
     ) -> Generator[Completion | None, None, list[Any]]:
         """Run tasks in one engine, until there are none or it breaks; return those not begun."""
-        room = workers * IN_FLIGHT_PER_WORKER
-        in_flight: dict[FutureLike, Any] = {}
-        done: SimpleQueue[FutureLike] = SimpleQueue()
+        done: SimpleQueue[Any] = SimpleQueue()  # tasks: a future that holds itself stays
         broken: BaseException | None = None
-        with self.submitter(call, min(workers, len(waiting))) as submit:
-            while in_flight or (waiting and broken is None):
-                while waiting and broken is None:
-                    try:
-                        future = submit(waiting[0])
-                    except BrokenExecutor as error:
-                        if not in_flight:
-                            raise
-                        broken = error
-                    else:
-                        in_flight[future] = waiting.pop(0)
-                        future.add_done_callback(done.put)
+        while self._futures or (waiting and broken is None):
+            while waiting and broken is None:
                 try:
-                    future = done.get(timeout=TICK)
-                except Empty:
-                    yield None
+                    future = submit(waiting[0])
+                except BrokenExecutor as error:
+                    if not self._futures:
+                        raise
+                    broken = error
                 else:
-                    completion = _completion(in_flight.pop(future), future)
-                    if isinstance(completion.error, BrokenExecutor):
-                        broken = completion.error
-                    yield completion
-                if broken is None:
-                    waiting = _take(next_task, room - len(in_flight))
+                    task = waiting.pop(0)
+                    self._futures[task] = future
+                    if not hasattr(future, "running"):
+                        self._began[task] = monotonic()
+                    future.add_done_callback(partial(_put, done, task))
+                    del future
+            try:
+                task = done.get(timeout=TICK)
+            except Empty:
+                for task in list(self._to_cancel):
+                    self.cancel(task)
+                yield None
+            else:
+                completion = _completion(task, self._over(task))
+                if isinstance(completion.error, BrokenExecutor):
+                    broken = completion.error
+                yield completion
+            if broken is None:
+                waiting = _take(next_task, room - len(self._futures))
         return waiting
+
+    def cancel(self, task: Any) -> None:
+        """End a task, if it is running; see :meth:`ActiveRun.register_control`."""
+        self._to_cancel.discard(task)
+        future = self._futures.get(task)
+        if future is not None and not self._executor.cancel_running(future):
+            self._to_cancel.add(task)
+
+    def elapsed(self, task: Any) -> float | None:
+        """For how long a task has been running; see :meth:`ActiveRun.register_control`."""
+        future: Any = self._futures.get(task)
+        if future is None or (hasattr(future, "done") and future.done()):
+            return None  # while nobody asks for completions it may have been there for long
+        if self._engine_says:
+            return self._executor.running_seconds(future)
+        if task not in self._began and future.running():
+            self._began[task] = monotonic()
+        return monotonic() - self._began[task] if task in self._began else None
+
+    def _over(self, task: Any) -> FutureLike:
+        self._began.pop(task, None)
+        self._to_cancel.discard(task)
+        return self._futures.pop(task)
+
+
+def overrides(executor: FuturesExecution, method: str) -> bool:
+    """Whether an executor's class has a method of its own."""
+    return getattr(type(executor), method) is not getattr(FuturesExecution, method)
 
 
 def _take(next_task: NextTask, room: int) -> list[Any]:
@@ -118,6 +209,10 @@ def _take(next_task: NextTask, room: int) -> list[Any]:
     while len(tasks) < room and (task := next_task()) is not None:
         tasks.append(task)
     return tasks
+
+
+def _put(done: SimpleQueue[Any], task: Any, future: FutureLike) -> None:
+    done.put(task)
 
 
 def _completion(task: Any, future: FutureLike) -> Completion:

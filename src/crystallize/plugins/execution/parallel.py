@@ -9,11 +9,18 @@ from functools import partial
 from typing import Any
 
 from crystallize.checks import choice, optional, whole_number
-from crystallize.contracts import ActiveRun, Call, Capabilities, Completion, NextTask
+from crystallize.contracts import (
+    ActiveRun,
+    Call,
+    Capabilities,
+    Completion,
+    FutureLike,
+    NextTask,
+)
 from crystallize.errors import InvalidValueError
 from crystallize.hookspecs import hookimpl
 from crystallize.plugins.execution.base import Option
-from crystallize.plugins.execution.futures import FutureLike, FuturesExecution
+from crystallize.plugins.execution.futures import FuturesExecution
 from crystallize.plugins.execution.threads import ThreadPool
 
 MOST_PROCESSES = 60 if sys.platform == "win32" else sys.maxsize

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from crystallize.contracts import TICK, Call, Completion, NextTask
-from crystallize.errors import CrystallizeError, ExecutorError, FunctionError
+from crystallize.errors import CrystallizeError, ExecutorError
 from crystallize.plugins.execution.futures import IN_FLIGHT_PER_WORKER
 from crystallize.plugins.execution.processes.messages import (
     FORGOTTEN,
@@ -25,7 +25,7 @@ from crystallize.plugins.execution.processes.messages import (
 from crystallize.plugins.execution.processes.reserve import reserve
 from crystallize.plugins.execution.processes.surroundings import Surroundings
 from crystallize.plugins.execution.processes.worker import Worker
-from crystallize.worker.pickling import pickled_by_value
+from crystallize.plugins.execution.shipping import payload_of
 
 LEAVE_SECONDS = 1.0
 """How long workers may take to leave what they have opened for their cells."""
@@ -54,14 +54,7 @@ class ProcessPool:
     """
 
     def __init__(self, call: Call, workers: int) -> None:
-        try:
-            self._payload = pickled_by_value(call)
-        except Exception as error:
-            raise FunctionError(
-                "The function, or something that it or a condition refers to, cannot be sent to "
-                f"another process: {type(error).__name__}: {error}. Make it inside the function, "
-                "or run in threads (executor_type='thread') or serially."
-            ) from error
+        self._payload = payload_of(call)
         self._waits_for_leaving = getattr(call, "leave_worker", None) is not None
         self._size = workers
         self._surroundings = Surroundings.now()
