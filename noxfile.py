@@ -90,7 +90,8 @@ def coverage(session: nox.Session) -> None:
     # These look at what a process loads, and coverage loads the same itself.
     ignored = "--ignore=tests/cli/test_startup.py"
     try:
-        session.run("coverage", "run", "-m", "pytest", "-q", ignored, *session.posargs)
+        pytest = ("-m", "pytest", "-q", "-m", "not matrix", ignored)
+        session.run("coverage", "run", *pytest, *session.posargs)
     finally:
         session.run("coverage", "combine", "-q")
         session.run("coverage", "report")
@@ -104,7 +105,7 @@ def minimum(session: nox.Session) -> None:
     constraints.write_text("\n".join(lines) + "\n", encoding="utf-8")
     install(session, constraints)
     session.run("python", "-m", "pip", "list")
-    pytest(session)
+    pytest(session, "-m", "not matrix")
 
 
 def oldest(*projects: Path) -> set[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from numbers import Real
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from crystallize.errors import (
     CrystallizeError,
+    DuplicateNameError,
     InvalidValueError,
     InvalidValuesError,
     UnknownNameError,
@@ -225,6 +227,18 @@ def choices(where: str, value: object) -> list[Any]:
     if not given:
         raise InvalidValueError(where, given, "at least one value")
     return given
+
+
+def no_key_twice(keys: Iterable[object]) -> None:
+    """Refuse a key that stands twice in one table, of which a parser would keep the last.
+
+    Raises
+    ------
+    DuplicateNameError
+    """
+    for key, times in Counter(keys).items():
+        if times > 1:
+            raise DuplicateNameError(f"the key {key!r} stands twice")
 
 
 def table(where: str, value: object) -> dict[str, Any]:

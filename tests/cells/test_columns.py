@@ -143,9 +143,11 @@ def test_missing_numbers_are_nan_and_missing_others_none():
         }
 
     metrics = Experiment(trial, replicates=3).run().metrics["baseline"]
-    for name in "fib":
+    for name in "fi":
         assert np.isnan(metrics[name][1])
         assert np.isfinite(metrics[name][[0, 2]]).all()
+    assert metrics["b"].dtype == bool
+    assert metrics["b"].tolist() == [True, None, True]
     assert metrics["s"].tolist() == ["x", None, "x"]
     assert np.isnan(metrics["array"][1]).all()
     assert metrics["ints"][1] is None
@@ -164,3 +166,40 @@ def test_what_a_function_does_to_its_objects_later_changes_nothing():
     metrics = Experiment(trial, replicates=50).run().metrics["baseline"]
     assert metrics["x"].tolist() == list(range(50))
     assert metrics["array"][:, 0].tolist() == list(range(50))
+
+
+def test_flags_are_compared_and_averaged_on_bad_days_as_on_good_ones():
+    def trial(rng, replicate, shift):
+        if replicate == 2:
+            raise ValueError
+        return {"covered": bool(rng.random() + shift < 0.6)}
+
+    conditions = {"a": {"shift": 0.0}, "b": {"shift": 0.3}}
+    result = Experiment(trial, conditions, replicates=20, seed=4).run()
+    a, b = (result.metrics[condition]["covered"] for condition in "ab")
+    kept = [place for place in range(20) if place != 2]
+    assert (a & b).tolist() == [
+        None if place == 2 else bool(a[place]) and bool(b[place]) for place in range(20)
+    ]
+    assert a.mean() == np.mean([a[place] for place in kept])
+    assert result.summary()[0]["mean"] == a.mean()
+    frame = result.to_frame()
+    assert frame["covered"].dtype.name == "boolean"
+    assert frame["covered"].isna().sum() == 2
+
+
+def test_flags_with_a_missing_cell_are_the_same_in_any_order_of_arrival():
+    def trial(replicate):
+        if replicate % 7 == 3:
+            raise ValueError
+        return {"flag": replicate % 2 == 0}
+
+    def metric(**options):
+        return Experiment(trial, replicates=40, **options).run().metrics["baseline"]["flag"]
+
+    serial = metric()
+    process = metric(
+        execution="parallel", execution_options={"executor_type": "process", "max_workers": 2}
+    )
+    assert serial.tolist() == process.tolist()
+    assert serial.dtype == process.dtype == bool

@@ -648,7 +648,7 @@ def test_a_file_that_cannot_be_used(tmp_path, name, content, message):
 def test_a_missing_file_and_a_folder(tmp_path):
     with pytest.raises(ConfigError, match="No such file"):
         read_config(tmp_path / "missing.toml")
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="is a folder"):
         read_config(tmp_path)
 
 

@@ -1,6 +1,7 @@
 """A replicate's randomness depends on (root seed, replicate) and on nothing else."""
 
 import os
+import random
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.random import SeedSequence, default_rng
 
-from crystallize import CrystallizeError, Experiment
+from crystallize import CrystallizeError, Experiment, Result, StoreError
 
 
 def draw(rng, seed):
@@ -67,6 +68,92 @@ def test_a_seed_that_is_no_whole_number_is_refused(seed):
 
 def test_a_numpy_integer_is_a_seed():
     assert Experiment(draw, seed=np.int64(5)).run().seeds == Experiment(draw, seed=5).run().seeds
+
+
+def legacy(replicate):
+    return (42 + 31337 * replicate) % 2**32
+
+
+def test_a_study_from_crystallize_ml_goes_on_with_its_seeds(tmp_path):
+    experiment = Experiment(
+        draw, replicates=4, seed=42, seed_rule="crystallize-ml", store=tmp_path / "cells.db"
+    )
+    result = experiment.run()
+    assert result.seeds == [legacy(replicate) for replicate in range(4)]
+    metrics = result.metrics["baseline"]
+    assert metrics["seed"].tolist() == result.seeds
+    assert metrics["x"].tolist() == [default_rng(seed).random() for seed in result.seeds]
+    assert result.provenance["seed"] == {"root": 42, "rule": "(root + 31337 * replicate) % 2**32"}
+    assert Result.from_store(tmp_path / "cells.db").seeds == result.seeds
+    result.save(tmp_path / "result.zip")
+    assert Result.load(tmp_path / "result.zip").seeds == result.seeds
+
+
+def test_the_rule_of_seeds_holds_for_the_global_generators_and_in_worker_processes():
+    def trial(seed):
+        return {"seed": seed, "drawn": random.random()}
+
+    def cells(strategy, **options):
+        return (
+            Experiment(
+                trial,
+                replicates=6,
+                seed=2**32 - 5,
+                seed_rule="crystallize-ml",
+                seed_globals=True,
+                execution=strategy,
+                execution_options=options,
+            )
+            .run()
+            .to_dict()["metrics"]
+        )
+
+    serial = cells("serial")
+    assert serial == cells("parallel", executor_type="process", max_workers=2)
+    seeds = [(2**32 - 5 + 31337 * replicate) % 2**32 for replicate in range(6)]
+    assert serial["baseline"]["seed"] == seeds
+    assert serial["baseline"]["drawn"] == [random.Random(seed).random() for seed in seeds]
+
+
+def test_another_rule_of_seeds_is_another_experiment_to_a_store(tmp_path):
+    store = tmp_path / "cells.db"
+    Experiment(draw, seed=1, store=store).run()
+    with pytest.raises(StoreError, match="31337"):
+        Experiment(draw, seed=1, seed_rule="crystallize-ml", store=store).run()
+
+
+def test_a_rule_of_seeds_that_does_not_exist_is_refused():
+    with pytest.raises(CrystallizeError, match="seed_rule: expected 'numpy' or 'crystallize-ml'"):
+        Experiment(draw, seed_rule="crystalize-ml")
+
+
+def test_seed32_is_the_first_32_bits_of_the_stream():
+    result = Experiment(lambda seed, seed32: {"seed": seed, "low": seed32}, replicates=9).run()
+    metrics = result.metrics["baseline"]
+    low = [int(SeedSequence(result.root, spawn_key=(i,)).generate_state(1)[0]) for i in range(9)]
+    assert metrics["low"].tolist() == low == [int(seed) % 2**32 for seed in result.seeds]
+
+
+def test_a_library_that_refuses_64_bits_is_explained():
+    def trial(seed):
+        return float(np.random.RandomState(seed).rand())
+
+    result = Experiment(trial, replicates=2, seed=3).run()
+    assert all("ask for `seed32`" in error.message for error in result.errors)
+    assert len(result.errors) == 2
+
+    def fits(seed32):
+        return float(np.random.RandomState(seed32).rand())
+
+    assert not Experiment(fits, replicates=2, seed=3).run().errors
+
+
+def test_other_errors_are_not_explained_by_seeds():
+    def trial(seed):
+        raise ValueError("2**32 is a lot")
+
+    (error,) = Experiment(trial).run().errors
+    assert error.message == "2**32 is a lot"
 
 
 PROGRAM = """

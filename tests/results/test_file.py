@@ -86,6 +86,7 @@ def parts(**values):
         "done": {"c": np.array([True, True])},
         "errors": [],
         "root": 2**70,
+        "seed_rule": "numpy",
         "baseline": "c",
         "provenance": {},
         "sections": {},

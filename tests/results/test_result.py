@@ -9,7 +9,7 @@ from crystallize.cells.outcome import CellError
 from crystallize.cells.outcomes import Outcomes
 from crystallize.cells.rows import Rows
 from crystallize.cells.table import Table
-from crystallize.description.seeding import replicate_seed
+from crystallize.description.seeding import Seeding
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_it_has_its_conditions_in_order_and_its_replicates(small):
 
 
 def test_seeds_are_those_of_the_root_and_made_once(small):
-    assert small.seeds == [replicate_seed(42, 0), replicate_seed(42, 1)]
+    assert small.seeds == [Seeding(42).seed(0), Seeding(42).seed(1)]
     assert small.seeds is small.seeds
 
 

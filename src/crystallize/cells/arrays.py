@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ class Bundle:
             items = values if isinstance(values, list) else values.tolist()
             return {"objects": [self._object(value) for value in items]}
         buffer = io.BytesIO()
-        np.lib.format.write_array(buffer, values, allow_pickle=False)
+        np.lib.format.write_array(buffer, np.asarray(values), allow_pickle=False)
         self.arrays.append(buffer.getvalue())
         return {"array": len(self.arrays) - 1}
 
@@ -42,7 +42,7 @@ class Bundle:
         return value
 
 
-def restored(kept: dict[str, Any], array: Callable[[int], bytes]) -> Array | list[Any]:
+def restored(kept: Mapping[str, Any], array: Callable[[int], bytes]) -> Array | list[Any]:
     """The values that :meth:`Bundle.add` took; nothing is unpickled.
 
     Parameters

@@ -123,6 +123,7 @@ class Column:
         """The column: NaN where a number is missing, ``None`` where anything else is.
 
         Also ``None`` where a cell finished without this metric: NaN could be a value.
+        Flags stay flags: in a masked array, whose mask says which are missing.
         """
         if self._data is None:
             return np.full(len(self._done), np.nan)
@@ -136,6 +137,9 @@ class Column:
         if data.dtype.kind in "fc":
             data[~present] = np.nan
             return data
+        if data.dtype == np.bool_ and data.ndim == 1:
+            data[~present] = False
+            return with_mask(data, present)
         if data.ndim == 1:
             return _tightened(self._loosened(data), present)
         return self._loosened(data)
@@ -150,6 +154,13 @@ class Column:
         for place in np.flatnonzero(self.present):
             loose[place] = data[place] if data.ndim > 1 else data[place].item()
         return loose
+
+
+def with_mask(values: npt.NDArray[Any], present: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+    """Flags of which some are missing, with a mask; anything else as it is."""
+    if values.dtype != np.bool_ or values.ndim != 1 or present.all():
+        return values
+    return np.ma.MaskedArray(values, mask=~present)
 
 
 def _objects(values: Values) -> Sequence[Any]:
@@ -168,7 +179,11 @@ def _tightened(data: npt.NDArray[Any], present: npt.NDArray[np.bool_]) -> npt.ND
             return np.array(values, dtype=np.int64)
         except OverflowError:
             return data
-    if kinds and kinds <= {int, float, bool} and (bool not in kinds or len(kinds) == 1):
+    if kinds == {bool}:
+        flags = np.zeros(len(data), dtype=np.bool_)
+        flags[present] = values
+        return with_mask(flags, present)
+    if kinds and kinds <= {int, float}:
         if all(kind is float for kind in kinds) or max(
             (abs(v) for v in values if type(v) is int), default=0
         ) <= (EXACT_IN_FLOAT):

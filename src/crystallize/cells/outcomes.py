@@ -30,12 +30,15 @@ class Outcomes:
         The root seed.
     provenance : dict
         Where the outcomes come from; empty in a batch.
+    seed_rule : str
+        How seeds follow from the root; see :class:`crystallize.Experiment`.
     """
 
     tables: Mapping[str, Table]
     errors: Sequence[CellError]
     root: int
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    seed_rule: str = "numpy"
 
     def __len__(self) -> int:
         finished = sum(int(table.done.sum()) for table in self.tables.values())

@@ -15,7 +15,7 @@ from crystallize.checks import each, known
 from crystallize.description.grid import Conditions
 from crystallize.errors import FunctionError, InvalidValueError, listing, suggestion
 
-INJECTED = ("rng", "seed", "replicate", "condition", "ctx")
+INJECTED = ("rng", "seed", "seed32", "replicate", "condition", "ctx")
 """What a function may ask for by naming a parameter so."""
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.random import SeedSequence
 
 from crystallize.checks import whole_number
 
-RULE = "numpy.random.SeedSequence(root).spawn(n)[replicate]"
-"""How anyone gets a replicate's stream by hand; recorded in the provenance."""
+FORMULAS = {
+    "numpy": "numpy.random.SeedSequence(root).spawn(n)[replicate]",
+    "crystallize-ml": "(root + 31337 * replicate) % 2**32",
+}
+"""Rule -> how anyone gets a replicate's stream by hand; recorded in the provenance."""
 
 
 def root_seed(seed: object) -> int:
@@ -26,23 +31,53 @@ def root_seed(seed: object) -> int:
     return whole_number("seed", seed)
 
 
-def seed_sequence(root: int, replicate: int) -> SeedSequence:
-    """The stream of one replicate, without spawning those before it.
+@dataclass(frozen=True, slots=True)
+class Seeding:
+    """How the randomness of every replicate follows from one number.
+
+    Parameters
+    ----------
+    root : int
+        The root seed.
+    rule : {"numpy", "crystallize-ml"}
+        The replicate's own stream of NumPy's ``SeedSequence``, or the seeds that
+        crystallize-ml 0.27 gave, for studies that began there.
 
     Examples
     --------
     >>> by_hand = SeedSequence(5).spawn(10)[7]
-    >>> seed_sequence(5, 7).generate_state(4).tolist() == by_hand.generate_state(4).tolist()
+    >>> Seeding(5).sequence(7).generate_state(4).tolist() == by_hand.generate_state(4).tolist()
     True
+    >>> Seeding(42, "crystallize-ml").seed(2)
+    62716
     """
-    return SeedSequence(root, spawn_key=(replicate,))
 
+    root: int
+    rule: str = "numpy"
 
-def seed_of(sequence: SeedSequence) -> int:
-    """The first 64-bit word of a stream's state, for libraries other than NumPy."""
-    return int(sequence.generate_state(1, np.uint64)[0])
+    def sequence(self, replicate: int) -> SeedSequence:
+        """The stream of one replicate, without spawning those before it."""
+        if self.rule == "numpy":
+            return SeedSequence(self.root, spawn_key=(replicate,))
+        return SeedSequence(self.seed(replicate))
 
+    def seed(self, replicate: int) -> int:
+        """A number for libraries other than NumPy: the first 64-bit word of the stream's state.
 
-def replicate_seed(root: int, replicate: int) -> int:
-    """The ``seed`` of one replicate."""
-    return seed_of(seed_sequence(root, replicate))
+        Under the rule of crystallize-ml it is that rule's own 32-bit number.
+        """
+        if self.rule == "numpy":
+            return int(self.sequence(replicate).generate_state(1, np.uint64)[0])
+        return (self.root + 31337 * replicate) % 2**32
+
+    def seed32(self, replicate: int) -> int:
+        """The first 32-bit word of the stream's state, for libraries that take no more.
+
+        It is the low half of :meth:`seed`: ``seed % 2**32``.
+        """
+        return self.seed(replicate) % 2**32
+
+    @property
+    def formula(self) -> str:
+        """How anyone gets a replicate's stream by hand."""
+        return FORMULAS[self.rule]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from crystallize.checks import (
     Rule,
@@ -20,7 +20,11 @@ from crystallize.checks import (
     whole_number,
 )
 
+if TYPE_CHECKING:
+    from crystallize.description.seeding import Seeding
+
 OnError = Literal["collect", "raise"]
+SeedRule = Literal["numpy", "crystallize-ml"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,6 +48,8 @@ class ExperimentSpec:
     replicates : int
     seed : int
         The root of all randomness.
+    seed_rule : {"numpy", "crystallize-ml"}
+        How the seeds of replicates follow from the root.
     name : str
     baseline : str
         The condition that others are compared with.
@@ -75,12 +81,20 @@ class ExperimentSpec:
     timeout: float | None = None
     max_failures: int | float | None = None
     on_error: OnError = "collect"
+    seed_rule: str = "numpy"
     seed_globals: bool = False
     blas_threads: int | None = 1
     store: Path | None = None
     retry_failed: bool = False
     accept_changes: bool = False
     progress: bool = False
+
+    @property
+    def seeding(self) -> Seeding:
+        """How the randomness of every replicate follows from the root."""
+        from crystallize.description.seeding import Seeding  # NumPy, not for who reads a config
+
+        return Seeding(self.seed, self.seed_rule)
 
     @property
     def cells(self) -> int:
@@ -92,6 +106,7 @@ RULES: Mapping[str, Rule[Any]] = {
     "name": optional(text),
     "replicates": partial(whole_number, least=1),
     "seed": optional(whole_number),
+    "seed_rule": partial(choice, choices=get_args(SeedRule)),
     "retries": whole_number,
     "timeout": optional(seconds),
     "max_failures": optional(count_or_share),

@@ -28,7 +28,7 @@ from crystallize.description.conditions import (
     read_only,
 )
 from crystallize.description.seeding import root_seed
-from crystallize.description.spec import RULES, ExperimentSpec, OnError
+from crystallize.description.spec import RULES, ExperimentSpec, OnError, SeedRule
 from crystallize.errors import ExecutorError
 from crystallize.experiments.aggregation import ResultAggregator
 from crystallize.plugins.host import Host
@@ -46,8 +46,8 @@ class Experiment:
     """A function to be run many times, under a few conditions, from one seed.
 
     The function's parameters are filled by name: its condition's parameters, and
-    any of ``rng``, ``seed``, ``replicate``, ``condition`` and ``ctx`` that it asks
-    for.  It returns a mapping of metrics, or one number.  Everything is checked
+    any of ``rng``, ``seed``, ``seed32``, ``replicate``, ``condition`` and ``ctx``
+    that it asks for.  It returns a mapping of metrics, or one number.  Everything is checked
     here, before the first replicate.
 
     Parameters
@@ -60,6 +60,10 @@ class Experiment:
         How often the function is run under each condition.
     seed : int, optional
         The root of all randomness; drawn, and kept in :attr:`seed`, if not given.
+    seed_rule : {"numpy", "crystallize-ml"}
+        How the stream of a replicate follows from the root: by NumPy's
+        ``SeedSequence``, or with the seed ``(seed + 31337 * replicate) % 2**32`` that
+        crystallize-ml 0.27 gave, for studies that began there.
     name : str, optional
         Default: the function's name.
     baseline : str, optional
@@ -131,6 +135,7 @@ class Experiment:
         *,
         replicates: int = 1,
         seed: int | None = None,
+        seed_rule: SeedRule = "numpy",
         name: str | None = None,
         baseline: str | None = None,
         execution: str | object = "serial",
@@ -175,6 +180,7 @@ class Experiment:
             "name": name,
             "replicates": replicates,
             "seed": seed,
+            "seed_rule": seed_rule,
             "retries": retries,
             "timeout": timeout,
             "max_failures": max_failures,

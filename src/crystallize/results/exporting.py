@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import shutil
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +19,7 @@ from crystallize.errors import (
 )
 from crystallize.installed.catalog import Catalog, PluginInfo
 from crystallize.installed.loading import load
+from crystallize.results.replacing import replaced_whole
 
 BUILT_IN = {"json": "to_json", "zip": "save"}
 """The endings that need no plugin, and the methods of a result that write such files."""
@@ -103,22 +101,15 @@ def export(result: object, path: Path, exporter: Exporter) -> None:
     ExportError
     """
     check_place(path)
-    target = path.resolve()  # of a link, the file behind it is replaced
-    beside = target.with_name(f".{secrets.token_hex(4)}-{target.name}")
     try:
-        exporter.write(result, beside)
-        if not beside.exists():
-            raise PluginError("it wrote nothing at the path that it was given")
-        os.replace(beside, target)  # noqa: PTH105 - over what is there, on Windows too
+        with replaced_whole(path) as beside:
+            exporter.write(result, beside)
+            if not beside.is_file() or not beside.stat().st_size:
+                raise PluginError("it wrote no file at the path that it was given")
     except (Exception, SystemExit) as error:
         raise ExportError(
             f"{path} could not be written by {exporter.label}: {described(error)}."
         ) from error
-    finally:
-        if beside.is_dir():
-            shutil.rmtree(beside, ignore_errors=True)
-        else:
-            beside.unlink(missing_ok=True)
 
 
 def _built_in(ending: str) -> Exporter:

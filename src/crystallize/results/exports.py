@@ -20,14 +20,23 @@ INDEX_COLUMNS = ("condition", "replicate")
 
 def as_frame(metrics: Mapping[str, Mapping[str, Array]], replicates: int) -> pd.DataFrame:
     """See :meth:`crystallize.Result.to_frame`."""
-    import pandas as pd
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise ImportError(
+            "A data frame needs pandas: pip install 'crystallize-core[pandas]'."
+        ) from error
 
     frames = []
     for condition, arrays in metrics.items():
         columns: dict[str, Any] = {"condition": condition, "replicate": np.arange(replicates)}
         for metric, values in arrays.items():
             name = f"metric.{metric}" if metric in INDEX_COLUMNS else metric
-            columns[name] = values if values.ndim == 1 else list(values)
+            if isinstance(values, np.ma.MaskedArray):
+                flags, missing = np.asarray(values), np.ma.getmaskarray(values)
+                columns[name] = pd.arrays.BooleanArray(flags, missing)
+            else:
+                columns[name] = values if values.ndim == 1 else list(values)
         frames.append(pd.DataFrame(columns))
     return pd.concat(frames, ignore_index=True)
 

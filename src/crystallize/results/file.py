@@ -12,9 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from crystallize.cells.arrays import Array, Bundle, as_objects, restored
+from crystallize.cells.column import with_mask
 from crystallize.cells.outcome import CellError
 from crystallize.cells.plain import plain_data
-from crystallize.errors import ResultFileError
+from crystallize.checks import choice, table, whole_number
+from crystallize.description.spec import RULES
+from crystallize.errors import ResultFileError, described
+from crystallize.results.checking import check_done, check_errors, check_metrics, unique_names
+from crystallize.results.replacing import replaced_whole
+from crystallize.results.unpacking import Archive
 
 FORMAT = "crystallize-result"
 
@@ -36,6 +42,7 @@ class Parts(TypedDict):
     done: Mapping[str, npt.NDArray[np.bool_]]
     errors: list[CellError]
     root: int
+    seed_rule: str
     baseline: str
     provenance: dict[str, Any]
     sections: dict[str, Any]
@@ -45,19 +52,22 @@ def save(result: Parts, path: Path) -> None:
     """Write what a result consists of; see :meth:`crystallize.Result.save`."""
     bundle = Bundle()
     try:
-        content = _content(result, bundle)
-    except TypeError as error:
+        content = json.dumps(_content(result, bundle))
+    except (TypeError, ValueError) as error:  # also whole numbers too long to be written
         raise ResultFileError(f"{path}: cannot save this result: {error}.") from error
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(_entry(CONTENT), json.dumps(content))
+    with (
+        replaced_whole(path) as beside,
+        zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        archive.writestr(_entry(CONTENT), content)
         for number, array in enumerate(bundle.arrays):
             archive.writestr(_entry(_array_name(number)), array)
 
 
-def load(path: Path) -> Parts:
+def load(path: Path, max_bytes: int | None = None) -> Parts:
     """Read what a result consists of; see :meth:`crystallize.Result.load`."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with Archive(path, max_bytes) as archive:
             content = json.loads(archive.read(CONTENT))
             if content["format"] != FORMAT or content["version"] != VERSION:
                 raise ResultFileError(
@@ -69,7 +79,7 @@ def load(path: Path) -> Parts:
         raise
     except Exception as error:  # damage shows as anything that zip, zlib, JSON or NumPy raise
         raise ResultFileError(
-            f"{path}: this is not a saved result, or it is damaged ({error}). "
+            f"{path}: this is not a saved result, or it is damaged ({described(error)}). "
             "Result.save writes one."
         ) from error
 
@@ -80,6 +90,7 @@ def _content(result: Parts, bundle: Bundle) -> dict[str, Any]:
         "format": FORMAT,
         "version": VERSION,
         "root": result["root"],
+        "seed_rule": result["seed_rule"],
         "baseline": result["baseline"],
         "conditions": [
             {
@@ -100,21 +111,35 @@ def _content(result: Parts, bundle: Bundle) -> dict[str, Any]:
 
 def _parts(content: dict[str, Any], array: Callable[[int], bytes]) -> Parts:
     """What :func:`_content` took; `array` gives the bytes of an array by its number."""
-
-    def values(kept: dict[str, Any]) -> Array:
-        found = restored(kept, array)
-        return as_objects(found) if isinstance(found, list) else found
-
-    conditions = content["conditions"]
+    kept = unique_names("conditions", content["conditions"])
+    done = {name: _values(condition["done"], array) for name, condition in kept.items()}
+    check_done(done)
+    metrics: dict[str, dict[str, Array]] = {}
+    for name, condition in kept.items():
+        of_metrics = unique_names(f"metrics of {name!r}", condition["metrics"])
+        metrics[name] = {
+            metric: with_mask(_values(values, array), done[name])
+            for metric, values in of_metrics.items()
+        }
+    errors = [CellError(*fields) for fields in content["errors"]]
+    check_metrics(metrics, done)
+    check_errors(errors, done)
     return {
-        "root": content["root"],
-        "baseline": content["baseline"],
-        "done": {c["name"]: values(c["done"]) for c in conditions},
-        "metrics": {c["name"]: {m["name"]: values(m) for m in c["metrics"]} for c in conditions},
-        "errors": [CellError(*fields) for fields in content["errors"]],
-        "sections": content["sections"],
-        "provenance": content["provenance"],
+        "root": whole_number("root", content["root"]),
+        # Not there in a file of an earlier version.
+        "seed_rule": RULES["seed_rule"]("seed_rule", content.get("seed_rule", "numpy")),
+        "baseline": choice("baseline", content["baseline"], choices=kept),
+        "done": done,
+        "metrics": metrics,
+        "errors": errors,
+        "sections": table("sections", content["sections"]),
+        "provenance": table("provenance", content["provenance"]),
     }
+
+
+def _values(kept: Mapping[str, Any], array: Callable[[int], bytes]) -> Array:
+    found = restored(kept, array)
+    return as_objects(found) if isinstance(found, list) else found
 
 
 def _array_name(number: int) -> str:

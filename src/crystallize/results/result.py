@@ -15,9 +15,11 @@ from crystallize.cells.arrays import Array
 from crystallize.cells.outcome import CellError
 from crystallize.cells.outcomes import Outcomes
 from crystallize.cells.plain import json_data, plain_data
-from crystallize.description.seeding import replicate_seed
+from crystallize.checks import whole_number
+from crystallize.description.seeding import Seeding
 from crystallize.results import file
 from crystallize.results.exports import as_frame, error_data, metric_data
+from crystallize.results.replacing import replaced_whole
 from crystallize.results.summary import SummaryRow, summarize
 from crystallize.results.tables import as_html, as_text
 from crystallize.store.stored import StoredExperiment
@@ -44,6 +46,8 @@ class Result:
     provenance : dict
     sections : dict, optional
         What aggregators added, by name.
+    seed_rule : {"numpy", "crystallize-ml"}
+        How seeds follow from the root.
 
     Attributes
     ----------
@@ -62,11 +66,13 @@ class Result:
         baseline: str,
         provenance: dict[str, Any],
         sections: dict[str, Any] | None = None,
+        seed_rule: str = "numpy",
     ) -> None:
         self.metrics = {condition: dict(arrays) for condition, arrays in metrics.items()}
         self.done = dict(done)
         self.errors = errors
         self.root = root
+        self.seed_rule = seed_rule
         self.baseline = baseline
         self.provenance = provenance
         self.sections: dict[str, Any] = {} if sections is None else sections
@@ -79,6 +85,7 @@ class Result:
             done={name: table.done for name, table in outcomes.tables.items()},
             errors=list(outcomes.errors),
             root=outcomes.root,
+            seed_rule=outcomes.seed_rule,
             baseline=baseline,
             provenance=dict(outcomes.provenance),
         )
@@ -117,7 +124,8 @@ class Result:
     @cached_property
     def seeds(self) -> list[int]:
         """The seed of each replicate; made when first looked at."""
-        return [replicate_seed(self.root, replicate) for replicate in range(self.replicates)]
+        seeding = Seeding(self.root, self.seed_rule)
+        return [seeding.seed(replicate) for replicate in range(self.replicates)]
 
     def summary(self) -> list[SummaryRow]:
         """One row for each condition and metric.
@@ -125,7 +133,8 @@ class Result:
         Returns
         -------
         list of dict
-            With the keys ``condition``, ``metric``, ``n`` (cells with a value),
+            With the keys ``condition``, ``metric``, ``n`` (values that the statistics
+            are of), ``nan`` (values that are NaN, which the statistics leave out),
             ``failed`` (cells that failed), ``mean``, ``sd`` (n - 1 in the
             denominator), ``mcse`` (Monte Carlo standard error of the mean,
             sd / sqrt(n)), ``min`` and ``max``; ``None`` where a value does not
@@ -178,9 +187,10 @@ class Result:
         }
 
     def to_json(self, path: str | Path) -> None:
-        """Write :meth:`to_dict` to a file."""
+        """Write :meth:`to_dict` to a file, whole or not at all."""
         text = json.dumps(self.to_dict(), allow_nan=False, indent=2)
-        Path(path).write_text(text + "\n", encoding="utf-8")
+        with replaced_whole(Path(path)) as beside:
+            beside.write_text(text + "\n", encoding="utf-8")
 
     def export(self, path: str | Path) -> None:
         """Write the result to a file of the kind that its ending says.
@@ -202,6 +212,9 @@ class Result:
     def save(self, path: str | Path) -> None:
         """Write everything to one file: a zip of JSON and NumPy arrays, no pickles.
 
+        The file is written beside its place, then put there: what stood there stays where
+        that fails.
+
         Raises
         ------
         ResultFileError
@@ -212,6 +225,7 @@ class Result:
             "done": self.done,
             "errors": self.errors,
             "root": self.root,
+            "seed_rule": self.seed_rule,
             "baseline": self.baseline,
             "provenance": self.provenance,
             "sections": self.sections,
@@ -219,15 +233,24 @@ class Result:
         file.save(parts, Path(path))
 
     @classmethod
-    def load(cls, path: str | Path) -> Result:
-        """Read what :meth:`save` wrote.
+    def load(cls, path: str | Path, *, max_bytes: int | None = None) -> Result:
+        """Read what :meth:`save` wrote; everything is checked before it is believed.
+
+        Parameters
+        ----------
+        path : path
+        max_bytes : int, optional
+            How much the file may hold when it is unpacked: a small file can be made to fill
+            the memory.  Default: 50 times the size of the file, but at least 256 MB.
 
         Raises
         ------
         ResultFileError
-            If the file is not a saved result, or is damaged.
+            If the file is not a saved result, is damaged, or holds more than that.
         """
-        return cls(**file.load(Path(path)))
+        if max_bytes is not None:
+            max_bytes = whole_number("max_bytes", max_bytes, least=1)
+        return cls(**file.load(Path(path), max_bytes))
 
     def __repr__(self) -> str:
         return as_text(self.summary(), failed=len(self.errors))

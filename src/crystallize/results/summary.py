@@ -13,7 +13,7 @@ import numpy.typing as npt
 from crystallize.cells.arrays import Array
 from crystallize.cells.outcome import CellError
 
-COLUMNS = ("condition", "metric", "n", "failed", "mean", "sd", "mcse", "min", "max")
+COLUMNS = ("condition", "metric", "n", "nan", "failed", "mean", "sd", "mcse", "min", "max")
 
 
 SummaryRow = dict[str, Any]
@@ -38,12 +38,16 @@ def summarize(
 
 
 def _statistics(values: Array, finished: npt.NDArray[np.bool_]) -> SummaryRow:
-    kept = _present(values[finished])
+    kept = _present(np.asarray(values[finished]))
     row: SummaryRow = dict.fromkeys(("mean", "sd", "mcse", "min", "max"))
-    row["n"] = len(kept)
-    if kept.dtype.kind not in "biuf" or kept.ndim != 1 or not len(kept):
+    row["n"], row["nan"] = len(kept), 0
+    if kept.dtype.kind not in "biuf" or kept.ndim != 1:
         return row
     numbers = kept.astype(np.float64)
+    numbers = numbers[~np.isnan(numbers)]
+    row["n"], row["nan"] = len(numbers), len(kept) - len(numbers)
+    if not len(numbers):
+        return row
     row["min"], row["max"] = float(np.min(numbers)), float(np.max(numbers))
     # An infinite sum, or inf - inf, is the true answer and no reason to warn.
     with np.errstate(invalid="ignore", over="ignore"):

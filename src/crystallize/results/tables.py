@@ -13,7 +13,8 @@ NAMES = 2
 
 def as_text(rows: Sequence[SummaryRow], failed: int) -> str:
     """An aligned table, and how many cells failed where any did."""
-    cells = [COLUMNS, *(tuple(_shown(row[column]) for column in COLUMNS) for row in rows)]
+    columns = _columns(rows)
+    cells = [columns, *(tuple(_shown(row[column]) for column in columns) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = []
     for line in cells:
@@ -29,9 +30,10 @@ def as_text(rows: Sequence[SummaryRow], failed: int) -> str:
 
 def as_html(rows: Sequence[SummaryRow], failed: int) -> str:
     """The same as an HTML table, everything escaped."""
-    head = "".join(f"<th>{column}</th>" for column in COLUMNS)
+    columns = _columns(rows)
+    head = "".join(f"<th>{column}</th>" for column in columns)
     body = "".join(
-        "<tr>" + "".join(f"<td>{escape(_shown(row[c]))}</td>" for c in COLUMNS) + "</tr>"
+        "<tr>" + "".join(f"<td>{escape(_shown(row[c]))}</td>" for c in columns) + "</tr>"
         for row in rows
     )
     note = f"<p>{_failures(failed)}</p>" if failed else ""
@@ -41,6 +43,11 @@ def as_html(rows: Sequence[SummaryRow], failed: int) -> str:
 def one_line(name: object) -> str:
     """A name, which may hold anything, on one line."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(name))
+
+
+def _columns(rows: Sequence[SummaryRow]) -> tuple[str, ...]:
+    """Those of the summary; the counts of what is rare only where there is some."""
+    return tuple(c for c in COLUMNS if c != "nan" or any(row[c] for row in rows))
 
 
 def _failures(failed: int) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from crystallize.cells.block import Failure
 from crystallize.cells.outcome import CellError
 from crystallize.contracts import Task
-from crystallize.description.seeding import replicate_seed
 from crystallize.description.spec import ExperimentSpec
 
 ENGINE_LOSSES = 3
@@ -116,7 +115,7 @@ class FailurePolicy:
         return CellError(
             condition=self._names[condition],
             replicate=replicate,
-            seed=replicate_seed(self._experiment.seed, replicate),
+            seed=self._experiment.seeding.seed(replicate),
             type=failure.type,
             message=failure.message,
             traceback=failure.traceback,

@@ -9,6 +9,7 @@ import numpy as np
 from crystallize.cells.outcome import CellError
 from crystallize.cells.page import Page, page_stop
 from crystallize.cells.table import Table
+from crystallize.description.seeding import Seeding
 
 
 class Pages:
@@ -21,8 +22,8 @@ class Pages:
     errors : mapping of (str, int) to CellError
         The errors of cells that failed for good, which come meanwhile.
     replicates : int
-    root : int
-        The root seed.
+    seeding : Seeding
+        What gives the replicates their seeds.
     """
 
     def __init__(
@@ -30,12 +31,12 @@ class Pages:
         tables: Mapping[str, Table],
         errors: Mapping[tuple[str, int], CellError],
         replicates: int,
-        root: int,
+        seeding: Seeding,
     ) -> None:
         self._tables = tables
         self._errors = errors
         self._replicates = replicates
-        self._root = root
+        self._seeding = seeding
         self._start = 0
         self._waiting = list(tables)  # for a cell that was there stays there
 
@@ -52,7 +53,12 @@ class Pages:
         self._start, self._waiting = stop, list(self._tables)
         parts = {name: table.part(start, stop) for name, table in self._tables.items()}
         return Page(
-            tables=parts, errors=self._failed(start, stop), root=self._root, start=start, stop=stop
+            tables=parts,
+            errors=self._failed(start, stop),
+            root=self._seeding.root,
+            seed_rule=self._seeding.rule,
+            start=start,
+            stop=stop,
         )
 
     def _failed(self, start: int, stop: int) -> list[CellError]:

@@ -9,7 +9,6 @@ from typing import Any
 
 from crystallize.callables import function_name
 from crystallize.description.fingerprint import shown_parameter, source_hash
-from crystallize.description.seeding import RULE
 from crystallize.description.spec import ExperimentSpec
 from crystallize.description.versions import versions
 from crystallize.plugins.host import Host
@@ -57,7 +56,7 @@ def provenance(
         },
         "baseline": experiment.baseline,
         "replicates": experiment.replicates,
-        "seed": {"root": experiment.seed, "rule": RULE},
+        "seed": {"root": experiment.seed, "rule": experiment.seeding.formula},
         "execution": {
             "strategy": host.executor_name,
             "options": {

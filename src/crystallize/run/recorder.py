@@ -13,6 +13,7 @@ from crystallize.cells.outcome import CellError
 from crystallize.cells.outcomes import Outcomes
 from crystallize.cells.rows import Rows
 from crystallize.cells.table import Table
+from crystallize.description.seeding import Seeding
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import StoreError
 from crystallize.run.observers import Observers
@@ -39,14 +40,14 @@ class Landed:
             return lost_record(self.errors[0])
         return record(names[self.block.condition], self.block, self.errors)
 
-    def outcomes(self, names: Sequence[str], root: int) -> Outcomes:
+    def outcomes(self, names: Sequence[str], seeding: Seeding) -> Outcomes:
         block = self.block
         if block is None:
             name, table = self.errors[0].condition, Table(self.errors[0].replicate, 1)
         else:
             name, table = names[block.condition], Table(block.start, block.stop - block.start)
             table.add(block)
-        return Outcomes({name: table}, self.errors, root)
+        return Outcomes({name: table}, self.errors, seeding.root, seed_rule=seeding.rule)
 
 
 class Recorder:
@@ -98,6 +99,7 @@ class Recorder:
         """What was in the store, a part at a time."""
         if not self.found:
             return
+        seeding = self._experiment.seeding
         failed: dict[tuple[str, int], list[CellError]] = defaultdict(list)
         for error in errors.values():
             failed[error.condition, error.replicate // FOUND_AT_ONCE].append(error)
@@ -105,7 +107,7 @@ class Recorder:
             for start in range(0, table.size, FOUND_AT_ONCE):
                 part = table.part(start, min(start + FOUND_AT_ONCE, table.size))
                 own = failed[name, start // FOUND_AT_ONCE]
-                outcomes = Outcomes({name: part}, own, self._experiment.seed)
+                outcomes = Outcomes({name: part}, own, seeding.root, seed_rule=seeding.rule)
                 if len(outcomes):
                     yield outcomes
 
@@ -157,7 +159,7 @@ class Recorder:
         for item in landed:
             self._count(item)
             if self._makes_batches:
-                batches.append(item.outcomes(self._names, self._experiment.seed))
+                batches.append(item.outcomes(self._names, self._experiment.seeding))
         for batch in batches:
             self._observers.observe("outcomes_completed", outcomes=batch)
         return batches

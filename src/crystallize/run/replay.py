@@ -18,7 +18,7 @@ def run_cell(
 ) -> Any:
     """What the function returns for one cell; whatever it raises comes through."""
     parameters = experiment.conditions[condition]
-    arguments = Arguments(experiment.seed, condition, parameters, experiment.injected)
+    arguments = Arguments(experiment.seeding, condition, parameters, experiment.injected)
     if not is_async(experiment.function):
         with closing(contexts):
             return experiment.function(**{**contexts.entered(), **arguments(replicate)})

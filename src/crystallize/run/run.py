@@ -128,7 +128,7 @@ class Run:
         return BlockCall(
             experiment.function,
             conditions,
-            experiment.seed,
+            experiment.seeding,
             experiment.injected,
             options,
             self.id,
@@ -164,7 +164,7 @@ class Run:
                 self._recorder.tables,
                 self._policy.errors,
                 self.experiment.replicates,
-                self.experiment.seed,
+                self.experiment.seeding,
             )
             self._show_pages(iter(self._pages.next_page, None))
 
@@ -390,6 +390,7 @@ class Run:
                 found=self._recorder.found,
                 stopped=self._stopped,
             ),
+            self.experiment.seed_rule,
         )
 
     def _rescued(self) -> Any:

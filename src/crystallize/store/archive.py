@@ -84,7 +84,7 @@ class Archive:
             )
         tables, errors = read_records(
             self._store.records(), tuple(experiment.conditions), experiment.replicates,
-            experiment.seed,
+            experiment.seeding,
         )  # fmt: skip
         if experiment.retry_failed:
             errors = {}

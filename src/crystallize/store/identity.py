@@ -7,7 +7,6 @@ from typing import Any
 
 from crystallize.callables import function_name
 from crystallize.description.fingerprint import shown_parameter, source_file, source_hash
-from crystallize.description.seeding import RULE
 from crystallize.description.spec import ExperimentSpec
 from crystallize.description.versions import versions
 from crystallize.store.sqlite import Identity
@@ -26,7 +25,8 @@ def identity(experiment: ExperimentSpec) -> Identity:
         "file": None if file is None else str(file),
         "source_sha256": source_hash(experiment.function),
         "seed": experiment.seed,
-        "rule": RULE,
+        "seed_rule": experiment.seed_rule,
+        "rule": experiment.seeding.formula,
         "seed_globals": experiment.seed_globals,
         "baseline": experiment.baseline,
         "replicates": experiment.replicates,

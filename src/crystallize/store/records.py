@@ -16,7 +16,7 @@ from crystallize.cells.arrays import Bundle, restored
 from crystallize.cells.block import Block, BlockColumn, Failure
 from crystallize.cells.outcome import CellError
 from crystallize.cells.table import Table
-from crystallize.description.seeding import replicate_seed
+from crystallize.description.seeding import Seeding
 from crystallize.store.sqlite import Record
 
 Cell = tuple[str, int]
@@ -68,7 +68,7 @@ def lost_record(error: CellError) -> Record:
 
 
 def read_records(
-    records: Iterable[Record], conditions: Sequence[str], replicates: int, root: int
+    records: Iterable[Record], conditions: Sequence[str], replicates: int, seeding: Seeding
 ) -> tuple[dict[str, Table], dict[Cell, CellError]]:
     """The cells of some conditions, from records in the order in which they were stored.
 
@@ -79,8 +79,8 @@ def read_records(
     conditions : sequence of str
     replicates : int
         Cells beyond are left out.
-    root : int
-        The root seed.
+    seeding : Seeding
+        What gives the replicates their seeds.
 
     Returns
     -------
@@ -93,7 +93,7 @@ def read_records(
     errors: dict[Cell, CellError] = {}
     for found in kept:
         header, array = _parts(found.payload)
-        block, failed = _block(found, header, array), _errors(found, header, root)
+        block, failed = _block(found, header, array), _errors(found, header, seeding)
         tables[found.condition].add(block)
         for replicate in block.replicates():
             errors.pop((found.condition, replicate), None)
@@ -135,10 +135,10 @@ def _block(found: Record, header: dict[str, Any], array: Callable[[int], bytes])
     )  # fmt: skip
 
 
-def _errors(found: Record, header: dict[str, Any], root: int) -> list[CellError]:
+def _errors(found: Record, header: dict[str, Any], seeding: Seeding) -> list[CellError]:
     return [
         CellError(
-            found.condition, found.start + offset, replicate_seed(root, found.start + offset),
+            found.condition, found.start + offset, seeding.seed(found.start + offset),
             kind, message, trace, attempts,
         )
         for offset, kind, message, trace, attempts in header["errors"]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from crystallize.cells.outcomes import Outcomes
+from crystallize.description.seeding import Seeding
 from crystallize.errors import StoreError
 from crystallize.store.records import read_records
 from crystallize.store.sqlite import Store
@@ -49,8 +50,10 @@ class StoredExperiment:
             self.changes = store.changes
             self.records = list(store.records())
             self.damaged = [record.name for record in store.damaged()]
+        # The rule is not there in a store of an earlier version.
+        self._seeding = Seeding(identity["seed"], identity.get("seed_rule", "numpy"))
         self.tables, self.errors = read_records(
-            self.records, tuple(identity["conditions"]), identity["replicates"], identity["seed"]
+            self.records, tuple(identity["conditions"]), identity["replicates"], self._seeding
         )
 
     @property
@@ -73,4 +76,5 @@ class StoredExperiment:
         """The cells; their provenance is the identity alone."""
         order = list(self.tables)
         errors = sorted(self.errors.values(), key=lambda e: (e.replicate, order.index(e.condition)))
-        return Outcomes(self.tables, errors, self.identity["seed"], self.identity)
+        seeding = self._seeding
+        return Outcomes(self.tables, errors, seeding.root, self.identity, seeding.rule)

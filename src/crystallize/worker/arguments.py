@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.random import default_rng
 
-from crystallize.description.seeding import seed_of, seed_sequence
+from crystallize.description.seeding import Seeding
 
 
 class CellContext:
@@ -28,8 +28,10 @@ class CellContext:
         The condition's parameters.
     """
 
-    def __init__(self, root: int, condition: str, replicate: int, params: dict[str, Any]) -> None:
-        self._root = root
+    def __init__(
+        self, seeding: Seeding, condition: str, replicate: int, params: dict[str, Any]
+    ) -> None:
+        self._seeding = seeding
         self.condition = condition
         self.replicate = replicate
         self.params = params
@@ -37,12 +39,17 @@ class CellContext:
     @cached_property
     def rng(self) -> np.random.Generator:
         """The replicate's generator; the same object at every look."""
-        return default_rng(seed_sequence(self._root, self.replicate))
+        return default_rng(self._seeding.sequence(self.replicate))
 
     @cached_property
     def seed(self) -> int:
-        """The first 64-bit word of the replicate's stream."""
-        return seed_of(seed_sequence(self._root, self.replicate))
+        """A number for libraries other than NumPy; see :meth:`Seeding.seed`."""
+        return self._seeding.seed(self.replicate)
+
+    @cached_property
+    def seed32(self) -> int:
+        """Its low 32 bits, for libraries that take no more."""
+        return self._seeding.seed32(self.replicate)
 
 
 class Arguments:
@@ -55,15 +62,19 @@ class Arguments:
     """
 
     def __init__(
-        self, root: int, condition: str, params: Mapping[str, Any], injected: Collection[str]
+        self,
+        seeding: Seeding,
+        condition: str,
+        params: Mapping[str, Any],
+        injected: Collection[str],
     ) -> None:
-        self._root = root
+        self._seeding = seeding
         self._condition = condition
         self._params = {key: _read_only(value) for key, value in params.items()}
         self._mutable = [key for key, value in self._params.items() if _is_mutable(value)]
         self._rng = "rng" in injected
         self._seed = "seed" in injected
-        self._random = self._rng or self._seed
+        self._seed32 = "seed32" in injected
         self._others = [name for name in ("replicate", "condition", "ctx") if name in injected]
         self.constant = None if injected or self._mutable else self._params
         """The arguments, where they are the same for every replicate."""
@@ -72,12 +83,12 @@ class Arguments:
         arguments = self._params.copy()
         for key in self._mutable:
             arguments[key] = _fresh(arguments[key])
-        if self._random:
-            sequence = seed_sequence(self._root, replicate)
-            if self._rng:
-                arguments["rng"] = default_rng(sequence)
-            if self._seed:
-                arguments["seed"] = seed_of(sequence)
+        if self._rng:
+            arguments["rng"] = default_rng(self._seeding.sequence(replicate))
+        if self._seed:
+            arguments["seed"] = self._seeding.seed(replicate)
+        if self._seed32:
+            arguments["seed32"] = self._seeding.seed32(replicate)
         for name in self._others:
             if name == "replicate":
                 arguments[name] = replicate
@@ -85,7 +96,7 @@ class Arguments:
                 arguments[name] = self._condition
             else:
                 params = {key: _fresh(value) for key, value in self._params.items()}
-                arguments[name] = CellContext(self._root, self._condition, replicate, params)
+                arguments[name] = CellContext(self._seeding, self._condition, replicate, params)
         return arguments
 
 

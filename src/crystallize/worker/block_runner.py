@@ -21,7 +21,7 @@ from crystallize.cells.block import Block, Failure, Row
 from crystallize.cells.metrics import checked_metrics
 from crystallize.cells.rows import Rows
 from crystallize.contracts import Task, named_tuple
-from crystallize.description.seeding import replicate_seed
+from crystallize.description.seeding import Seeding
 from crystallize.errors import ResourceError
 from crystallize.worker.arguments import Arguments
 from crystallize.worker.blas import BlasLimits, limits_of_worker
@@ -106,7 +106,7 @@ class BlockCall:
         self,
         function: Callable[..., Any],
         conditions: Mapping[str, Mapping[str, Any]],
-        root: int,
+        seeding: Seeding,
         injected: Sequence[str],
         options: CellOptions,
         stamp: str = "",
@@ -115,7 +115,7 @@ class BlockCall:
         self._function = function
         self.contexts = WorkerContexts() if contexts is None else contexts
         self._conditions = {name: dict(given) for name, given in conditions.items()}
-        self._root = root
+        self._seeding = seeding
         self._injected = injected
         self._options = options
         self.stamp = stamp
@@ -124,7 +124,7 @@ class BlockCall:
 
     def _prepare(self) -> None:
         self._arguments = [
-            Arguments(self._root, name, params, self._injected)
+            Arguments(self._seeding, name, params, self._injected)
             for name, params in self._conditions.items()
         ]
         self._is_async = is_async(self._function)
@@ -144,7 +144,7 @@ class BlockCall:
         heavy = (self._function, self._conditions, self.contexts)
         return {
             "heavy": pickled_by_value(heavy),
-            "root": self._root,
+            "seeding": self._seeding,
             "injected": self._injected,
             "options": self._options,
             "stamp": self.stamp,
@@ -155,7 +155,7 @@ class BlockCall:
         # Modules that the driver could import, a worker on the same machine can too.
         sys.path.extend(entry for entry in state["path"] if entry not in sys.path)
         self._function, self._conditions, self.contexts = cloudpickle.loads(state["heavy"])
-        self._root = state["root"]
+        self._seeding = state["seeding"]
         self._injected = state["injected"]
         self._options = state["options"]
         self.stamp = state["stamp"]
@@ -312,7 +312,7 @@ class BlockCall:
             try:
                 for replicate in cells.stretch(first, following):
                     if seeding:
-                        seed_global(replicate_seed(self._root, replicate))
+                        seed_global(self._seeding.seed(replicate))
                     result = call() if constant is not None else function(**arguments(replicate))
                     if type(result) is float:
                         keep(result)
@@ -348,7 +348,7 @@ class BlockCall:
             loop = self._loops[get_ident()] = OwnLoop()
         for replicate in cells.stretch(task.start, task.stop):
             if self._options.seed_globals:
-                seed_global(replicate_seed(self._root, replicate))
+                seed_global(self._seeding.seed(replicate))
             cell = task._replace(start=replicate, stop=replicate + 1)
             try:
                 outcome = loop.run(self.run_cell(cell), cell)

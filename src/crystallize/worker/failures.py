@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 
 from crystallize.cells.block import Failure
 from crystallize.cells.metrics import MetricError
+
+REFUSES_64_BITS = re.compile(
+    r"(seed|random_state).*(2\s*(\*\*|\^)\s*32|4294967295|2147483647|32.bit)"
+    r"|too large to convert to C (unsigned )?(int|long)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+"""What libraries say of a seed that is too large for them."""
 
 
 class TimedOut(Exception):
@@ -26,7 +34,10 @@ def failure_of(offset: int, error: BaseException) -> Failure:
 
 def _message(error: BaseException) -> str:
     try:
-        return _printable(str(error))
+        text = _printable(str(error))
+        if REFUSES_64_BITS.search(text):
+            text += " [`seed` has 64 bits; for a library that takes 32, ask for `seed32`]"
+        return text
     except BaseException as failure:
         return f"<its text could not be made: {type(failure).__name__}>"
 

@@ -1,0 +1,86 @@
+"""What a saved result says is checked before anyone believes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from crystallize.cells.arrays import Array
+from crystallize.cells.outcome import CellError
+from crystallize.checks import known, whole_number
+
+
+def unique_names(where: str, entries: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Entries by their names.
+
+    Raises
+    ------
+    ValueError
+        If a name is none, or stands twice.
+    """
+    found: dict[str, Mapping[str, Any]] = {}
+    for entry in entries:
+        name = entry["name"]
+        if not isinstance(name, str) or name in found:
+            raise ValueError(f"{where}: the name {name!r} stands twice, or is none")
+        found[name] = entry
+    return found
+
+
+def check_done(done: Mapping[str, Array]) -> None:
+    """Which cells finished: as many flags under every condition.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not done:
+        raise ValueError("it has no conditions")
+    lengths = set()
+    for condition, flags in done.items():
+        if flags.dtype != np.bool_ or flags.ndim != 1:
+            raise ValueError(f"{condition!r}: which cells finished is not a list of flags")
+        lengths.add(len(flags))
+    if len(lengths) > 1:
+        raise ValueError(f"its conditions have {sorted(lengths)} replicates")
+
+
+def check_metrics(metrics: Mapping[str, Mapping[str, Array]], done: Mapping[str, Array]) -> None:
+    """One value a replicate in every column.
+
+    Raises
+    ------
+    ValueError
+    """
+    for condition, arrays in metrics.items():
+        for metric, values in arrays.items():
+            if values.ndim < 1 or len(values) != len(done[condition]):
+                raise ValueError(
+                    f"{condition!r}, {metric!r}: values of shape {values.shape} for "
+                    f"{len(done[condition])} replicates"
+                )
+
+
+def check_errors(errors: Sequence[CellError], done: Mapping[str, Array]) -> None:
+    """One error a cell at most, of cells that there are and that have not finished.
+
+    Raises
+    ------
+    ValueError
+    """
+    seen = set()
+    for number, error in enumerate(errors):
+        where = f"error {number}"
+        known(f"{where}, condition", error.condition, "condition", done)
+        whole_number(f"{where}, replicate", error.replicate)
+        whole_number(f"{where}, seed", error.seed)
+        whole_number(f"{where}, attempts", error.attempts)
+        for field in ("type", "message", "traceback"):
+            if not isinstance(getattr(error, field), str):
+                raise ValueError(f"{where}: its {field} is no text")
+        flags, cell = done[error.condition], (error.condition, error.replicate)
+        if error.replicate >= len(flags) or flags[error.replicate] or cell in seen:
+            raise ValueError(f"{where}: {cell} finished, failed twice, or does not exist")
+        seen.add(cell)
