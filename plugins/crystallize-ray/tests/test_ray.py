@@ -159,6 +159,7 @@ def test_another_head_beside_one_is_refused(head):
 
 ELSEWHERE = """
 import json, sys, ray
+from ray._private import ray_constants
 from crystallize import CrystallizeError, Experiment
 from crystallize_ray import RayExecution
 
@@ -181,6 +182,7 @@ found = {
     "unknown": refused(address=address, resources={"licence": 1}),
     "connected": ray.is_initialized(),
 }
+ray_constants.ENABLE_RAY_CLUSTER = False  # or else Ray takes 127.0.0.1 for another address
 ray.init(address=address, log_to_driver=False)
 found["auto"] = RayExecution("auto").capabilities.workers
 found["another"] = refused(address="192.0.2.1:6379")
@@ -196,10 +198,10 @@ print(json.dumps(found))
 @pytest.fixture(scope="module")
 def elsewhere(head):
     """What another program came to that was given the head's address."""
-    environment = {**os.environ, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+    environment = {**os.environ, "RAY_AUTH_MODE": "token"}  # the head asks for its own
     done = subprocess.run(
         [sys.executable, "-c", ELSEWHERE, head],
-        capture_output=True, text=True, timeout=120, env=environment,
+        capture_output=True, text=True, timeout=60, env=environment,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout)

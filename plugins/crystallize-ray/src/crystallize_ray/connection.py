@@ -144,6 +144,11 @@ def _connect(address: str) -> None:
         with _as_it_was(), way:
             _init(address=place)
     except (OSError, RuntimeError, ValueError, RayError) as error:
+        if "InvalidAuthToken" in str(error.__cause__):
+            raise CrystallizeError(
+                f"The Ray at {address!r} asks for its token. Set RAY_AUTH_MODE=token in this "
+                "program's environment, and RAY_AUTH_TOKEN or ~/.ray/auth_token to the token."
+            ) from error
         raise _nothing_at(address, error) from error
 
 
