@@ -238,7 +238,8 @@ def test_a_connection_of_the_programs_own_is_used_and_left(elsewhere):
 def test_no_head_at_the_address_is_said_before_anything_runs(address, message):
     program = (
         "import sys; from crystallize import Experiment\n"
-        "try:\n    Experiment(lambda: 1.0, execution='ray', execution_options={'address': sys.argv[1]})\n"
+        "options = {'address': sys.argv[1]}\n"
+        "try:\n    Experiment(lambda: 1.0, execution='ray', execution_options=options)\n"
         "except Exception as error:\n    print(type(error).__name__, error)"
     )
     done = subprocess.run(

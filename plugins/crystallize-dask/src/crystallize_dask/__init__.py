@@ -167,7 +167,11 @@ class DaskExecution(FuturesExecution):
         ):
             # A task rather than scattered data: Dask makes it again if every holder dies.
             heavy = client.submit(_itself, shipped, pure=False)
-            yield lambda task: client.submit(_run, heavy, task, pure=False)
+            try:
+                yield lambda task: client.submit(_run, heavy, task, pure=False)
+            finally:
+                # What a worker opened for the call, it leaves now; it answers beside its cells.
+                client.run(shipped.by_key.forget, on_error="ignore")
 
     @contextmanager
     def _client(self) -> Iterator[Client]:
