@@ -26,7 +26,6 @@ from crystallize.plugins import (
     whole_number,
 )
 from crystallize_dask.clusters import (
-    check_options,
     cluster_name,
     find_cluster,
     opened,
@@ -69,7 +68,7 @@ class DaskExecution(FuturesExecution):
         If an option is out of range, or one of a cluster that is opened comes with
         an address.
     CrystallizeError
-        If there is no such cluster class, or it has no such option.
+        If there is no such cluster class.
     """
 
     address = Option(optional(text))
@@ -125,7 +124,7 @@ class DaskExecution(FuturesExecution):
                 raise ValueError(
                     "dashboard is for the local cluster; say so in cluster_options here."
                 )
-            check_options(self.cluster, find_cluster(self.cluster), self.cluster_options or {})
+            find_cluster(self.cluster)
         if self._tls and not (self.address or "").startswith("tls://"):
             raise ValueError(
                 f"{' and '.join(self._tls)}: for an address that begins with tls://; a cluster "
@@ -133,7 +132,7 @@ class DaskExecution(FuturesExecution):
             )
         for name, path in self._tls.items():
             if not Path(path).is_file():
-                raise ValueError(f"{name}: there is no file {str(path)!r}.")
+                raise ValueError(f"{name}: there is no file {path!r}.")
 
     @property
     def capabilities(self) -> Capabilities:
@@ -153,9 +152,9 @@ class DaskExecution(FuturesExecution):
             return sum(client.nthreads().values()) or 1
 
     @property
-    def _tls(self) -> dict[str, Path]:
+    def _tls(self) -> dict[str, str]:
         given = {name: getattr(self, name) for name in TLS_FILES}
-        return {name: path for name, path in given.items() if path is not None}
+        return {name: str(path) for name, path in given.items() if path is not None}
 
     @contextmanager
     def submitter(self, call: Call, workers: int) -> Iterator[Callable[[Any], FutureLike]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from difflib import get_close_matches
 from typing import Any
@@ -62,10 +62,8 @@ def find_cluster(name: str) -> ClusterClass:
     for part in attribute.split("."):
         if not hasattr(found, part):
             names = [n for n in dir(found) if n.endswith("Cluster")]
-            close = get_close_matches(part, names, 1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
             raise CrystallizeError(
-                f"cluster: {module_name} has no {attribute!r}.{hint} "
+                f"cluster: {module_name} has no {attribute!r}.{_hint(part, names)} "
                 f"It has: {', '.join(names) or 'no cluster'}."
             )
         found = getattr(found, part)
@@ -80,26 +78,6 @@ def find_cluster(name: str) -> ClusterClass:
             "the experiment where it is, as on a login node."
         )
     return found  # type: ignore[no-any-return]
-
-
-def check_options(name: str, make: ClusterClass, options: Mapping[str, Any]) -> None:
-    """Refuse options that a cluster class has no parameter for.
-
-    Raises
-    ------
-    CrystallizeError
-    """
-    parameters = _parameters(make)
-    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        return  # it says so itself when it is made
-    for option in options:
-        if option not in parameters:
-            close = get_close_matches(option, parameters, 1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise CrystallizeError(
-                f"cluster_options: {name!r} has no option {option!r}.{hint} "
-                f"Its options: {', '.join(parameters)}."
-            )
 
 
 @contextmanager
@@ -136,6 +114,12 @@ def opened(
         ) from error
     with closing(cluster):
         yield cluster
+
+
+def _hint(name: str, names: Iterable[str]) -> str:
+    folded = {known.casefold(): known for known in names}
+    close = get_close_matches(name.casefold(), folded, 1)
+    return f" Did you mean {folded[close[0]]!r}?" if close else ""
 
 
 def _parameters(make: ClusterClass) -> Mapping[str, inspect.Parameter]:
