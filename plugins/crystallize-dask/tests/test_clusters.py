@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
+import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
-import asyncssh
 import cloudpickle
 import psutil
 import pytest
@@ -105,6 +103,8 @@ def test_a_local_cluster_by_name_listens_on_loopback_alone(serial):
     assert places == {LOOPBACK}
 
 
+# dask-jobqueue leaves the pipes of its commands open.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_jobs_of_a_batch_system_are_workers(serial, tmp_path):
     # Its jobs are shell scripts that are run here; Slurm's and others' are submitted instead.
     folder = str(tmp_path)
@@ -125,70 +125,13 @@ def test_jobs_of_a_batch_system_are_workers(serial, tmp_path):
     assert places == {LOOPBACK}
 
 
-class Server(asyncssh.SSHServer):
-    """Lets in who has the password."""
-
-    def begin_auth(self, username):
-        return True
-
-    def password_auth_supported(self):
-        return True
-
-    def validate_password(self, username, password):
-        return password == "secret"
-
-
-async def shell(process):
-    """Run what is asked for, as a login shell would."""
-    command = await asyncio.create_subprocess_shell(
-        process.command,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        await process.redirect(stdout=command.stdout, stderr=command.stderr)
-        await process.stdout.channel.wait_closed()
-    finally:
-        if command.returncode is None:
-            for child in psutil.Process(command.pid).children(recursive=True):
-                child.terminate()
-            command.terminate()
-        await command.wait()
-
-
 @pytest.fixture
 def ssh_port():
     """A server for SSH on loopback, which runs commands here."""
-    ready, ports, loop = threading.Event(), [], asyncio.new_event_loop()
-
-    async def listen():
-        key = asyncssh.generate_private_key("ssh-ed25519")
-        server = await asyncssh.create_server(
-            Server, LOOPBACK, 0, server_host_keys=[key], process_factory=shell
-        )
-        ports.append(server.sockets[0].getsockname()[1])
-        ready.set()
-        return server
-
-    def serve():
-        asyncio.set_event_loop(loop)
-        server = loop.run_until_complete(listen())
-        loop.run_forever()
-        server.close()
-        loop.run_until_complete(server.wait_closed())
-        tasks = asyncio.all_tasks(loop)
-        for task in tasks:
-            task.cancel()
-        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-        loop.close()
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    assert ready.wait(10)
-    yield ports[0]
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
+    program = [sys.executable, Path(__file__).with_name("ssh_server.py")]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as server:
+        yield int(server.stdout.readline())
+        server.terminate()
 
 
 def test_machines_that_are_reached_through_ssh_are_workers(serial, ssh_port):

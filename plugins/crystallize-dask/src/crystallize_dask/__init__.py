@@ -180,10 +180,12 @@ class DaskExecution(FuturesExecution):
                 client = Client(
                     self.address, timeout=CONNECT_SECONDS, set_as_default=False, security=security
                 )
-            except (OSError, ValueError, TypeError, RuntimeError) as error:
+            except Exception as error:  # what Dask raises at a wrong certificate differs
+                reason = str(error) or type(error).__name__
                 raise CrystallizeError(
-                    f"There is no Dask scheduler to be reached at {self.address!r} ({error}). "
-                    "Start one, fix the address, or leave it out for a local cluster."
+                    f"There is no Dask scheduler to be reached at {self.address!r} ({reason}). "
+                    "Start one, fix the address or its certificates, or leave it out for a local "
+                    "cluster."
                 ) from error
             with client:
                 yield client
