@@ -18,6 +18,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -26,6 +27,7 @@ import cloudpickle
 
 from crystallize.contracts import Call, FutureLike
 from crystallize.errors import ExecutorError, FunctionError
+from crystallize.plugins.execution.marks import Mark, Marks, WorkerMark
 from crystallize.worker.pickling import pickled_by_value
 
 IDLE_SECONDS = 60.0
@@ -73,6 +75,8 @@ class Shipped:
     ----------
     key : str
         No other has it.
+    has_timeout : bool
+        Whether a cell may take only so long.
 
     Raises
     ------
@@ -107,6 +111,7 @@ class Shipped:
         self.key = uuid4().hex
         self._payload: bytes | memoryview | None = payload_of(call)
         self._call: Call | None = call
+        self.has_timeout: bool = getattr(call, "has_timeout", False)
 
     def __call__(self, task: Any) -> Any:
         """Run a task; :class:`Lacking`, where there is a key and nothing kept by it.
@@ -116,13 +121,19 @@ class Shipped:
         ExecutorError
             If the call cannot be unpickled here.
         """
+        return self.call_within(nullcontext(), task)
+
+    def call_within(self, context: AbstractContextManager[Any], task: Any) -> Any:
+        """The same, with a context around the call alone."""
         if self._call is not None:  # it has not travelled
-            return self._call(task)
+            with context:
+                return self._call(task)
         kept = _keeper.take(self.key, self._payload)
         if kept is None:
             return Lacking(self.key)
         try:
-            return kept.call(task)
+            with context:
+                return kept.call(task)
         finally:
             _keeper.give_back(kept)
 
@@ -140,10 +151,10 @@ class Shipped:
     @property
     def by_key(self) -> Shipped:
         """The same without what is heavy, for workers that should have it by now."""
-        return _arrived(self.key, None)
+        return _arrived(self.key, self.has_timeout, None)
 
     def through(
-        self, submit: Callable[..., FutureLike], workers: int
+        self, submit: Callable[..., FutureLike], workers: int, *, local_processes: bool = False
     ) -> Callable[[Any], ShippedFuture]:
         """Hand tasks to an engine that keeps nothing for its workers.
 
@@ -156,6 +167,10 @@ class Shipped:
             Takes a function of one argument and the argument; gives a future.
         workers : int
             How many there are.
+        local_processes : bool
+            Whether workers are other processes of this machine that run one call at a
+            time.  The futures then know for how long a call has been running, and can
+            end it.
 
         Returns
         -------
@@ -164,9 +179,11 @@ class Shipped:
         """
         whole = [self] * workers
         by_key = self.by_key
+        marks = Marks() if local_processes else None
 
         def submit_task(task: Any) -> ShippedFuture:
-            return ShippedFuture(submit, whole.pop() if whole else by_key, self, task)
+            mark = None if marks is None else marks.mark()
+            return ShippedFuture(submit, whole.pop() if whole else by_key, self, task, mark)
 
         return submit_task
 
@@ -178,7 +195,7 @@ class Shipped:
         payload: Any = self._payload
         if payload is not None and protocol >= 5:
             payload = pickle.PickleBuffer(payload)  # engines that can share memory need no copy
-        return _arrived, (self.key, payload)
+        return _arrived, (self.key, self.has_timeout, payload)
 
 
 class ShippedFuture:
@@ -193,13 +210,19 @@ class ShippedFuture:
     """
 
     def __init__(
-        self, submit: Callable[..., FutureLike], sent: Shipped, whole: Shipped, task: Any
+        self,
+        submit: Callable[..., FutureLike],
+        sent: Shipped,
+        whole: Shipped,
+        task: Any,
+        mark: Mark | None,
     ) -> None:
         self._submit = submit
         self._whole = whole
         self._task = task
+        self._mark = mark
         self._error: BaseException | None = None
-        self.future = submit(sent, task)
+        self.future = self._submitted(sent)
 
     def add_done_callback(self, fn: Callable[[Any], Any], /) -> None:
         """Have a function called with this when there is a value, or an error."""
@@ -209,7 +232,7 @@ class ShippedFuture:
         """Go on where the engine's future is over: with the call, or to who waits."""
         try:
             if _is_lacking(self.future):
-                self.future = self._submit(self._whole, self._task)
+                self.future = self._submitted(self._whole)
                 self.add_done_callback(fn)
                 return
         except BaseException as error:  # the engine takes no more
@@ -222,8 +245,35 @@ class ShippedFuture:
             raise self._error
         return self.future.result()
 
+    def running_seconds(self) -> float | None:
+        """For how many seconds a local process has been able to run it; ``None`` if none does."""
+        return None if self._mark is None else self._mark.running_seconds()
+
+    def kill(self) -> bool:
+        """Kill the local process that runs it; whether there is one.
+
+        With it the engine may be broken: other tasks are then lost too, and run again.
+        """
+        return self._mark is not None and self._mark.kill()
+
+    def _submitted(self, shipped: Shipped) -> FutureLike:
+        if self._mark is None:
+            return self._submit(shipped, self._task)
+        return self._submit(_Marked(shipped, self._mark.on_worker(shipped.has_timeout)), self._task)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self.future, name)
+
+
+class _Marked:
+    """A shipped call that its worker notes before it runs."""
+
+    def __init__(self, shipped: Shipped, mark: WorkerMark) -> None:
+        self._shipped = shipped
+        self._mark = mark
+
+    def __call__(self, task: Any) -> Any:
+        return self._shipped.call_within(self._mark, task)
 
 
 def _look(waiting: list[tuple[ShippedFuture, Callable[[Any], Any]]], _: FutureLike) -> None:
@@ -232,16 +282,20 @@ def _look(waiting: list[tuple[ShippedFuture, Callable[[Any], Any]]], _: FutureLi
     shipped.look(fn)
 
 
-def _is_lacking(future: FutureLike) -> bool:
+def _is_lacking(future: Any) -> bool:
     try:
+        # An error that is raised here would keep what this thread of the engine holds.
+        if hasattr(future, "exception") and future.exception() is not None:
+            return False
         return isinstance(future.result(), Lacking)
     except BaseException:  # whoever asks for the result gets it
         return False
 
 
-def _arrived(key: str, payload: bytes | memoryview | None) -> Shipped:
+def _arrived(key: str, has_timeout: bool, payload: bytes | memoryview | None) -> Shipped:
     shipped = Shipped.__new__(Shipped)
-    shipped.key, shipped._payload, shipped._call = key, payload, None
+    shipped.key, shipped.has_timeout, shipped._payload = key, has_timeout, payload
+    shipped._call = None
     return shipped
 
 
