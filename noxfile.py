@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent
 PYTHONS = ("3.11", "3.12", "3.13")
-PLUGINS = ("plugins/crystallize-dask",)
+PLUGINS = ("plugins/crystallize-dask", "plugins/crystallize-stats")
 
 nox.needs_version = ">=2024.4.15"
 nox.options.sessions = ["lint", "types", "tests"]

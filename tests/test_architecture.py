@@ -27,6 +27,7 @@ SOURCE = Path(crystallize.__file__).parent
 ROOMS = (
     "_lazy",
     "_version",
+    "spelling",
     "errors",
     "checks",
     "located",
@@ -41,6 +42,7 @@ ROOMS = (
     "hookspecs",
     "plugins",
     "run",
+    "verification",
     "experiments",
     "scaffold",
     "cli",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import operator
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from numbers import Real
@@ -23,6 +22,7 @@ from crystallize.errors import (
     UnknownNameError,
     suggestion,
 )
+from crystallize.spelling import spelled_key
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -87,7 +87,7 @@ def inside(where: str, key: str) -> str:
     >>> inside("conditions", "wald"), inside("conditions", "n=10,p=0.5")
     ('conditions.wald', "conditions.'n=10,p=0.5'")
     """
-    return f"{where}.{key if re.fullmatch('[A-Za-z0-9_-]+', key) else repr(key)}"
+    return f"{where}.{spelled_key(key)}"
 
 
 def whole_number(where: str, value: object, *, least: int | None = 0) -> int:
@@ -125,6 +125,14 @@ def number(where: str, value: object) -> float:
     found = _as_float(value)
     if found is None:
         raise InvalidValueError(where, value, "a number")
+    return found
+
+
+def not_negative(where: str, value: object) -> float:
+    """A finite number, 0 or more."""
+    found = _as_float(value)
+    if found is None or not 0 <= found < float("inf"):
+        raise InvalidValueError(where, value, "a number, 0 or more")
     return found
 
 

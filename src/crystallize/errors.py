@@ -158,7 +158,7 @@ class PluginError(CrystallizeError):
 
 
 class PluginLoadError(PluginError):
-    """A plugin whose import or construction failed; chained to the cause."""
+    """A plugin that cannot be imported or constructed, chained to the cause; or not with ours."""
 
 
 class ExecutorError(PluginError):

@@ -120,7 +120,9 @@ def page_completed(experiment: ExperimentSpec, run: ActiveRun, page: Page) -> No
 def should_stop(experiment: ExperimentSpec, run: ActiveRun, page: Page) -> str | None:
     """Decide after a page whether the run may end here; the reason, as text.
 
-    Called in index order, after :func:`page_completed` of the same page.  The result
+    Called in index order, after :func:`page_completed` of the same page.  ``None`` lets
+    it go on; what is neither that nor a text ends nothing, is reported as the plugin's
+    failure, and the next plugin is asked.  The result
     has the replicates up to the end of that page; what was computed beyond stays in
     the store.  ``result.provenance["stopped"]`` has the reason.
     """

@@ -85,6 +85,28 @@ def test_another_strategy_takes_none_of_the_files_options(crystallize, config):
     assert same["metrics"] == serial["metrics"]
 
 
+def test_options_that_are_set_go_with_the_strategy_that_is_named(crystallize, config):
+    of_async = CONFIG.replace("parallel", "async").replace("max_workers", "max_concurrency")
+    config.write_text(of_async)
+    done = crystallize(
+        "run", config, "--json", "--execution", "parallel", "--set", "execution.max_workers=3"
+    )
+    used = json.loads(done.stdout)["provenance"]["execution"]
+    assert (used["strategy"], used["options"]) == ("parallel", {"max_workers": 3})
+
+
+def test_a_store_that_is_given_replaces_the_files(crystallize, config, tmp_path):
+    config.write_text(config.read_text() + "[store]\npath = 'of_the_file.db'\n")
+    assert crystallize("run", config, "--store", "given.db", cwd=tmp_path).returncode == 0
+    assert crystallize("run", config, "--set", "store=").returncode == 0
+    assert [path.name for path in tmp_path.glob("*.db")] == ["given.db"]
+
+
+def test_a_condition_can_be_left_out(crystallize, config):
+    done = crystallize("run", config, "--json", "--set", "conditions.b=")
+    assert list(json.loads(done.stdout)["metrics"]) == ["a"]
+
+
 def test_failed_cells_exit_with_one_and_the_result_is_printed(crystallize, config):
     done = crystallize("run", config, "--set", "experiment.function=cli_trials:fails")
     assert done.returncode == 1
@@ -117,6 +139,18 @@ def test_raising_exits_with_one_and_prints_what_finished(crystallize, config):
         (["--seed", "-1"], "--seed: expected a whole number, 0 or more, got -1."),
         (["--seed", "-1", "--replicates", "0"], "2 values cannot be used:"),
         (["--exection", "serial"], "--exec"),
+        (["--execution", ""], "--execution: expected a name"),
+        (["--execution", "serial", "--set", "execution.max_workers=8"], "no option 'max_workers'"),
+        (["--execution", "parallel", "--set", "execution.bogus=1"], "no option 'bogus'"),
+        (["--set", "conditions.A.shift=1"], "Did you mean 'a'?"),
+        (["--set", "conditions.a.shift=None"], "to unset it write --set conditions.a.shift="),
+        (["--set", "conditions.a.shfit=1"], "gives 'shfit', which trial does not take"),
+        (["--seed", "1", "--set", "experiment.seed=2"], "both say what experiment.seed is"),
+        (["--replicates", "1", "--set", "experiment.replicates="], "both say what experiment"),
+        (["--store", "s.db", "--set", "store.path=t.db"], "both say what store.path is"),
+        (["--execution", "serial", "--set", "execution={}"], "both say what execution.strategy"),
+        (["--retry-failed"], "--retry-failed goes with a store"),
+        (["--accept-changes"], "--accept-changes goes with a store"),
     ],
 )
 def test_a_wrong_call_exits_with_two_and_no_traceback(crystallize, config, arguments, message):

@@ -97,7 +97,8 @@ def test_check_names_damage_and_a_resume_runs_it_again(crystallize, config, stor
 
 def test_merge_puts_stores_together(crystallize, config, store):
     other, merged = store.with_name("other.db"), store.with_name("merged.db")
-    more = ["--replicates", "9", "--set", "conditions.c.shift=0.5"]
+    more = ["--replicates", "9"]
+    config.write_text(config.read_text() + "[conditions.c]\nshift = 0.5\n")
     crystallize("run", config, "--store", other, *more)
     done = crystallize("merge", store, other, "-o", merged)
     assert done.returncode == 0, done.stderr

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+import math
 import os
 import subprocess
 import sys
@@ -139,6 +141,19 @@ def test_every_key_arrives_as_an_argument_of_experiment(write: Write) -> None:
     }
 
 
+def test_hypotheses_are_claims_of_an_aggregator_beside_the_others(write: Write) -> None:
+    claims = '[hypothesis.faster]\nclaim = "a.x > b.x"\n'
+    arguments = experiment_arguments(read_config(write(MINIMAL + claims)), Path("kept"))
+    assert arguments["aggregators"] == ["hypotheses"]
+    options = arguments["aggregator_options"]["hypotheses"]
+    assert options["claims"] == {"faster": {"claim": "a.x > b.x"}}
+    assert options["register"].folder / options["register"] == Path("kept/hypotheses.jsonl")
+
+    chosen = '[aggregation.options.hypotheses]\nregister = "plan.jsonl"\n'
+    arguments = experiment_arguments(read_config(write(MINIMAL + claims + chosen)), Path())
+    assert arguments["aggregator_options"]["hypotheses"]["register"] == "plan.jsonl"
+
+
 def test_a_function_is_all_that_a_config_needs(write: Write) -> None:
     arguments = experiment_arguments(read_config(write(MINIMAL)), Path())
 
@@ -210,6 +225,47 @@ def test_yaml_may_merge_a_mapping_into_another(write: Write) -> None:
     conditions = read_config(path).conditions
 
     assert conditions == {"small": {"n": 10, "p": 0.5}, "large": {"n": 100, "p": 0.5}}
+
+
+@pytest.mark.parametrize(
+    ("written", "instead"),
+    [
+        ("1e-3", "write 0.001, and '1e-3' for text"),
+        ("1e-30", "write 1.0e-30,"),
+        ("1e400", "write .inf,"),
+        ("NaN", "write .nan,"),
+        ("Infinity", "write .inf,"),
+        ("None", "write null, and 'None' for text"),
+        ("no", "write false, and 'no' for text"),
+        ("On", "write true,"),
+        ("12:30", "to base 60"),
+        ("12:30:00.5", "to base 60"),
+        ("010", "octal"),
+    ],
+)
+def test_yaml_that_other_readers_take_for_something_else_is_refused(
+    write: Write, written: str, instead: str
+) -> None:
+    head = "experiment:\n  function: a:b\n"
+
+    message = refusal(write(f"{head}conditions:\n  x: {{y: [1, {written}]}}\n", "c.yaml"))
+
+    assert message.startswith(f"not valid YAML: {written} is ")
+    assert instead in message
+    assert "line 4" in message
+    content = f"{head}conditions:\n  x: {{y: '{written}', z: !!str {written}}}\n"
+    assert read_config(write(content, "c.yaml")).conditions == {"x": {"y": written, "z": written}}
+
+
+def test_yaml_is_read_as_toml_where_they_agree(write: Write) -> None:
+    content = "[true, TRUE, 0.001, 1.0e-30, 1_000, 0x10, null, ~, .inf, 2020-01-02, none, n, 0]"
+    path = write(f"experiment: {{function: a:b}}\nconditions: {{x: {{y: {content}}}}}\n", "c.yaml")
+
+    conditions = read_config(path).conditions
+
+    day = datetime.date(2020, 1, 2)
+    expected = [True, True, 0.001, 1e-30, 1000, 16, None, None, math.inf, day, "none", "n", 0]
+    assert conditions == {"x": {"y": expected}}
 
 
 def test_without_pyyaml_the_message_says_how_to_get_it(write: Write, tmp_path: Path) -> None:
@@ -470,7 +526,8 @@ def test_everything_wrong_is_listed_at_once(write: Write) -> None:
         ("experiment.progress=true", "progress", True),
         ("experiment.plugins=['a', 'b']", "plugins", ["a", "b"]),
         ("grid.n=[1]", "conditions", {"n=1": {"n": 1}}),
-        ("conditions.a.x=0.5", "conditions", {"a": {"x": 0.5}}),
+        ("conditions.baseline.x=0.5", "conditions", {"baseline": {"x": 0.5}}),
+        ("conditions={a={x=0.5}}", "conditions", {"a": {"x": 0.5}}),
         ("execution.strategy=parallel", "execution", "parallel"),
         ("execution.max_workers=2", "execution_options", {"max_workers": 2}),
         ("execution.executor_type=process", "execution_options", {"executor_type": "process"}),

@@ -331,7 +331,8 @@ def test_a_baseline_must_be_one_of_a_grid(tmp_path: Path) -> None:
         (["aggregation.options={q=1}"], "--set aggregation.options={q=1}: aggregation.options.q: "),
         (["experiment.retries=-2", "experiment.retries=-3"], "--set experiment.retries=-3: "),
         (["executon.a=1", "executon.b=1"], "--set executon.a=1: executon: no such key"),
-        (["conditions.a.x=1"], "conditions.b: expected"),
+        (["conditions.c=3"], "--set conditions.c=3: conditions.c: expected"),
+        (["conditions.c.x=1"], "conditions.b: expected"),
         (["store.paht=x"], "store.path: missing"),
     ],
 )
@@ -339,7 +340,7 @@ def test_an_override_is_blamed_for_what_it_gave_alone(
     tmp_path: Path, overrides: list[str], problem: str
 ) -> None:
     path = tmp_path / "experiment.toml"
-    path.write_text('[experiment]\nfunction = "a:b"\n[conditions]\nb = 3\n')
+    path.write_text('[experiment]\nfunction = "a:b"\n[conditions]\nb = 3\nc = {}\n')
 
     with pytest.raises(ConfigError) as caught:
         read_config(path, overrides)

@@ -45,7 +45,7 @@ def test_both_parts_are_listed_and_the_executor_is_selected_by_name(
 ):
     listed = json.loads(python("-m", "crystallize", "plugins", "--json", PYTHONPATH=installed))
     ours = {(row["name"], row["kind"]) for row in listed if "shuffled" in row["distribution"]}
-    assert ours == {("shuffled", "executor"), ("quantiles", "aggregator")}
+    assert ours == {("shuffled", "executor"), ("spread", "aggregator")}
     config = examples / "custom_plugin" / "experiment.toml"
     content = run_json(config, PYTHONPATH=installed)
     serial = run_json(config, "--execution", "serial", PYTHONPATH=installed)
@@ -59,16 +59,16 @@ def test_its_numbers_are_those_of_numpy_alone(examples, run_json, installed):
     draws = [np.random.default_rng(stream).normal(scale=1.0) for stream in streams]
     assert content["metrics"]["narrow"]["x"] == draws
     expected = np.quantile(draws, [0.05, 0.5, 0.95])
-    assert content["sections"]["quantiles"]["narrow"]["x"] == pytest.approx(expected.tolist())
+    assert content["sections"]["spread"]["narrow"]["x"] == pytest.approx(expected.tolist())
 
 
 def test_the_options_of_the_aggregator_come_from_the_config(examples, run_json, installed):
     content = run_json(
         examples / "custom_plugin" / "experiment.toml",
-        *("--set", "aggregation.options.quantiles.probabilities=[0.1]"),
+        *("--set", "aggregation.options.spread.probabilities=[0.1]"),
         PYTHONPATH=installed,
     )
-    quantiles = content["sections"]["quantiles"]
+    quantiles = content["sections"]["spread"]
     assert quantiles["probabilities"] == [0.1]
     assert quantiles["wide"]["x"] == pytest.approx(
         [np.quantile(content["metrics"]["wide"]["x"], 0.1)]
@@ -78,7 +78,7 @@ def test_the_options_of_the_aggregator_come_from_the_config(examples, run_json, 
 def test_a_misspelt_option_is_refused_and_the_right_one_named(examples, installed):
     done = subprocess.run(
         [sys.executable, "-m", "crystallize", "run", examples / "custom_plugin" / "experiment.toml",
-         "--set", "aggregation.options.quantiles.probabilites=[0.1]"],
+         "--set", "aggregation.options.spread.probabilites=[0.1]"],
         env={**os.environ, "PYTHONPATH": installed},
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
@@ -96,7 +96,7 @@ def test_what_has_no_quantiles_is_left_out_in_silence(installed, tmp_path):
     )
     (tmp_path / "experiment.toml").write_text(
         '[experiment]\nfunction = "mixed:trial"\nreplicates = 20\nseed = 1\n'
-        '[conditions.only]\nscale = 1.0\n[aggregation]\naggregators = ["quantiles"]\n'
+        '[conditions.only]\nscale = 1.0\n[aggregation]\naggregators = ["spread"]\n'
     )
     done = subprocess.run(
         [sys.executable, "-m", "crystallize", "run", tmp_path / "experiment.toml", "--json"],
@@ -104,5 +104,5 @@ def test_what_has_no_quantiles_is_left_out_in_silence(installed, tmp_path):
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     content = json.loads(done.stdout)
-    assert list(content["sections"]["quantiles"]["only"]) == ["x"]
+    assert list(content["sections"]["spread"]["only"]) == ["x"]
     assert "Warning" not in done.stderr

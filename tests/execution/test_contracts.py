@@ -1,14 +1,22 @@
 """The executors in the box are what a type checker takes for executors."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from crystallize.plugins import Capabilities, LoopExecutor, StreamingExecutor
+from crystallize import hookimpl
+from crystallize.plugins import Capabilities, Completion, Execution, LoopExecutor, StreamingExecutor
 from crystallize.plugins.execution import AsyncExecution, ParallelExecution, SerialExecution
 
 STREAMING: list[StreamingExecutor] = [SerialExecution(), ParallelExecution(2), AsyncExecution()]
 LOOPS: list[LoopExecutor] = [SerialExecution(), ParallelExecution(2)]
+
+
+class Eager(Execution):
+    @hookimpl
+    def execute(self, experiment, call, next_task, run):
+        yield from (Completion(task, call(task)) for task in iter(next_task, None))
 
 
 @pytest.mark.parametrize("executor", LOOPS)
@@ -44,3 +52,22 @@ def test_a_field_that_means_nothing_is_refused(field: str, value: object) -> Non
 def test_a_misspelt_field_is_refused() -> None:
     with pytest.raises(TypeError, match="share_process"):
         Capabilities(share_process=True)  # type: ignore[call-arg]
+
+
+def _said(base: type) -> type:
+    """A subclass that says in its ``__init__`` what it can do."""
+
+    def init(self: Any) -> None:
+        super(kind, self).__init__()
+        self.capabilities = Capabilities(workers=3, shares_process=False)
+
+    kind = type("Says", (base,), {"__init__": init})
+    return kind
+
+
+@pytest.mark.parametrize("base", [SerialExecution, ParallelExecution, AsyncExecution, Eager])
+def test_what_it_can_do_may_be_said_when_it_is_made(base: type) -> None:
+    says = _said(base)
+    assert Capabilities.of(says()).workers == 3
+    assert says() == says()
+    assert says() != base()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crystallize import Experiment, hookimpl
+from crystallize import Experiment, PluginWarning, hookimpl
 from crystallize.cells.page import page_stop
 from crystallize.store.stored import StoredExperiment
 
@@ -159,3 +159,55 @@ def test_a_stopped_run_ends_as_such():
 
 def test_a_run_that_no_plugin_stops_says_so():
     assert run(Pages()).provenance["stopped"] is None
+
+
+class Stops:
+    def __init__(self, answer):
+        self.answer = answer
+
+    @hookimpl
+    def should_stop(self, page):
+        return self.answer
+
+
+@pytest.mark.parametrize("answer", [False, True, 0, "", " ", ["enough"], b"enough"])
+def test_what_is_no_text_is_no_reason_and_keeps_nobody_from_stopping(answer):
+    with pytest.warns(
+        PluginWarning, match=r"'Stops' failed in should_stop with PluginError: it ga"
+    ):
+        result = Experiment(
+            lambda replicate: 1.0,
+            replicates=100,
+            plugins=[Stops(answer), Pages(until=34)],
+        ).run()
+    assert result.provenance["stopped"] == {
+        "reason": "34 are enough",
+        "plugin": "Pages",
+        "replicates": result.replicates,
+    }
+    assert result.replicates < 100
+    failures = result.provenance["plugin_errors"]
+    assert {(failure["plugin"], failure["hook"]) for failure in failures} == {
+        ("Stops", "should_stop")
+    }
+    assert f"it gave {answer!r}" in failures[0]["message"]
+
+
+def test_a_run_goes_on_where_nobody_has_a_reason():
+    with pytest.warns(PluginWarning, match="reason as text, or None"):
+        result = Experiment(lambda replicate: 1.0, replicates=50, plugins=[Stops(True)]).run()
+    assert result.replicates == 50
+    assert result.provenance.get("stopped") is None
+
+
+def test_a_wrapper_that_gives_no_text_is_as_if_it_were_not_there():
+    class Negates:
+        @hookimpl(wrapper=True)
+        def should_stop(self, page):
+            return (yield) is None
+
+    with pytest.warns(PluginWarning, match="'Negates' failed in should_stop"):
+        result = Experiment(
+            lambda replicate: 1.0, replicates=100, plugins=[Negates(), Pages(until=34)]
+        ).run()
+    assert result.provenance["stopped"]["reason"] == "34 are enough"

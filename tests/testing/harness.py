@@ -31,8 +31,7 @@ def suite_of(base, make, **attributes):
 
 
 def failures(suite, folder, only=None):
-    """The tests that fail, with their messages."""
-    found = {}
+    """The tests that fail, with their messages, as they do."""
     for number, (label, (name, arguments)) in enumerate(checks_of(suite).items()):
         if only is not None and label != only:
             continue
@@ -44,5 +43,4 @@ def failures(suite, folder, only=None):
         except pytest.skip.Exception:
             pass
         except BaseException as error:
-            found[label] = f"{type(error).__name__}: {error}"
-    return found
+            yield label, f"{type(error).__name__}: {error}"

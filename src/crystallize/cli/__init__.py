@@ -7,8 +7,9 @@ from typing import Any
 import click
 
 from crystallize.cli import commands
-from crystallize.cli.refusal import refusing
-from crystallize.errors import UnknownNameError, suggestion
+from crystallize.cli.refusal import NOT_WRITTEN, refusing, say_error
+from crystallize.cli.streams import answering, make_streams_usable
+from crystallize.errors import ExportError, UnknownNameError, suggestion
 
 
 class _LazyGroup(click.Group):
@@ -26,6 +27,18 @@ class _LazyGroup(click.Group):
                     closest = suggestion(cmd_name, self.list_commands(ctx))
                     ctx.fail(f"No such command {cmd_name!r}.{closest}")
         return None
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        make_streams_usable()
+        return super().main(*args, **extra)
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        try:
+            with answering():  # --help and --version answer before there is a command
+                return super().make_context(*args, **extra)
+        except ExportError as error:
+            say_error(error)
+            raise click.exceptions.Exit(NOT_WRITTEN) from error
 
     def invoke(self, ctx: click.Context) -> Any:
         # A plugin's command need not know how ours say what is wrong.

@@ -16,6 +16,7 @@ BUILT_IN = {
     "replay": "Run one cell of a store's experiment here, for a debugger.",
     "run": "Run the experiment that a config file describes.",
     "show": "Say what is in a store.",
+    "verify": "Say whether a config gives the same numbers everywhere.",
 }
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from crystallize.contracts import API_VERSION
+
 if TYPE_CHECKING:
     from crystallize.plugins.inspection import Inspection
 
@@ -29,7 +31,8 @@ def page(seen: Inspection, status: str) -> dict[str, Any]:
         "status": status if seen.problem is None else f"broken: {seen.problem}",
         "value": info.value,
         "seconds": seen.seconds,
-        "api": seen.api,
+        "api": None if seen.api is None else list(seen.api),
+        "api_offered": API_VERSION,
         "options": [
             {
                 "name": option.name,
@@ -60,8 +63,10 @@ def _head(page: Mapping[str, Any]) -> Iterator[str]:
     told |= {name: page[name] for name in ("value", "status")}
     if page["seconds"] is not None:
         told["import"] = f"{page['seconds']:.3f} s"
+    if page["status"] != "blocked":
+        needed = "not stated" if page["api"] is None else " or ".join(map(str, page["api"]))
+        told["needs API"] = f"{needed}; this version offers {page['api_offered']}"
     if page["kind"] not in WITHOUT_HOOKS and page["status"] != "blocked":
-        told["needs API"] = "not stated" if page["api"] is None else str(page["api"])
         unknown = "none" if page["is_built"] else "not known before it is built with its options"
         if page["is_built"] and page["options"]:
             told["built"] = "with the defaults of its options"

@@ -1,4 +1,4 @@
-"""A refusal on the command line: the message, no traceback, exit code 2."""
+"""A refusal on the command line: the message, no traceback, exit code 2; or 3 for an answer."""
 
 from __future__ import annotations
 
@@ -7,14 +7,28 @@ from contextlib import contextmanager
 
 import click
 
-from crystallize.errors import CrystallizeError
+from crystallize.cli.streams import answering
+from crystallize.errors import CrystallizeError, ExportError
+
+REFUSED, NOT_WRITTEN = 2, 3
+
+
+def say_error(error: CrystallizeError, advice: str = "") -> None:
+    """Say what was wrong; but for a reader who went away: `| head` is no mistake."""
+    if not isinstance(error.__cause__, BrokenPipeError):
+        click.echo(f"Error: {error} {advice}".rstrip(), err=True)
 
 
 @contextmanager
 def refusing() -> Iterator[None]:
-    """Turn an error of ours into a message and the exit code 2."""
+    """Turn an error of ours into a message and an exit code.
+
+    That is 3 where an answer could not be written, else 2.
+    """
     try:
-        yield
+        with answering():
+            yield
     except CrystallizeError as error:
-        click.echo(f"Error: {error}", err=True)
-        click.get_current_context().exit(2)
+        say_error(error)
+        code = NOT_WRITTEN if isinstance(error, ExportError) else REFUSED
+        click.get_current_context().exit(code)

@@ -11,21 +11,31 @@ from typing import Any
 
 import click
 
-from crystallize.checks import Faults
-from crystallize.cli.streams import stdout_kept_clean
-from crystallize.description.config import read_config
+from crystallize.checks import Faults, text
+from crystallize.cli.refusal import NOT_WRITTEN, REFUSED, say_error
+from crystallize.cli.streams import answering, stdout_kept_clean
+from crystallize.description.config import Config, read_config
 from crystallize.description.from_config import experiment_arguments
 from crystallize.description.lookup import find_function
+from crystallize.description.overrides import Override
 from crystallize.description.spec import RULES
-from crystallize.errors import CrystallizeError, ExportError, PluginError
+from crystallize.errors import CrystallizeError, ExportError, OptionError, PluginError
 from crystallize.experiments.experiment import Experiment
-from crystallize.located import FromFile
 from crystallize.results.errors import CellFailedError, Interrupted, TooManyFailuresError
 from crystallize.results.exporting import Exporter, check_place, export, exporter_for
 from crystallize.results.result import Result
 
-OK, SOME_FAILED, REFUSED, NOT_WRITTEN, BY_SIGNAL = 0, 1, 2, 3, 128
+OK, SOME_FAILED, BY_SIGNAL = 0, 1, 128
 SHOWN_ERRORS = 3
+
+KEY_OF = {
+    "execution": ("execution", "strategy"),
+    "replicates": ("experiment", "replicates"),
+    "seed": ("experiment", "seed"),
+    "store": ("store", "path"),
+}
+"""What an option overrides in the config."""
+OPTION_RULES = {**RULES, "execution": text}
 
 
 @click.command("run")
@@ -36,7 +46,7 @@ SHOWN_ERRORS = 3
     "overrides",
     metavar="SECTION.KEY=VALUE",
     multiple=True,
-    help="Override a key of the file; may be given more than once.",
+    help="Override a key of the file, or unset it: SECTION.KEY=; may be given more than once.",
 )
 @click.option("--replicates", type=int, help="Override experiment.replicates.")
 @click.option("--seed", type=int, help="Override experiment.seed.")
@@ -87,9 +97,10 @@ def command(
                 # Before anything is computed that nobody could write down.
                 exporter = exporter_for("--output", output, block)
                 check_place(output)
-            wanted = _checked({"replicates": replicates, "seed": seed, "store": store})
-            wanted |= {"retry_failed": retry_failed, "accept_changes": accept_changes}
-            experiment = _experiment(config, overrides, execution, block, wanted)
+            given = {"replicates": replicates, "seed": seed, "store": store, "execution": execution}
+            read = read_config(config, overrides, _options(given))
+            wanted = {"retry_failed": retry_failed, "accept_changes": accept_changes}
+            experiment = _experiment(config, read, store, block, wanted)
             result, code = experiment.run(), OK
         if not isinstance(result, Result):
             raise PluginError(
@@ -118,38 +129,44 @@ def command(
     if isinstance(result, Result) and output is not None and exporter is not None:
         written = _is_written(result, output, exporter)
         code = code if written or code >= BY_SIGNAL else NOT_WRITTEN
-    if result is not None:
-        _print(json.dumps(result.to_dict(), allow_nan=False) if as_json else str(result))
+    if result is not None and not _is_printed(result, as_json):
+        code = code if code >= BY_SIGNAL else NOT_WRITTEN
     ctx.exit(code)
 
 
-def _checked(options: dict[str, Any]) -> dict[str, Any]:
-    """The options that were given, by the rules of the arguments that they stand for."""
+def _options(given: dict[str, Any]) -> list[Override]:
+    """The options that stand for keys of the config, each as what it overrides there."""
     faults = Faults()
-    checked = {
-        name: faults(RULES[name], f"--{name}", value)
-        for name, value in options.items()
-        if value is not None
-    }
+    options = []
+    for name, value in given.items():
+        if value is not None:
+            checked = faults(OPTION_RULES[name], f"--{name}", value)
+            # A path from here, not from where the config is.
+            checked = str(checked.absolute()) if isinstance(checked, Path) else checked
+            options.append(Override(KEY_OF[name], checked, f"--{name} {value}"))
     faults.raise_any()
-    return checked
+    return options
 
 
 def _experiment(
     path: Path,
-    overrides: tuple[str, ...],
-    execution: str | None,
+    config: Config,
+    store: Path | None,
     block: tuple[str, ...],
     wanted: dict[str, Any],
 ) -> Experiment:
-    config = read_config(path, overrides)
-    beside = path.resolve().parent
-    if execution is not None:
-        wanted["execution"] = FromFile(execution, beside)
+    if store is not None:
+        wanted["store"] = store  # messages call it as it was given
+    if config.store is None:
+        for name in ("retry_failed", "accept_changes"):
+            if wanted[name]:
+                option = f"--{name.replace('_', '-')}"
+                raise OptionError(f"{option} goes with a store, and there is none: --store FILE.")
     if block:
         wanted["block"] = [*config.experiment.values.get("block", ()), *block]
+    beside = path.resolve().parent
     arguments = experiment_arguments(config, beside, wanted)
-    arguments["progress"] = arguments.get("progress", False) or sys.stderr.isatty()
+    arguments.setdefault("progress", sys.stderr.isatty())
     return Experiment(find_function(config.experiment.function, beside), **arguments)
 
 
@@ -172,7 +189,7 @@ def _say_found(result: Result) -> None:
 
 def _advice(result: Result) -> str:
     if result.provenance["store"] is None:
-        return "With --store FILE a run can be resumed."
+        return "With --store FILE what is computed is kept."
     return "It is in the store; run the same command again to resume."
 
 
@@ -192,8 +209,15 @@ def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__
     click.echo(f"Warning: {message}", err=True)
 
 
-def _print(text: str) -> None:
+def _is_printed(result: Result, as_json: bool) -> bool:
+    text = json.dumps(result.to_dict(), allow_nan=False) if as_json else str(result)
     try:
-        click.echo(text)
-    except UnicodeEncodeError:  # a terminal that lacks a character still gets the result
-        click.echo(text.encode("ascii", "backslashreplace").decode())
+        with answering():
+            try:
+                click.echo(text)
+            except UnicodeEncodeError:  # a terminal that lacks a character still gets the result
+                click.echo(text.encode("ascii", "backslashreplace").decode())
+    except ExportError as error:
+        say_error(error, _advice(result))
+        return False
+    return True

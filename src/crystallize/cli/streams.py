@@ -1,22 +1,106 @@
-"""Standard output belongs to the answer; all that anyone else prints goes to standard error."""
+"""Standard output belongs to the answer; all that anyone else prints goes to standard error.
+
+A program may be started with any of its streams closed, and any may fail in the middle: the
+disk is full, or who read has gone.  An answer that cannot be written is an error of its own; a
+message that cannot be written is lost, and changes nothing else.
+"""
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+from crystallize.errors import ExportError
+
+GONE = (errno.EPIPE, errno.ENOSPC, errno.EBADF, errno.EIO, errno.EDQUOT)
+"""What the system says of a stream that takes no more."""
+
+
+class _Forgiving(io.TextIOWrapper):
+    """Standard error, whose failures are nobody's business."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            super().flush()
+
+
+def make_streams_usable() -> None:
+    """Open what was closed, so that no file that is opened later takes a stream's number.
+
+    What is written to a closed standard output fails, as to a full disk.
+    """
+    if sys.stdin is None:
+        _open_as(0, os.O_RDONLY)
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+    if sys.stdout is None:
+        _open_as(1, os.O_RDONLY)  # nothing can be written to it
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        _open_as(2, os.O_WRONLY)
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    elif sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
+        given = sys.stderr
+        sys.stderr = _Forgiving(
+            given.buffer,
+            encoding=given.encoding,
+            errors=given.errors,
+            line_buffering=True,
+            write_through=True,
+        )
+
+
+def _open_as(number: int, flags: int) -> None:
+    """Open nothing at all under the number of a stream."""
+    opened = os.open(os.devnull, flags)
+    if opened != number:
+        os.dup2(opened, number)
+        os.close(opened)
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Say as an :exc:`ExportError` that standard output takes no more.
+
+    Raises
+    ------
+    ExportError
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        if isinstance(error, ExportError) or error.errno not in GONE:
+            raise
+        _give_up_stdout()
+        raise ExportError(f"Standard output could not be written: {error.strerror}.") from error
+
+
+def _give_up_stdout() -> None:
+    """Let what is still to be written go nowhere: the interpreter would fail when it ends."""
+    with suppress(OSError):
+        _open_as(1, os.O_WRONLY)
 
 
 @contextmanager
 def stdout_kept_clean() -> Iterator[None]:
     """Send to stderr what is printed in this block, by child processes and C code too."""
-    sys.stdout.flush()
+    with suppress(OSError):  # the answer, which comes later, says so
+        sys.stdout.flush()
     stdout = os.dup(1)
     os.dup2(2, 1)
     try:
         yield
     finally:
-        sys.stdout.flush()
+        with suppress(OSError):
+            sys.stdout.flush()
         os.dup2(stdout, 1)
         os.close(stdout)

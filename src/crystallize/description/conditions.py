@@ -12,15 +12,11 @@ import numpy as np
 
 from crystallize.callables import function_name
 from crystallize.checks import each, known
-from crystallize.description.grid import Conditions
+from crystallize.description.grid import ONLY_CONDITION, Conditions
 from crystallize.errors import FunctionError, InvalidValueError, listing, suggestion
 
 INJECTED = ("rng", "seed", "seed32", "replicate", "condition", "ctx")
 """What a function may ask for by naming a parameter so."""
-
-
-ONLY_CONDITION = "baseline"
-"""The name of the condition of an experiment that gives none."""
 
 
 def checked_conditions(conditions: object) -> Conditions:

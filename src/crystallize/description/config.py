@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -24,7 +22,14 @@ from crystallize.checks import (
 )
 from crystallize.description.files import read_content
 from crystallize.description.grid import grid
-from crystallize.description.spec import RULES
+from crystallize.description.overrides import (
+    Override,
+    apply_overrides,
+    attributed,
+    read_override,
+    refuse_doubles,
+)
+from crystallize.description.spec import DEFAULT_STRATEGY, RULES
 from crystallize.errors import (
     ConfigError,
     CrystallizeError,
@@ -78,7 +83,7 @@ class ExperimentSection:
 class ExecutionSection:
     """``[execution]``: the strategy; every other key is an option of it."""
 
-    strategy: str = "serial"
+    strategy: str = DEFAULT_STRATEGY
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -105,6 +110,9 @@ class Config:
         The file in which finished cells are kept; beside the config if relative.
     plugins : mapping
         ``[plugins.NAME]``: the name of an observer -> its options.
+    hypotheses : mapping
+        ``[hypothesis.NAME]``: a name -> what is claimed, as the aggregator
+        ``hypotheses`` takes it.
     """
 
     experiment: ExperimentSection
@@ -113,12 +121,20 @@ class Config:
     aggregation: AggregationSection = AggregationSection()
     store: Path | None = None
     plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    hypotheses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-SECTIONS = ("experiment", "conditions", "grid", "execution", "aggregation", "plugins", "store")
+SECTIONS = (
+    "experiment", "conditions", "grid", "execution", "aggregation", "hypothesis", "plugins",
+    "store",
+)  # fmt: skip
+HYPOTHESES = "hypotheses"
+"""The aggregator that decides what ``[hypothesis.NAME]`` claims; a distribution has it."""
 
 
-def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+def read_config(
+    path: str | Path, overrides: Sequence[str] = (), options: Sequence[Override] = ()
+) -> Config:
     """Read and validate a config file.
 
     Parameters
@@ -127,7 +143,10 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         A ``.toml`` or ``.json`` file; ``.yaml`` and ``.yml`` where PyYAML is
         installed.
     overrides : sequence of str
-        ``section.key=value``, with a value as TOML spells it, or plain text.
+        ``section.key=value``, with a value as TOML spells it, or plain text; without
+        one, the key is unset.
+    options : sequence of Override
+        What options of the command give; not together with one of `overrides`.
 
     Raises
     ------
@@ -140,11 +159,17 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         raise ConfigError(path, ["the file is empty; it needs at least [experiment] function"])
     if not isinstance(content, dict):
         raise ConfigError(path, [f"expected sections, such as [experiment], got {content!r}"])
-    origins = [_override(path, content, override) for override in overrides]
     reader = _Reader()
+    read = (reader.faults(read_override, text) for text in overrides)
+    given = [override for override in read if override is not None]
+    reader.faults(refuse_doubles, options, given)
+    origins = apply_overrides(content, [*options, *given], reader.faults)
+    # What they were meant for may be wrong only without them.
+    if problems := reader.faults.problems:
+        raise ConfigError(path, problems)
     config = reader.config(content)
     if problems := reader.faults.problems:
-        raise ConfigError(path, [_attributed(problem, origins) for problem in problems])
+        raise ConfigError(path, [attributed(problem, origins) for problem in problems])
     return config
 
 
@@ -167,6 +192,7 @@ class _Reader:
             aggregation=self._aggregation(content.get("aggregation", {})),
             store=self._store(content.get("store")),
             plugins=self._plugins(content.get("plugins", {})),
+            hypotheses=self._hypotheses(content.get("hypothesis", {})),
         )
         self._contradictions(config)
         return config
@@ -197,7 +223,7 @@ class _Reader:
         options = self._checked(table, "execution", given)
         if options is None:
             return None
-        given = options.pop("strategy", "serial")
+        given = options.pop("strategy", DEFAULT_STRATEGY)
         strategy: Any = self._checked(text, "execution.strategy", given)
         return ExecutionSection(strategy, MappingProxyType(options))
 
@@ -207,6 +233,9 @@ class _Reader:
 
     def _plugins(self, given: object) -> Any:
         return self._checked(each(table), "plugins", given)
+
+    def _hypotheses(self, given: object) -> Any:
+        return self._checked(each(table), "hypothesis", given)
 
     def _store(self, given: object) -> Any:
         if given is None:
@@ -237,7 +266,8 @@ class _Reader:
         aggregators = config.aggregation and config.aggregation.aggregators
         options = config.aggregation and config.aggregation.options
         if aggregators is not None and options is not None:
-            self._checked(keys_among, "aggregation.options", options, "aggregator", aggregators)
+            named = list(config.aggregation.aggregators) + [HYPOTHESES] * bool(config.hypotheses)
+            self._checked(keys_among, "aggregation.options", options, "aggregator", named)
 
     def _checked(self, rule: Callable[..., T], *args: Any, **kwargs: Any) -> T | None:
         return self.faults(rule, *args, **kwargs)
@@ -251,58 +281,3 @@ class _Reader:
 
     def _say(self, problem: str) -> None:
         self.faults.found.append(CrystallizeError(problem))
-
-
-@dataclass(frozen=True)
-class _Origin:
-    """An override that was put in its place.
-
-    Attributes
-    ----------
-    place : str
-        The key that it gave.
-    created : str
-        That, or the section around it that was not there before.
-    text : str
-        As it was given.
-    """
-
-    place: str
-    created: str
-    text: str
-
-    def has(self, place: str) -> bool:
-        """Whether what is wrong at a place is this override's mistake."""
-        is_inside = f"{place}.".startswith(f"{self.place}.")
-        is_around = f"{self.place}.".startswith(f"{place}.")
-        return is_inside or (is_around and f"{place}.".startswith(f"{self.created}."))
-
-
-def _attributed(problem: str, origins: Sequence[_Origin]) -> str:
-    place = problem.partition(": ")[0]
-    # Of two overrides of one key, the last is in force.
-    found = next((f"--set {o.text}: " for o in reversed(origins) if o.has(place)), "")
-    return found + problem
-
-
-def _override(path: Path, content: dict[str, Any], override: str) -> _Origin:
-    """Put one override in its place."""
-    key, equals, written = override.partition("=")
-    parts = [part.strip() for part in key.split(".")]
-    if not equals or len(parts) < 2 or not all(parts):
-        raise ConfigError(path, [f"--set {override}: expected section.key=value"])
-    try:
-        value = tomllib.loads(f"value = {written}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = written
-    except RecursionError:
-        raise ConfigError(path, [f"--set {override}: nested too deeply"]) from None
-    section, created = content, len(parts)
-    for depth, part in enumerate(parts[:-1], start=1):
-        if part not in section:
-            section[part], created = {}, min(created, depth)
-        section = section[part]
-        if not isinstance(section, dict):
-            raise ConfigError(path, [f"--set {override}: {part!r} is not a section"])
-    section[parts[-1]] = value
-    return _Origin(reduce(inside, parts), reduce(inside, parts[:created]), override)

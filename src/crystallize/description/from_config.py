@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from crystallize.description.config import Config
+from crystallize.description.config import HYPOTHESES, Config
 from crystallize.located import located
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -18,6 +18,9 @@ OPTIONS_OF = {
     "plugins": "plugin_options",
 }
 """Which argument has the options of what another one names."""
+
+REGISTER = "hypotheses.jsonl"
+"""Where hypotheses are written down, beside the config, unless it says otherwise."""
 
 
 def experiment_arguments(
@@ -32,7 +35,8 @@ def experiment_arguments(
         The config's folder.
     overrides : mapping
         Arguments that are used instead of the config's.  The config's options go with
-        what it names itself, not with others that are named instead.
+        what it names itself, not with others that are named instead: another strategy
+        has none of them, an aggregator or observer that is named again keeps its own.
     """
     plugins = dict.fromkeys([*config.experiment.values.get("plugins", ()), *config.plugins])
     named = {
@@ -43,9 +47,11 @@ def experiment_arguments(
         "plugins": list(plugins),
         "plugin_options": config.plugins,
     }
+    if config.hypotheses:
+        _add_hypotheses(config, named)
     for names, options in OPTIONS_OF.items():
-        if names in overrides and overrides[names] != named[names]:
-            named[options] = {}
+        if names in overrides:
+            named[options] = _of_those(overrides[names], named[names], named[options])
     return {
         **config.experiment.values,
         "conditions": config.conditions,
@@ -53,3 +59,22 @@ def experiment_arguments(
         "store": None if config.store is None else beside / config.store,
         **overrides,
     }
+
+
+def _of_those(names: object, before: object, options: Any) -> Mapping[str, Any]:
+    """The options that the config has for what is named instead of `before`."""
+    if isinstance(names, str):
+        return options if names == before else {}
+    if not isinstance(names, (list, tuple)):
+        return {}  # an object, which has its own, or what will be refused
+    named = [name for name in names if isinstance(name, str)]
+    return {name: own for name, own in options.items() if name in named}
+
+
+def _add_hypotheses(config: Config, named: dict[str, Any]) -> None:
+    """Have the aggregator of hypotheses among those that are named, with what is claimed."""
+    if HYPOTHESES not in named["aggregators"]:
+        named["aggregators"] = [*named["aggregators"], HYPOTHESES]
+    given = {"register": REGISTER, **named["aggregator_options"].get(HYPOTHESES, {})}
+    given["claims"] = config.hypotheses
+    named["aggregator_options"] = {**named["aggregator_options"], HYPOTHESES: given}

@@ -11,6 +11,9 @@ from crystallize.errors import DuplicateNameError
 
 Conditions = dict[str, dict[str, Any]]
 
+ONLY_CONDITION = "baseline"
+"""The name of the condition of an experiment that gives none."""
+
 
 def grid(**values: Iterable[Any]) -> Conditions:
     """Every combination of some parameters' values, as conditions.

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 OnError = Literal["collect", "raise"]
 SeedRule = Literal["numpy", "crystallize-ml"]
 
+DEFAULT_STRATEGY = "serial"
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ExperimentSpec:
@@ -95,6 +97,13 @@ class ExperimentSpec:
         from crystallize.description.seeding import Seeding  # NumPy, not for who reads a config
 
         return Seeding(self.seed, self.seed_rule)
+
+    @property
+    def factors(self) -> dict[str, dict[str, Any]]:
+        """Condition -> factor -> level: the parameters whose values differ."""
+        from crystallize.description.factors import factors  # NumPy, which no config needs
+
+        return factors(self.conditions)
 
     @property
     def cells(self) -> int:

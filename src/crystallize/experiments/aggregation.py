@@ -27,4 +27,4 @@ class ResultAggregator:
         outcomes : Outcomes
             All that landed.
         """
-        return Result.of_outcomes(outcomes, experiment.baseline)
+        return Result.of_outcomes(outcomes, experiment.baseline, experiment.factors)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crystallize.callables import function_name
 from crystallize.cells.outcome import Outcome
@@ -15,7 +17,9 @@ from crystallize.checks import (
     factory,
     known,
     names,
+    not_negative,
     optional,
+    path,
     sequence,
     table,
     whole_number,
@@ -40,6 +44,9 @@ from crystallize.run.resources import worker_contexts
 from crystallize.run.run import Run
 from crystallize.store.sqlite import stored_root
 from crystallize.worker.shared_arrays import with_shared_arrays
+
+if TYPE_CHECKING:
+    from crystallize.verification.certificate import Certificate
 
 
 class Experiment:
@@ -266,12 +273,15 @@ class Experiment:
         path : path
             A ``.toml`` or ``.json`` file, or ``.yaml`` where PyYAML is installed.
         **overrides
-            Arguments of :class:`Experiment` to use instead of the file's.
+            Arguments of :class:`Experiment` to use instead of the file's.  Another
+            strategy than the file's has none of the options that the file gives.
 
         Raises
         ------
         ConfigError
             Listing everything that is wrong with the file.
+        UnknownNameError
+            If there is no such argument.
         FunctionLookupError
             If its function cannot be found.
         """
@@ -279,6 +289,8 @@ class Experiment:
         from crystallize.description.from_config import experiment_arguments
         from crystallize.description.lookup import find_function
 
+        for name in overrides:
+            known("from_config", name, "argument", list(inspect.signature(cls).parameters))
         config = read_config(path)
         beside = Path(path).resolve().parent
         if "function" not in overrides:
@@ -336,6 +348,73 @@ class Experiment:
         known("condition", condition, "condition", spec.conditions)
         replicate = whole_number("replicate", replicate)
         return run_cell(spec, worker_contexts(spec, self._host), condition, replicate)
+
+    def verify(
+        self,
+        strategies: Sequence[str | object] | None = None,
+        replicates: int | None = 10,
+        *,
+        against: str | Path | None = None,
+        tolerance: float = 0.0,
+    ) -> Certificate:
+        """Run the first replicates in every way there is here, and compare every byte.
+
+        That is twice under the experiment's own strategy, then under every installed one that
+        takes the function, with other options and numbers of workers, and in new
+        interpreters with other values of ``PYTHONHASHSEED``.  What plugins observe, the
+        store and the other things that an experiment does with its outcomes are left out.
+
+        Parameters
+        ----------
+        strategies : sequence of (str or object), optional
+            Names of strategies, or executors, instead of all; the first is run twice.
+        replicates : int or None
+            How many; ``None`` for all.
+        against : path, optional
+            A saved result or a store of the same experiment, which is run again, under
+            its own strategy if no others are named, and compared with it.
+        tolerance : float
+            Two numbers are the same if they differ by at most this, or by at most this
+            times the larger of the two.
+
+        Returns
+        -------
+        Certificate
+            Whether it is the ``same``, what was tried, what was not and why, and the
+            first cell that differs; a table as text, data by ``to_dict``.
+
+        Raises
+        ------
+        CrystallizeError
+            For anything that does not fit, or if it cannot be run at all.
+
+        Examples
+        --------
+        >>> certificate = Experiment(lambda rng: rng.normal(), seed=1).verify(["serial"])
+        >>> certificate.same, certificate.cells, len(certificate.trials)
+        (True, 1, 4)
+        """
+        from crystallize.verification.study import Study
+        from crystallize.verification.verify import verify
+
+        faults = Faults()
+        faults(optional(partial(whole_number, least=1)), "replicates", replicates)
+        faults(not_negative, "tolerance", tolerance)
+        names = faults(optional(sequence), "strategies", strategies)
+        place = faults(optional(path), "against", against)
+        faults.raise_any()
+        study = None if place is None else Study(place)
+        if study is not None:
+            study.check_same(self.spec)
+        there = self.replicates if study is None else study.result.replicates
+        return verify(
+            self.spec,
+            self._host,
+            strategies=names,
+            replicates=there if replicates is None else min(replicates, there),
+            tolerance=tolerance,
+            study=study,
+        )
 
     def __repr__(self) -> str:
         return (

@@ -128,19 +128,21 @@ _COLLECTIONS: Mapping[Any, Callable[[list[Any]], Any]] = {
 """What is made of the list that a config has, for each of these."""
 
 
-def _among(values: Sequence[Any], results: Sequence[Any]) -> Expectation:
-    words = " or ".join(map(repr, values))
+def _among(choices: Sequence[Any], results: Sequence[Any]) -> Expectation:
+    words = " or ".join(map(repr, choices))
+    return Expectation(words, partial(_chosen, choices=choices, results=results, words=words))
 
-    def rule(where: str, value: Any) -> Any:
-        for allowed, result in zip(values, results, strict=True):
-            # True is no 1 here, as it is nowhere.
-            if isinstance(value, bool) == isinstance(allowed, bool) and value == allowed:
-                return result
-        texts = [other for other in values if isinstance(other, str)]
-        hint = suggestion(value, texts) if isinstance(value, str) else ""
-        raise InvalidValueError(where, plain(value), words, hint=hint)
 
-    return Expectation(words, rule)
+def _chosen(
+    where: str, value: Any, *, choices: Sequence[Any], results: Sequence[Any], words: str
+) -> Any:
+    for allowed, result in zip(choices, results, strict=True):
+        # True is no 1 here, as it is nowhere.
+        if isinstance(value, bool) == isinstance(allowed, bool) and value == allowed:
+            return result
+    texts = [other for other in choices if isinstance(other, str)]
+    hint = suggestion(value, texts) if isinstance(value, str) else ""
+    raise InvalidValueError(where, plain(value), words, hint=hint)
 
 
 def _member(kind: type[Enum]) -> Expectation:

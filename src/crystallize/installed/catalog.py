@@ -51,6 +51,11 @@ class PluginInfo:
     status: Status = "available"
 
     @property
+    def module(self) -> str:
+        """The module that its entry point names."""
+        return self.value.partition(":")[0].strip()
+
+    @property
     def qualified(self) -> str:
         """``distribution:name``, which no other plugin has."""
         return f"{self.distribution}:{self.name}"

@@ -12,21 +12,36 @@ from crystallize.errors import (
     described,
     listing,
 )
+from crystallize.installed.api import check_api
 from crystallize.installed.catalog import BLOCK, PluginInfo
 from crystallize.installed.options import checked_options, declaration, refusal
 
 
 def load(info: PluginInfo) -> object:
-    """Import a plugin.
+    """Import a plugin that fits this version.
+
+    Raises
+    ------
+    PluginLoadError
+        Whatever the import raised, chained, or which version of the plugin API it needs;
+        names the distribution.
+    """
+    found = imported(info)
+    check_api(f"{info.kind} {info}", found, info.module, info.distribution)
+    return found
+
+
+def imported(info: PluginInfo) -> object:
+    """What an entry point leads to, whichever version it is written for.
 
     Raises
     ------
     PluginLoadError
         Whatever the import raised, chained; names the distribution.
     """
-    module, _, attribute = info.value.partition(":")
+    attribute = info.value.partition(":")[2]
     try:
-        found: object = import_module(module.strip())
+        found: object = import_module(info.module)
         for part in filter(None, attribute.split("[")[0].strip().split(".")):
             found = getattr(found, part)
     except KeyboardInterrupt:

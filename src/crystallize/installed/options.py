@@ -45,6 +45,11 @@ class DeclaredOption:
         """Whether it must be given."""
         return self.default is REQUIRED
 
+    @property
+    def choices(self) -> tuple[object, ...]:
+        """What it may be, where that is one of a few."""
+        return tuple(getattr(self.rule, "keywords", {}).get("choices", ()))
+
 
 @dataclass(frozen=True)
 class Declaration:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
 
+from crystallize.errors import PluginError
 from crystallize.worker.interruption import Interruption
 
 Method = Callable[..., Any]
+Check = Callable[[Any], None]
+"""Raises :class:`PluginError` for what a hook may not give."""
 
 ENDS_THE_RUN = (KeyboardInterrupt, Interruption)
 """What no plugin may be left with: it is for the run."""
@@ -44,14 +47,42 @@ class HookCall:
 _current: ContextVar[HookCall] = ContextVar("crystallize-hook-call")
 
 
-def guarded(plugin: str, method: Method) -> Method:
-    """An implementation that answers ``None`` where it raises; its call has the failure."""
+def reason(answer: Any) -> None:
+    """Refuse what is no reason to stop.
+
+    Raises
+    ------
+    PluginError
+    """
+    if answer is not None and not (isinstance(answer, str) and answer.strip()):
+        raise PluginError(
+            f"it gave {answer!r:.80}, which ends nothing. Give the reason as text, or None where "
+            "the run is to go on."
+        )
+
+
+CHECKS: Mapping[str, Check] = {"should_stop": reason}
+"""What is asked of the answers to a hook of which the first counts: a wrong one must not."""
+
+
+def guarded(plugin: str, method: Method, check: Check | None = None) -> Method:
+    """An implementation that answers ``None`` where it raises; its call has the failure.
+
+    Parameters
+    ----------
+    plugin : str
+    method : callable
+    check : callable, optional
+        What is asked of its answer; one that is refused is a failure.
+    """
 
     @wraps(method)
     def answer(*args: Any, **kwargs: Any) -> Any:
         call = _current.get()
         try:
             value = method(*args, **kwargs)
+            if check is not None:
+                check(value)
         except ENDS_THE_RUN:
             raise
         except BaseException as error:  # sys.exit in a plugin costs no results either
@@ -63,7 +94,7 @@ def guarded(plugin: str, method: Method) -> Method:
     return answer
 
 
-def guarded_wrapper(plugin: str, method: Method) -> Method:
+def guarded_wrapper(plugin: str, method: Method, check: Check | None = None) -> Method:
     """A wrapper that is as if it were not there from where it raises on.
 
     For both kinds that pluggy has: the newer returns what it makes of the results, the
@@ -97,6 +128,12 @@ def guarded_wrapper(plugin: str, method: Method) -> Method:
         try:
             steps.send(results)
         except StopIteration as end:
+            try:
+                if check is not None:
+                    check(end.value)
+            except PluginError as error:
+                call.failures.append((plugin, error))
+                return results
             return end.value
         except ENDS_THE_RUN:
             raise

@@ -20,6 +20,7 @@ from crystallize.errors import (
     listing,
     suggestion,
 )
+from crystallize.installed.api import check_api
 from crystallize.installed.catalog import Catalog, Kind, PluginInfo
 from crystallize.installed.loading import build, constructed
 from crystallize.installed.lookup import factory_of
@@ -61,6 +62,8 @@ class Host:
 
     Attributes
     ----------
+    catalog : Catalog
+        Where names are looked up.
     executor : object
     executor_name : str
     executor_options : dict
@@ -91,13 +94,13 @@ class Host:
         catalog: Catalog | None = None,
     ) -> None:
         self.executor_options = plain(dict(executor_options or {}))
-        self._catalog = Catalog.installed(block=block) if catalog is None else catalog
+        self.catalog = Catalog.installed(block=block) if catalog is None else catalog
         self.left_out: list[dict[str, str]] = []
         self._manager = Manager()
         self._used: list[UsedPlugin] = []
         self.hook = self._manager.hook
-        for name in self._catalog.unblocking():
-            known = [info.name for info in self._catalog.entries]
+        for name in self.catalog.unblocking():
+            known = [info.name for info in self.catalog.entries]
             warnings.warn(
                 f"block: there is no plugin {name!r}, so that nothing is blocked by it."
                 f"{suggestion(name, known)} Installed: {listing(known)}.",
@@ -153,8 +156,8 @@ class Host:
         for name in plugins:
             if isinstance(name, str):
                 with suppress(CrystallizeError):  # which adding it raises again
-                    named.add(self._catalog.find("plugin", name))
-        for info in self._catalog.observers():
+                    named.add(self.catalog.find("plugin", name))
+        for info in self.catalog.observers():
             if info in named:
                 continue
             try:
@@ -211,11 +214,12 @@ class Host:
         return plugin
 
     def _add_named(self, kind: Kind, name: str, options: Options) -> object:
-        found = factory_of(self._catalog, kind, name)
+        found = factory_of(self.catalog, kind, name)
         if isinstance(found, PluginInfo):
             return self._add_installed(kind, found, options)
         used = UsedPlugin(str(name), kind, None, None)
         self._refuse_second(kind, used, used.name)
+        check_api(f"{kind} {name}", found)  # before it is given options that it may not have
         built = constructed(f"{kind} {name}", found, options)
         return self._register(kind, used, built, None)
 

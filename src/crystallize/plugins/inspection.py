@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from time import perf_counter
 
 from crystallize.contracts import Capabilities
 from crystallize.errors import CrystallizeError, PluginError, PluginLoadError, described, listing
+from crystallize.installed.api import Needed, check_api, needed_api
 from crystallize.installed.catalog import Kind, PluginInfo
-from crystallize.installed.loading import constructed, load
+from crystallize.installed.loading import constructed, imported
 from crystallize.installed.options import DeclaredOption, declaration
 from crystallize.plugins.validation import HOOKS, MARK, checked_implementations
-
-API_ATTRIBUTE = "crystallize_api"
-"""Where a plugin, its class or its module says which version of the hooks it needs."""
 
 
 @dataclass
@@ -37,8 +34,8 @@ class Inspection:
         Of an executor, where it was built or says it in its class.
     cannot : sequence of str
         What an executor cannot have, and why.
-    api : int or None
-        The version of the hooks that it says it needs; ``None`` where it says nothing.
+    api : tuple of int or None
+        The versions of the plugin API that it says it works with; ``None`` where it says nothing.
     is_built : bool
         Whether it could be built: no option of it is required.
     """
@@ -50,7 +47,7 @@ class Inspection:
     hooks: Sequence[str] = ()
     capabilities: Mapping[str, object] = field(default_factory=dict)
     cannot: Sequence[str] = ()
-    api: int | None = None
+    api: Needed | None = None
     is_built: bool = False
 
 
@@ -59,13 +56,16 @@ def inspected(info: PluginInfo) -> Inspection:
     seen = Inspection(info)
     started = perf_counter()
     try:
-        found = load(info)
+        found = imported(info)
     except PluginLoadError as error:
         seen.problem = described(error.__cause__ or error)
         return seen
     finally:
         seen.seconds = perf_counter() - started
     try:
+        label = f"{info.kind} {info}"
+        seen.api = needed_api(label, found, info.module)
+        check_api(label, found, info.module, info.distribution)
         _LOOKS[info.kind](seen, found)
     except CrystallizeError as error:
         seen.problem = " ".join(str(error).split())
@@ -75,7 +75,6 @@ def inspected(info: PluginInfo) -> Inspection:
 
 
 def _look_at_plugin(seen: Inspection, found: object) -> None:
-    seen.api = _needed_api(seen.info, found)
     built: object = None
     if callable(found):
         declared = declaration(found)
@@ -155,12 +154,6 @@ _LOOKS = {
     "command": _look_at_command,
     "exporter": _look_at_exporter,
 }
-
-
-def _needed_api(info: PluginInfo, found: object) -> int | None:
-    module = sys.modules.get(info.value.partition(":")[0].strip())
-    stated = getattr(found, API_ATTRIBUTE, getattr(module, API_ATTRIBUTE, None))
-    return stated if isinstance(stated, int) else None
 
 
 def _marked(factory: object) -> list[str]:

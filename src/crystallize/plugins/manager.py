@@ -15,7 +15,7 @@ from crystallize import hookspecs
 from crystallize.errors import DuplicateNameError
 from crystallize.hookspecs import PROJECT_NAME
 from crystallize.installed.catalog import Kind, PluginInfo
-from crystallize.plugins.guard import guarded, guarded_wrapper
+from crystallize.plugins.guard import CHECKS, guarded, guarded_wrapper
 from crystallize.plugins.validation import (
     EXECUTOR_HOOKS,
     Implementation,
@@ -121,4 +121,5 @@ class _Registered:
 def _guarded(plugin: str, found: Implementation) -> Callable[..., object]:
     if found.hook in EXECUTOR_HOOKS:  # their failure is the run's
         return found.method
-    return (guarded_wrapper if found.wraps else guarded)(plugin, found.method)
+    guard = guarded_wrapper if found.wraps else guarded
+    return guard(plugin, found.method, CHECKS.get(found.hook))

@@ -13,6 +13,7 @@ import pluggy
 from crystallize import hookspecs
 from crystallize.errors import PluginError, listing, suggestion
 from crystallize.hookspecs import PROJECT_NAME
+from crystallize.installed.api import check_api
 from crystallize.installed.catalog import Kind
 
 HOOKS = tuple(
@@ -64,7 +65,10 @@ def checked_implementations(kind: Kind, label: str, plugin: object) -> list[Impl
     ------
     PluginError
         At what pluggy would refuse, and at what it would accept and then ignore.
+    PluginLoadError
+        If it is written for another version of the plugin API.
     """
+    check_api(f"{kind} {label}", plugin)
     found = list(_marked(label, plugin))
     if kind == "executor" and not {i.hook for i in found} & set(EXECUTOR_HOOKS):
         found += _unmarked_loops(label, plugin)

@@ -6,7 +6,7 @@ import json
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from crystallize.cells.arrays import Array, Bundle, as_objects, restored
 from crystallize.cells.column import with_mask
 from crystallize.cells.outcome import CellError
 from crystallize.cells.plain import plain_data
-from crystallize.checks import choice, table, whole_number
+from crystallize.checks import choice, each, table, whole_number
 from crystallize.description.spec import RULES
 from crystallize.errors import ResultFileError, described
 from crystallize.results.checking import check_done, check_errors, check_metrics, unique_names
@@ -46,6 +46,7 @@ class Parts(TypedDict):
     baseline: str
     provenance: dict[str, Any]
     sections: dict[str, Any]
+    factors: NotRequired[Mapping[str, Mapping[str, Any]]]
 
 
 def save(result: Parts, path: Path) -> None:
@@ -105,6 +106,7 @@ def _content(result: Parts, bundle: Bundle) -> dict[str, Any]:
         ],
         "errors": [[getattr(e, name) for name in CellError.__slots__] for e in result["errors"]],
         "sections": plain_data(result["sections"], "sections"),
+        "factors": plain_data(result.get("factors", {}), "factors"),
         "provenance": plain_data(result["provenance"], "provenance"),
     }
 
@@ -124,7 +126,7 @@ def _parts(content: dict[str, Any], array: Callable[[int], bytes]) -> Parts:
     errors = [CellError(*fields) for fields in content["errors"]]
     check_metrics(metrics, done)
     check_errors(errors, done)
-    return {
+    parts: Parts = {
         "root": whole_number("root", content["root"]),
         # Not there in a file of an earlier version.
         "seed_rule": RULES["seed_rule"]("seed_rule", content.get("seed_rule", "numpy")),
@@ -135,6 +137,9 @@ def _parts(content: dict[str, Any], array: Callable[[int], bytes]) -> Parts:
         "sections": table("sections", content["sections"]),
         "provenance": table("provenance", content["provenance"]),
     }
+    if factors := content.get("factors"):  # not there in a file of an earlier version
+        parts["factors"] = each(table)("factors", factors)
+    return parts
 
 
 def _values(kept: Mapping[str, Any], array: Callable[[int], bytes]) -> Array:

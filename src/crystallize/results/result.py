@@ -17,9 +17,11 @@ from crystallize.cells.outcomes import Outcomes
 from crystallize.cells.plain import json_data, plain_data
 from crystallize.checks import whole_number
 from crystallize.description.seeding import Seeding
+from crystallize.description.streams import seeds_of
 from crystallize.results import file
 from crystallize.results.exports import as_frame, error_data, metric_data
 from crystallize.results.replacing import replaced_whole
+from crystallize.results.section_tables import sections_as_html, sections_as_text
 from crystallize.results.summary import SummaryRow, summarize
 from crystallize.results.tables import as_html, as_text
 from crystallize.store.stored import StoredExperiment
@@ -48,6 +50,8 @@ class Result:
         What aggregators added, by name.
     seed_rule : {"numpy", "crystallize-ml"}
         How seeds follow from the root.
+    factors : mapping, optional
+        Condition -> factor -> level.
 
     Attributes
     ----------
@@ -55,6 +59,9 @@ class Result:
         ``metrics[condition][metric]`` is an array whose position is the
         replicate; NaN, or ``None`` in a column that holds no numbers, where a
         cell failed, so that conditions stay paired.
+    factors : dict
+        ``factors[condition][parameter]`` for the parameters whose values differ between
+        conditions; empty where the experiment is not known, as for what a store holds.
     """
 
     def __init__(
@@ -67,6 +74,7 @@ class Result:
         provenance: dict[str, Any],
         sections: dict[str, Any] | None = None,
         seed_rule: str = "numpy",
+        factors: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self.metrics = {condition: dict(arrays) for condition, arrays in metrics.items()}
         self.done = dict(done)
@@ -76,9 +84,16 @@ class Result:
         self.baseline = baseline
         self.provenance = provenance
         self.sections: dict[str, Any] = {} if sections is None else sections
+        known = {} if factors is None else factors
+        self.factors = {condition: dict(known.get(condition, {})) for condition in self.done}
 
     @classmethod
-    def of_outcomes(cls, outcomes: Outcomes, baseline: str) -> Result:
+    def of_outcomes(
+        cls,
+        outcomes: Outcomes,
+        baseline: str,
+        factors: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> Result:
         """Outcomes with their seeds and provenance as a result, without sections."""
         return cls(
             metrics=outcomes.metrics(),
@@ -88,6 +103,7 @@ class Result:
             seed_rule=outcomes.seed_rule,
             baseline=baseline,
             provenance=dict(outcomes.provenance),
+            factors=factors,
         )
 
     @classmethod
@@ -124,8 +140,7 @@ class Result:
     @cached_property
     def seeds(self) -> list[int]:
         """The seed of each replicate; made when first looked at."""
-        seeding = Seeding(self.root, self.seed_rule)
-        return [seeding.seed(replicate) for replicate in range(self.replicates)]
+        return seeds_of(Seeding(self.root, self.seed_rule), self.replicates)
 
     def summary(self) -> list[SummaryRow]:
         """One row for each condition and metric.
@@ -229,6 +244,7 @@ class Result:
             "baseline": self.baseline,
             "provenance": self.provenance,
             "sections": self.sections,
+            "factors": self.factors,
         }
         file.save(parts, Path(path))
 
@@ -253,7 +269,7 @@ class Result:
         return cls(**file.load(Path(path), max_bytes))
 
     def __repr__(self) -> str:
-        return as_text(self.summary(), failed=len(self.errors))
+        return as_text(self.summary(), failed=len(self.errors)) + sections_as_text(self.sections)
 
     def _repr_html_(self) -> str:
-        return as_html(self.summary(), failed=len(self.errors))
+        return as_html(self.summary(), failed=len(self.errors)) + sections_as_html(self.sections)

@@ -15,17 +15,23 @@ def as_text(rows: Sequence[SummaryRow], failed: int) -> str:
     """An aligned table, and how many cells failed where any did."""
     columns = _columns(rows)
     cells = [columns, *(tuple(_shown(row[column]) for column in columns) for row in rows)]
+    lines = aligned(cells, NAMES)
+    if failed:
+        lines.append(f"{_failures(failed)}; see .errors")
+    return "\n".join(lines)
+
+
+def aligned(cells: Sequence[Sequence[str]], names: int) -> list[str]:
+    """The lines of a table whose first columns hold `names`, at the left; others at the right."""
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = []
     for line in cells:
         padded = [
-            text.ljust(width) if place < NAMES else text.rjust(width)
+            text.ljust(width) if place < names else text.rjust(width)
             for place, (text, width) in enumerate(zip(line, widths, strict=True))
         ]
         lines.append("  ".join(padded).rstrip())
-    if failed:
-        lines.append(f"{_failures(failed)}; see .errors")
-    return "\n".join(lines)
+    return lines
 
 
 def as_html(rows: Sequence[SummaryRow], failed: int) -> str:

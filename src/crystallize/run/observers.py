@@ -92,7 +92,7 @@ class Observers:
         call = HookCall()
         with self._interruptible():
             reason = self._ask(call, "should_stop", page=page)
-        if reason is None or reason is False:
+        if not isinstance(reason, str):  # of a wrapper of pluggy's older kind, nobody sees it
             return None
         plugin = next((name for name, answer in call.answers if answer is reason), "a wrapper")
         return {"reason": str(reason), "plugin": plugin, "replicates": page.stop}
@@ -118,7 +118,7 @@ class Observers:
             result = self._ask(HookCall(), "aggregate_results", outcomes=outcomes)
             if result is not None:
                 return result
-        return Result.of_outcomes(outcomes, self._experiment.baseline)
+        return Result.of_outcomes(outcomes, self._experiment.baseline, self._experiment.factors)
 
     def _extend(self, result: Result) -> None:
         call = HookCall()

@@ -401,7 +401,7 @@ class Run:
         except PluginError as error:
             return error.result
         except Exception:
-            return Result.of_outcomes(outcomes, self.experiment.baseline)
+            return Result.of_outcomes(outcomes, self.experiment.baseline, self.experiment.factors)
 
     def _folder(self) -> Path:
         file = source_file(self.experiment.function)

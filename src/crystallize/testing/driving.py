@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -14,7 +15,7 @@ from uuid import uuid4
 from crystallize.contracts import Capabilities, Completion, Task
 from crystallize.experiments.experiment import Experiment
 from crystallize.plugins.host import Host
-from crystallize.testing.noted import Noted
+from crystallize.testing.noted import Note, Noted
 from crystallize.testing.trials import square
 
 
@@ -22,6 +23,11 @@ def tasks(count: int, first: int = 0, step: int = 1) -> list[Task]:
     """Tasks of one cell each; with a step, as a store that holds the others leaves them."""
     starts = range(first, first + count * step, step)
     return [Task(0, start, start + 1) for start in starts]
+
+
+def is_good(completion: Completion) -> bool:
+    """Whether a task of a :class:`Noted` call completed as it should."""
+    return completion.error is None and completion.value == Noted.expected(completion.task.start)
 
 
 class Drive:
@@ -94,6 +100,11 @@ class Drive:
             getattr(self._stream, "close", lambda: None)()  # any iterator will do
             self.closed = monotonic()
         return self
+
+    def ran_here(self, note: Note) -> bool:
+        """Whether a call ran where the generator runs, which cannot yield meanwhile."""
+        is_here = note.process == os.getpid() and note.thread in self.threads
+        return is_here and not self._is_async
 
     @property
     def completions(self) -> list[Completion]:

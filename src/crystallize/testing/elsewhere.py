@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -48,7 +49,7 @@ def main() -> None:
 
     paths, orders = cloudpickle.load(sys.stdin.buffer)
     sys.path[:] = paths
-    orders = cloudpickle.loads(orders)
+    orders, again = cloudpickle.loads(orders), cloudpickle.loads(orders)
     from crystallize.experiments.experiment import Experiment
     from crystallize.results.errors import Interrupted
     from crystallize.testing.surroundings import changed, global_state
@@ -68,7 +69,7 @@ def main() -> None:
         noted_async if is_async else noted,
         {"a": parameters},
         replicates=orders["replicates"],
-        execution=executor,
+        execution=again["executor"],  # not the one that was closed
     )
     try:
         long.run()
@@ -80,4 +81,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     os.environ.pop("CRYSTALLIZE_PLUGIN_ERRORS", None)
+    # What a shell starts in its background ignores Ctrl-C, and so would this.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     main()

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -17,6 +18,7 @@ import cloudpickle
 import pytest
 
 from crystallize.testing.surroundings import descendants
+from crystallize.testing.trials import KILL
 from crystallize.testing.watching import until
 
 LANDED_SECONDS = 0.3
@@ -29,6 +31,8 @@ class Elsewhere:
 
     Attributes
     ----------
+    has_begun : bool
+        Whether it came to what was to be interrupted.
     found : dict
         What it said of itself.
     printed : list of str
@@ -43,6 +47,7 @@ class Elsewhere:
         Processes that it had started and that outlived it.
     """
 
+    has_begun: bool = False
     found: dict[str, Any] = field(default_factory=dict)
     printed: list[str] = field(default_factory=list)
     errors: str = ""
@@ -97,6 +102,7 @@ def run_elsewhere(
     try:
         return _interrupted(program, sent, notes, patience)
     finally:
+        _end(descendants(program.pid))
         program.kill()
         program.communicate()
 
@@ -111,8 +117,8 @@ def _interrupted(
     begun = until(
         lambda: program.poll() is not None or len(notes.read_text().split()) > 3, patience
     )
-    found = Elsewhere()
-    if begun and program.poll() is None:
+    found = Elsewhere(has_begun=begun and program.poll() is None)
+    if found.has_begun:
         until(lambda: False, LANDED_SECONDS)
         started = descendants(program.pid)
         began = monotonic()
@@ -123,6 +129,7 @@ def _interrupted(
         found.seconds = monotonic() - began
         until(lambda: not _alive(started), 2.0)
         found.orphans = _alive(started)
+        _end(found.orphans)  # or else they hold its streams
     program.kill()
     out, errors = program.communicate()
     found.errors = errors.decode(errors="replace")
@@ -158,6 +165,12 @@ def _by_value(orders: dict[str, Any], module: ModuleType) -> bytes | None:
         if is_ours:
             cloudpickle.unregister_pickle_by_value(module)
     return pickled
+
+
+def _end(pids: list[int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, KILL)
 
 
 def _alive(pids: list[int]) -> list[int]:

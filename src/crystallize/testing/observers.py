@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import signal
-import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 from typing import Any
 
@@ -18,15 +15,9 @@ from crystallize.hookspecs import hookimpl
 from crystallize.plugins.guard import HookCall
 from crystallize.plugins.host import Host
 from crystallize.results.errors import Interrupted
-from crystallize.results.result import Result
-from crystallize.testing.comparison import same_result
-from crystallize.testing.surroundings import changed, global_state
+from crystallize.testing.recorded import ENDS, ORDERS, KnownRun, Moment, Recording
 from crystallize.testing.varied import failing
 from crystallize.testing.watched import PluginChecks, plugin_failures
-
-Moment = tuple[str, dict[str, Any]]
-"""A hook and its arguments, beside the experiment and the run."""
-ENDS = ("finished", "stopped", "failed", "interrupted", "left")
 
 
 class StopsEarly:
@@ -43,44 +34,6 @@ class Interrupting:
     @hookimpl(trylast=True)
     def outcomes_completed(self, outcomes: Any) -> None:
         signal.raise_signal(signal.SIGINT)
-
-
-@dataclass
-class Recording:
-    """An observer that keeps what it was told, to tell it to others."""
-
-    spec: Any = None
-    batches: list[Any] = field(default_factory=list)
-    pages: list[Any] = field(default_factory=list)
-    result: Any = None
-
-    __hash__ = object.__hash__
-
-    @hookimpl
-    def before_run(self, experiment: Any) -> None:
-        self.spec = experiment
-
-    @hookimpl
-    def outcomes_completed(self, outcomes: Any) -> None:
-        self.batches.append(outcomes)
-
-    @hookimpl
-    def page_completed(self, page: Any) -> None:
-        self.pages.append(page)
-
-    @hookimpl
-    def after_run(self, result: Any) -> None:
-        self.result = result
-
-
-class KnownRun:
-    """What a plugin knows a run by, where there is none."""
-
-    def __init__(self, number: int) -> None:
-        self.id = f"run-{number}"
-
-    def register_control(self, cancel: Any, elapsed: Any) -> None:
-        """Nothing is done with it."""
 
 
 class ObserverSuite(PluginChecks):
@@ -110,7 +63,7 @@ class ObserverSuite(PluginChecks):
             "end without a result, after any number of outcomes; run_ended is always called."
         )
 
-    @pytest.mark.parametrize("how", ["as they come", "pages first", "pages last", "one end only"])
+    @pytest.mark.parametrize("how", ORDERS)
     @pytest.mark.parametrize("end", ENDS)
     def test_hooks_may_come_in_any_documented_order(self, how: str, end: str) -> None:
         raised, _ = self._told([self._moments(how, end)])
@@ -130,52 +83,6 @@ class ObserverSuite(PluginChecks):
         assert together == [alone, alone], (
             f"told of two runs by turns, it has seen {together}, and of one alone {alone}. Keep "
             "what belongs to a run by 'run', which is another object in every run."
-        )
-
-    def test_no_result_is_kept(self) -> None:
-        observer = self.make()
-        recording = Recording()
-        with plugin_failures():
-            result = self.experiment(observer, recording).run()
-        kept = [weakref.ref(thing) for thing in (result, *recording.pages, *recording.batches)]
-        del recording, result
-        gc.collect()
-        assert not any(ref() for ref in kept), (
-            "it keeps a result, pages or outcomes alive after their run, with all of their arrays. "
-            "Keep what it made of them."
-        )
-        del observer
-
-    def test_it_changes_nothing_that_it_is_given(self) -> None:
-        bare, result = self.result(), self.result(self.make())
-        problem = ""
-        try:
-            same_result(bare, result)
-        except AssertionError as error:
-            problem = str(error)
-        assert not problem and bare.sections == result.sections, (
-            f"with it the metrics, errors or sections of a result are other ones. {problem}"
-        )
-
-    def test_what_is_global_is_as_it_was(self) -> None:
-        observer = self.make()
-        self.result()
-        before = global_state(generators=True)
-        self.result(observer)
-        changes = changed(before, global_state(generators=True))
-        assert not changes, (
-            f"it changes {' and '.join(changes)}. Leave what is global alone: cells that run in "
-            "this process see it."
-        )
-
-    def test_nothing_is_printed_on_standard_output(
-        self, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        self.result(self.make())
-        printed = capsys.readouterr().out
-        assert not printed, (
-            f"it prints on standard output, which is the user's ('--json' writes there alone): "
-            f"{printed:.200}. Print on standard error, or log."
         )
 
     def _raised_in(self, how: str, observer: Any) -> list[str]:
@@ -205,34 +112,8 @@ class ObserverSuite(PluginChecks):
                     experiment.run()
         return raised
 
-    def _moments(self, how: str, end: str) -> list[Moment]:
-        """What a run tells its observers, in some order."""
-        told = self.evidence("a run", self._recorded)
-        batches = [("outcomes_completed", {"outcomes": batch}) for batch in told.batches]
-        pages = [
-            (hook, {"page": page})
-            for page in told.pages
-            for hook in ("page_completed", "should_stop")
-        ]
-        between = {
-            "as they come": [m for pair in zip_longest(batches, pages) for m in pair if m],
-            "pages first": [*pages, *batches],
-            "pages last": [*batches, *pages],
-            "one end only": [],
-        }[how]
-        result: Result | None = told.result
-        error: BaseException | None = None
-        if end == "left":
-            result = None
-        elif end == "failed":
-            error = CrystallizeError("the engine is broken")
-        elif end == "interrupted":
-            assert result is not None
-            error = Interrupted(result, signal.SIGINT)
-        begin: list[Moment] = [("before_run", {})]
-        after: list[Moment] = [] if result is None else [("after_run", {"result": result})]
-        last = ("run_ended", {"status": end, "result": result, "error": error})
-        return [*begin, *between, *after, last]
+    def _moments(self, order: str, end: str) -> Sequence[Moment]:
+        return self.evidence("a run", self._recorded).moments(order, end)
 
     def _recorded(self) -> Recording:
         recording = Recording()
@@ -243,7 +124,7 @@ class ObserverSuite(PluginChecks):
         ).run()
         return recording
 
-    def _told(self, runs: list[list[Moment]]) -> tuple[list[str], list[Any]]:
+    def _told(self, runs: list[Sequence[Moment]]) -> tuple[list[str], list[Any]]:
         """Tell a new observer of runs by turns; what it raised, and what it has seen of each."""
         observer = self.make()
         host: Host = self.known(observer)

@@ -18,14 +18,14 @@ import numpy as np
 PROCESSES = Path("/proc")
 """Where there is no such folder, no child process is seen."""
 DESCRIPTORS = Path("/dev/fd")
+KINDS = ("thread", "process", "file", "socket")
 
 Things = dict[str, Counter[Any]]
 
 
 def things() -> Things:
     """The threads, child processes, files and sockets of this process, by kind."""
-    found: Things = {"thread": Counter(), "process": Counter(), "file": Counter()}
-    found["socket"] = Counter()
+    found: Things = {kind: Counter() for kind in KINDS}
     # The objects: numbers of threads are given again.
     found["thread"].update(threading.enumerate())
     found["process"].update(descendants(os.getpid()))

@@ -94,6 +94,22 @@ async def awkward_async(replicate: int) -> float:
     return float(replicate)
 
 
+def failing(replicate: int) -> float:
+    """Raise at one replicate, when others have finished."""
+    if replicate == FAILING:
+        time.sleep(LATE_SECONDS)
+        raise ValueError(f"replicate {replicate}")
+    return float(replicate)
+
+
+async def failing_async(replicate: int) -> float:
+    """The same as a coroutine function."""
+    if replicate == FAILING:
+        await asyncio.sleep(LATE_SECONDS)
+        raise ValueError(f"replicate {replicate}")
+    return float(replicate)
+
+
 def leaving(replicate: int) -> float:
     """Leave the interpreter at one replicate."""
     if replicate == FAILING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import UserDict, UserList, deque
 from collections.abc import Collection, Mapping
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import is_dataclass
 from functools import cached_property
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.random import default_rng
 
 from crystallize.description.seeding import Seeding
+from crystallize.description.streams import Streams
 
 
 class CellContext:
@@ -76,19 +77,28 @@ class Arguments:
         self._seed = "seed" in injected
         self._seed32 = "seed32" in injected
         self._others = [name for name in ("replicate", "condition", "ctx") if name in injected]
+        self._streams = Streams(seeding, 0)
         self.constant = None if injected or self._mutable else self._params
         """The arguments, where they are the same for every replicate."""
+
+    def of_block(self, stop: int) -> Arguments:
+        """The same for the cells of a block that ends before `stop`, in index order."""
+        if not (self._rng or self._seed or self._seed32):
+            return self
+        block = copy(self)
+        block._streams = Streams(self._seeding, stop)
+        return block
 
     def __call__(self, replicate: int) -> dict[str, Any]:
         arguments = self._params.copy()
         for key in self._mutable:
             arguments[key] = _fresh(arguments[key])
         if self._rng:
-            arguments["rng"] = default_rng(self._seeding.sequence(replicate))
+            arguments["rng"] = self._streams.rng(replicate)
         if self._seed:
-            arguments["seed"] = self._seeding.seed(replicate)
+            arguments["seed"] = self._streams.seed(replicate)
         if self._seed32:
-            arguments["seed32"] = self._seeding.seed32(replicate)
+            arguments["seed32"] = self._streams.seed(replicate) % 2**32
         for name in self._others:
             if name == "replicate":
                 arguments[name] = replicate

@@ -293,7 +293,7 @@ class BlockCall:
     ) -> None:
         # The inner loop of everything: what can be done once for a block is done before it, and
         # what can be done once for a few cells is done after these.
-        options, arguments = self._options, self._arguments[task.condition]
+        options, arguments = self._options, self._arguments[task.condition].of_block(task.stop)
         function = self._function if options.timeout is None else self._timed
         if self._has_contexts:
             function = partial(function, **self.contexts.entered())

@@ -18,8 +18,8 @@ class ShuffledExecution:
         return [results[i] for i in range(experiment.replicates)]
 
 
-class Quantiles:
-    """Adds the section ``quantiles``: condition -> metric -> one number a probability.
+class Spread:
+    """Adds the section ``spread``: quantiles as condition -> metric -> one number a probability.
 
     Of metrics that are numbers; a yes or no has no quantiles worth the name.
     """
@@ -37,4 +37,4 @@ class Quantiles:
             }
             for condition, metrics in result.metrics.items()
         }
-        return {"quantiles": {"probabilities": self.probabilities, **quantiles}}
+        return {"spread": {"probabilities": self.probabilities, **quantiles}}

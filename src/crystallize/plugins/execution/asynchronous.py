@@ -29,6 +29,7 @@ from crystallize.plugins.execution.base import (
     LoopResults,
     Option,
     check_function,
+    default,
 )
 from crystallize.worker.event_loop import (
     END_SECONDS,
@@ -68,7 +69,7 @@ class AsyncExecution(Execution):
         super().__init__(progress)
         self.max_concurrency = max_concurrency
 
-    @property
+    @default
     def capabilities(self) -> Capabilities:
         return Capabilities(
             functions=ASYNC, workers=self.max_concurrency, single_cell=True, can_cancel=True

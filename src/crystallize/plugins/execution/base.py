@@ -6,7 +6,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import closing
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from crystallize.callables import function_name, is_async
 from crystallize.checks import flag
@@ -173,6 +173,21 @@ class Option(Generic[T]):
         vars(executor)[self._name] = self.rule(self._name, value)
 
 
+if TYPE_CHECKING:
+    default = property
+else:
+
+    class default:
+        """A property that an object may have an attribute of its own instead of."""
+
+        def __init__(self, read: Callable[[Any], Any]) -> None:
+            self._read = read
+            self.__doc__ = read.__doc__
+
+        def __get__(self, executor: object | None, owner: type) -> Any:
+            return self if executor is None else self._read(executor)
+
+
 class Execution(ABC):
     """An execution strategy that streams; override :meth:`execute`.
 
@@ -203,11 +218,12 @@ class Execution(ABC):
         return f"{type(self).__name__}({options})"
 
     def _options(self) -> dict[str, Any]:
-        return {name: value for name, value in sorted(vars(self).items()) if name[0] != "_"}
+        own = sorted(vars(self).items())
+        return {name: value for name, value in own if name[0] != "_" and name != "capabilities"}
 
-    @property
+    @default
     def capabilities(self) -> Capabilities:
-        """What it can do; a class of its own may have a plain attribute instead."""
+        """What it can do; a class or an object of its own may have a plain attribute instead."""
         return Capabilities()
 
     @abstractmethod

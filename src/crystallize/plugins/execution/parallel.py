@@ -19,7 +19,7 @@ from crystallize.contracts import (
 )
 from crystallize.errors import InvalidValueError
 from crystallize.hookspecs import hookimpl
-from crystallize.plugins.execution.base import Option
+from crystallize.plugins.execution.base import Option, default
 from crystallize.plugins.execution.futures import FuturesExecution
 from crystallize.plugins.execution.threads import ThreadPool
 
@@ -81,7 +81,7 @@ class ParallelExecution(FuturesExecution):
         self.executor_type = executor_type
         self.max_workers = max_workers
 
-    @property
+    @default
     def capabilities(self) -> Capabilities:
         processes = self.executor_type == "process"
         return Capabilities(

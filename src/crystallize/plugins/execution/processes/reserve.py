@@ -11,7 +11,7 @@ import threading
 from multiprocessing.util import Finalize
 from weakref import WeakSet
 
-from crystallize.errors import ExecutorError
+from crystallize.errors import ExecutorError, described
 from crystallize.plugins.execution.processes.surroundings import Surroundings
 from crystallize.plugins.execution.processes.worker import Worker
 
@@ -48,7 +48,18 @@ class Reserve:
             if worker not in good:
                 worker.end()
         taken = good[:count]
-        taken += [Worker() for _ in range(count - len(taken))]
+        for _ in range(count - len(taken)):
+            try:
+                taken.append(Worker())
+            except (OSError, UnboundLocalError) as error:  # of the latter, loky loses the former
+                for worker in taken:
+                    worker.end()
+                cause = error.__context__ if isinstance(error, UnboundLocalError) else error
+                raise ExecutorError(
+                    f"Worker process {len(taken) + 1} of {count} could not be started: "
+                    f"{described(cause or error)}. A worker takes a process and some ten file "
+                    "descriptors; use fewer workers (max_workers), or let this program have more."
+                ) from error
         self._all.update(taken)
         return taken
 

@@ -1,0 +1,1 @@
+"""From replicates to conclusions: aggregators for Crystallize, found by name."""

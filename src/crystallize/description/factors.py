@@ -1,0 +1,81 @@
+"""Factors: the parameters whose values differ between conditions, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from crystallize.callables import function_name
+from crystallize.cells.plain import plain_data
+
+Factors = dict[str, dict[str, Any]]
+SHOWN = 40
+"""How long the text may be that stands for a value which is no number, text or boolean."""
+
+
+def factors(conditions: Mapping[str, Mapping[str, Any]]) -> Factors:
+    """Condition -> factor -> level, in the order in which parameters are first given.
+
+    Numbers, texts, booleans and ``None`` are levels as they are; a short text stands for
+    anything else, another one for each value.  A condition that leaves a parameter to its
+    default has no level of it.
+
+    Examples
+    --------
+    >>> factors({"wald": {"n": 10, "z": 0}, "wilson": {"n": 10, "z": 2}})
+    {'wald': {'z': 0}, 'wilson': {'z': 2}}
+    """
+    names = dict.fromkeys(name for given in conditions.values() for name in given)
+    levels = {name: _levels(name, conditions) for name in names}
+    differing = [
+        name
+        for name, column in levels.items()
+        if len(column) < len(conditions) or len({_key(level) for level in column.values()}) > 1
+    ]
+    return {
+        condition: {name: levels[name][condition] for name in differing if name in given}
+        for condition, given in conditions.items()
+    }
+
+
+def _levels(name: str, conditions: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The level of one parameter under each condition that gives it."""
+    others: list[tuple[object, str]] = []  # values that need a text, and that text
+    levels = {}
+    for condition, given in conditions.items():
+        if name not in given:
+            continue
+        value = given[name]
+        try:
+            plain = plain_data(value, name)
+        except (TypeError, RecursionError):
+            plain = value
+        if plain is None or type(plain) in (bool, int, float, str):
+            levels[condition] = plain
+            continue
+        known = next((text for other, text in others if _same(other, plain)), None)
+        if known is None:
+            known = _text(plain if isinstance(plain, (list, dict)) else value)
+            taken = sum(text.partition(" #")[0] == known for _, text in others)
+            known += f" #{taken + 1}" if taken else ""
+            others.append((plain, known))
+        levels[condition] = known
+    return levels
+
+
+def _text(value: object) -> str:
+    shown = function_name(value) if callable(value) else repr(value)
+    shown = " ".join(shown.split())
+    return shown if len(shown) <= SHOWN else shown[: SHOWN - 1] + "…"
+
+
+def _same(one: object, other: object) -> bool:
+    try:
+        return one is other or (type(one) is type(other) and bool(one == other))
+    except Exception:  # what cannot be compared is told apart by what it is
+        return False
+
+
+def _key(level: object) -> object:
+    """Equal for equal levels: True is no 1, and NaN is NaN."""
+    return (isinstance(level, bool), "NaN" if level != level else level)

@@ -1,0 +1,146 @@
+"""Cells in a new interpreter with a hash seed of its own, which nothing before them has touched."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from crystallize.cells.block import Block
+from crystallize.cells.outcome import CellError
+from crystallize.cells.outcomes import Outcomes
+from crystallize.cells.table import Table
+from crystallize.contracts import Task
+from crystallize.description.spec import ExperimentSpec
+from crystallize.errors import CrystallizeError, ExecutorError, described
+from crystallize.results.result import Result
+from crystallize.worker.block_runner import BlockCall, CellOptions
+from crystallize.worker.contexts import WorkerContexts
+
+PROGRAM = "import sys; sys.path[:] = {path!r}; from {module} import main; main()"
+WATCH_SECONDS = 1.0
+"""How often the process looks whether who started it is still there."""
+
+
+def run_in_fresh_process(
+    experiment: ExperimentSpec, contexts: WorkerContexts, hash_seed: int
+) -> Result:
+    """Run an experiment's cells one after another in a process that is started for them.
+
+    Raises
+    ------
+    ExecutorError
+        If there is no such process, the function cannot get there, or it ends early.
+    """
+    if sys.flags.ignore_environment:
+        raise ExecutorError("Python was started with -E or -I, and looks at no PYTHONHASHSEED")
+    options = CellOptions(
+        seed_globals=experiment.seed_globals, blas_threads=experiment.blas_threads
+    )
+    call = BlockCall(
+        experiment.function,
+        experiment.conditions,
+        experiment.seeding,
+        experiment.injected,
+        options,
+        contexts=contexts,
+    )
+    try:
+        order = (call, len(experiment.conditions), experiment.replicates, experiment.retries)
+        orders = pickle.dumps(order)
+    except CrystallizeError:
+        raise
+    except Exception as error:
+        raise ExecutorError(
+            f"the function cannot be sent to another process: {described(error)}"
+        ) from error
+    blocks, problem = _answer(orders, hash_seed)
+    if problem is not None:
+        raise ExecutorError(problem)
+    return _result(experiment, blocks)
+
+
+def _answer(orders: bytes, hash_seed: int) -> tuple[list[Block], str | None]:
+    # As every module that starts interpreters of its own kind does it.
+    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    program = PROGRAM.format(path=sys.path, module=__name__)
+    # -P: a module in the working directory must not be taken for the standard library's.
+    ended = subprocess.run(
+        [sys.executable, *flags, "-P", "-c", program],
+        input=orders,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONHASHSEED": str(hash_seed)},
+    )
+    try:
+        answer: tuple[list[Block], str | None] = pickle.loads(ended.stdout)
+    except Exception:
+        return [], f"the process ended with exit code {ended.returncode}"
+    return answer
+
+
+def _result(experiment: ExperimentSpec, blocks: list[Block]) -> Result:
+    names = list(experiment.conditions)
+    tables = {name: Table(0, experiment.replicates) for name in names}
+    errors: dict[tuple[int, int], CellError] = {}
+    for block in blocks:
+        tables[names[block.condition]].add(block)
+        for replicate in block.replicates():
+            errors.pop((replicate, block.condition), None)
+        for failure in block.failures:
+            replicate = block.start + failure.offset
+            seed = experiment.seeding.seed(replicate)
+            errors[replicate, block.condition] = CellError(
+                names[block.condition], replicate, seed, failure.type, failure.message,
+                failure.traceback, 1,
+            )  # fmt: skip
+    in_order = [errors[cell] for cell in sorted(errors)]
+    outcomes = Outcomes(tables, in_order, experiment.seed, seed_rule=experiment.seed_rule)
+    return Result.of_outcomes(outcomes, experiment.baseline)
+
+
+def main() -> None:
+    """Run what stands on standard input, and answer on standard output, which is nobody else's."""
+    # Whoever started this process ends it. Not ignored: what a cell starts would inherit that.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    if os.name == "posix":
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    orders, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    blocks: list[Block] = []
+    try:
+        call, conditions, replicates, retries = pickle.load(orders)
+        for condition in range(conditions):
+            blocks.extend(_blocks(call, condition, replicates, retries))
+        call.close()
+        answer: tuple[list[Block], str | None] = blocks, None
+    except Exception as error:
+        answer = [], described(error)
+    with answers:
+        pickle.dump(answer, answers)
+
+
+def _end_with(driver: int) -> None:
+    while os.getppid() == driver:
+        time.sleep(WATCH_SECONDS)
+    os._exit(1)
+
+
+def _blocks(call: Any, condition: int, replicates: int, retries: int) -> Iterator[Block]:
+    start = 0
+    while start < replicates:
+        block = call(Task(condition, start, replicates))
+        yield block
+        for failure in block.failures:
+            replicate = start + failure.offset
+            for _ in range(retries):
+                again = call(Task(condition, replicate, replicate + 1))
+                yield again
+                if not again.failures:
+                    break
+        start = block.stop

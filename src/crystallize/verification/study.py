@@ -1,0 +1,128 @@
+"""A study that somebody has run: its result, saved or in a store, to be run again."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from crystallize.checks import Faults, known
+from crystallize.description.spec import ExperimentSpec
+from crystallize.description.versions import versions
+from crystallize.errors import CrystallizeError, InvalidValueError, listing
+from crystallize.results.result import Result
+from crystallize.verification.certificate import Trial
+from crystallize.verification.comparing import digest
+
+
+class Study:
+    """What is in a file that :meth:`crystallize.Result.save` wrote, or in a store.
+
+    Parameters
+    ----------
+    path : path
+
+    Attributes
+    ----------
+    path : path
+    result : Result
+
+    Raises
+    ------
+    CrystallizeError
+        If it is neither of them.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        is_saved = path.is_file() and zipfile.is_zipfile(path)
+        self.result = Result.load(path) if is_saved else Result.from_store(path)
+
+    def check_same(self, experiment: ExperimentSpec) -> None:
+        """Refuse an experiment that cannot be this study.
+
+        Raises
+        ------
+        InvalidValueError, UnknownNameError
+        """
+        faults = Faults()
+        if experiment.seed != self.result.root:
+            faults(_refuse_seed, experiment.seed, self)
+        for condition in experiment.conditions:
+            faults(known, f"{self.path}", condition, "condition", self.result.conditions)
+        missing = [name for name in self.result.conditions if name not in experiment.conditions]
+        if missing:
+            faults.found.append(
+                CrystallizeError(
+                    f"conditions: {self.path} has {listing(missing)} too, which the experiment "
+                    "has not."
+                )
+            )
+        faults.raise_any()
+
+    def trial(self, replicates: int) -> Trial:
+        """What is to be compared with, as the first of the trials."""
+        provenance = self.result.provenance
+        execution = provenance.get("execution", {})
+        failed = {(error.condition, error.replicate) for error in self.result.errors}
+        is_whole = all(
+            done[:replicates].sum() + sum((name, place) in failed for place in range(replicates))
+            == replicates
+            for name, done in self.result.done.items()
+        )
+        return Trial(
+            strategy=execution.get("strategy", self.path.name),
+            options=execution.get("options", {}),
+            distribution="(the study)",
+            version=_versions(provenance).get("crystallize-core"),
+            workers=execution.get("workers"),
+            digest=digest(self.result, replicates) if is_whole else None,
+            seconds=provenance.get("seconds"),
+        )
+
+    def why(self, ours: Result) -> str | None:
+        """What is known to differ between the study and what was run here."""
+        theirs, here = self.result.provenance, ours.provenance
+        found = [
+            f"{name} {old} there, {versions().get(name)} here"
+            for name, old in _versions(theirs).items()
+            if versions().get(name) != old
+        ]
+        if _source(theirs) != _source(here):
+            found.append("the function's source is another")
+        then, now = (_as_json(given.get("conditions", {})) for given in (theirs, here))
+        for condition, parameters in now.items():
+            before: Mapping[str, Any] = then.get(condition, {})
+            found += [
+                f"condition {condition!r}, {key!r}: {before.get(key)!r} there, "
+                f"{parameters.get(key)!r} here"
+                for key in dict.fromkeys([*before, *parameters])
+                if before.get(key) != parameters.get(key)
+            ]
+        return "; ".join(found) or None
+
+
+def _as_json(conditions: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as any file has them, without addresses of objects."""
+    text = re.sub("0x[0-9a-fA-F]+", "0x…", json.dumps(conditions, default=repr))
+    data: dict[str, Any] = json.loads(text)
+    return data
+
+
+def _refuse_seed(seed: int, study: Study) -> None:
+    raise InvalidValueError("seed", seed, f"the seed of {study.path}, {study.result.root}")
+
+
+def _versions(provenance: Mapping[str, Any]) -> Mapping[str, str]:
+    found: Mapping[str, str] = provenance.get("versions", {})
+    return found
+
+
+def _source(provenance: Mapping[str, Any]) -> Any:
+    function = provenance.get("function")
+    if isinstance(function, Mapping):
+        return function.get("source_sha256")
+    return provenance.get("source_sha256")
