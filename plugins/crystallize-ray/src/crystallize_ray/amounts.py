@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from numbers import Real
 from typing import Any
@@ -14,11 +15,10 @@ OF_THEIR_OWN = {"CPU": "num_cpus", "GPU": "num_gpus"}
 
 def amount(where: str, value: Any) -> float:
     """How much of a resource: Ray divides one, but not several."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not value >= 0:
+    needed = math.nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)
+    if not 0 <= needed < math.inf or (needed > 1 and not needed.is_integer()):
         raise InvalidValueError(where, value, EXPECTED)
-    if value > 1 and value != int(value):
-        raise InvalidValueError(where, value, EXPECTED)
-    return float(value)
+    return needed
 
 
 def amounts(where: str, value: Any) -> dict[str, float]:
