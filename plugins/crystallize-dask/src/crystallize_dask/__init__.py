@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import dask
 from dask.system import CPU_COUNT
-from distributed import Client, LocalCluster, Security
+from distributed import Client, LocalCluster, Security, wait
 
 from crystallize import CrystallizeError
 from crystallize.plugins import (
@@ -35,6 +35,7 @@ from crystallize_dask.clusters import (
 __all__ = ["DaskExecution"]
 
 CONNECT_SECONDS = 5
+FORGET_SECONDS = 1
 TLS_FILES = ("tls_ca_file", "tls_client_cert", "tls_client_key")
 
 
@@ -166,11 +167,12 @@ class DaskExecution(FuturesExecution):
         ):
             # A task rather than scattered data: Dask makes it again if every holder dies.
             heavy = client.submit(_itself, shipped, pure=False)
-            try:
-                yield lambda task: client.submit(_run, heavy, task, pure=False)
-            finally:
-                # What a worker opened for the call, it leaves now; it answers beside its cells.
-                client.run(shipped.by_key.forget, on_error="ignore")
+            yield lambda task: client.submit(_run, heavy, task, pure=False)
+            # Each worker leaves what it opened.  A task, since one that has died answers nothing.
+            forget = shipped.by_key.forget
+            asked = [client.submit(forget, workers=[at], pure=False) for at in client.nthreads()]
+            with suppress(TimeoutError):
+                wait(asked, timeout=FORGET_SECONDS)
 
     @contextmanager
     def _client(self) -> Iterator[Client]:
