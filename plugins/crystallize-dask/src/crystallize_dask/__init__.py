@@ -171,7 +171,7 @@ class DaskExecution(FuturesExecution):
             # Each worker leaves what it opened.  A task, since one that has died answers nothing.
             forget = shipped.by_key.forget
             asked = [client.submit(forget, workers=[at], pure=False) for at in client.nthreads()]
-            with suppress(TimeoutError):
+            with client.as_current(), suppress(TimeoutError):
                 wait(asked, timeout=FORGET_SECONDS)
 
     @contextmanager
