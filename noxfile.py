@@ -53,14 +53,22 @@ def tests(session: nox.Session) -> None:
 def faults(session: nox.Session) -> None:
     """Workers and drivers that are killed, hang or are interrupted; full disks."""
     install(session)
-    pytest(session, "-m", "faults and not matrix")
+    pytest(session, "-m", "faults and not matrix and not mpi")
+
+
+@nox.session(python=PYTHONS)
+def mpi(session: nox.Session) -> None:
+    """Experiments on real ranks; needs Open MPI or MPICH (Debian's openmpi-bin)."""
+    install(session)
+    pytest(session, "-m", "mpi")
 
 
 @nox.session(python=PYTHONS[0])
 def matrix(session: nox.Session) -> None:
-    """What takes too long for CI: every broken executor under the conformance suites."""
+    """What takes too long for CI: every broken plugin under its suite; writes the page of it."""
     install(session)
     pytest(session, "-m", "matrix")
+    session.run("python", "tests/testing/matrix.py")
 
 
 @nox.session(python=PYTHONS[0])
@@ -91,10 +99,11 @@ def coverage(session: nox.Session) -> None:
     install(session)
     session.install("-q", "-c", "constraints.txt", "coverage")
     session.run("coverage", "erase")
-    # These look at what a process loads, and coverage loads the same itself.
-    ignored = "--ignore=tests/cli/test_startup.py"
+    # The first looks at what a process loads, and coverage loads the same itself; the workers of
+    # other engines do not start where each of their processes is traced.
+    ignored = ("--ignore=tests/cli/test_startup.py", "--ignore=plugins")
     try:
-        pytest = ("-m", "pytest", "-q", "-m", "not matrix", ignored)
+        pytest = ("-m", "pytest", "-q", "-m", "not matrix and not mpi", *ignored)
         session.run("coverage", "run", *pytest, *session.posargs)
     finally:
         session.run("coverage", "combine", "-q")
@@ -114,7 +123,7 @@ def minimum(session: nox.Session) -> None:
     constraints.write_text("\n".join(lines) + "\n", encoding="utf-8")
     install(session, constraints)
     session.run("python", "-m", "pip", "list")
-    pytest(session, "-m", "not matrix")
+    pytest(session, "-m", "not matrix and not mpi")
 
 
 def oldest(*projects: Path) -> set[str]:
