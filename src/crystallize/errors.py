@@ -198,7 +198,7 @@ class SharedStateWarning(CrystallizeWarning):
 
 
 class StoreWarning(CrystallizeWarning):
-    """Part of a store is damaged and is run again."""
+    """Part of a store is damaged and run again, or ran under something else than what runs now."""
 
 
 class CellLeftBehindWarning(CrystallizeWarning):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -84,7 +85,7 @@ class Filled:
     Attributes
     ----------
     injected : tuple of str
-        Which of :data:`INJECTED` the function asks for.
+        Which of :data:`INJECTED` the function asks for; what a ``partial`` has bound it keeps.
     offered : tuple of str
         What only a plugin's ``worker_context`` can give it.
     takes : tuple of str or None
@@ -141,7 +142,8 @@ def filled_parameters(
                 f"{name} takes {parameter.name!r} by position only; "
                 "parameters are filled by name, so remove the '/'."
             )
-    injected = tuple(name for name in INJECTED if name in by_name)
+    bound = function.keywords if isinstance(function, partial) else {}
+    injected = tuple(name for name in INJECTED if name in by_name and name not in bound)
     required = {p.name for p in by_name.values() if p.default is p.empty}
     required -= {*injected, *resources}
     offered: set[str] = set()
