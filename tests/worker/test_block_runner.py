@@ -64,7 +64,6 @@ def plain(metrics):
     }
 
 
-@pytest.mark.filterwarnings("ignore::crystallize.SharedStateWarning")  # that is its point
 @given(
     st.lists(st.tuples(st.sampled_from(KINDS), st.integers(1, 90)), min_size=1, max_size=9).map(
         lambda runs: [kind for kind, times in runs for _ in range(times)]
