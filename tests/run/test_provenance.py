@@ -58,3 +58,12 @@ def test_large_parameters_are_a_digest():
     shown = result.provenance["conditions"]["a"]["data"]["array"]
     assert (shown["dtype"], shown["shape"]) == ("float64", [9])
     json.dumps(result.to_dict(), allow_nan=False)
+
+
+def test_parameters_of_any_kind_are_shown_and_saved(tmp_path):
+    values = {"keys": {0: 1.0, True: [{2: 3}]}, "objects": np.array([1, "x", None], dtype=object)}
+    conditions = {name: {"value": value} for name, value in values.items()}
+    result = Experiment(lambda value: 1.0, conditions).run()
+    result.save(tmp_path / "result.zip")
+    result.to_json(tmp_path / "result.json")
+    assert result.provenance["conditions"]["keys"]["value"] == "{0: 1.0, True: [{2: 3}]}"

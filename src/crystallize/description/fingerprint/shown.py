@@ -45,7 +45,7 @@ def shown_parameter(value: Any) -> Any:
     """A parameter as data: itself where JSON has it, a digest for arrays, else its ``repr``."""
     if isinstance(value, np.generic):
         value = value.item()
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
         digest = hashlib.sha256(np.ascontiguousarray(value).view(np.uint8).data).hexdigest()
         return {"array": {"dtype": str(value.dtype), "shape": list(value.shape), "sha256": digest}}
     if callable(value):
@@ -54,7 +54,16 @@ def shown_parameter(value: Any) -> Any:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError):
         return repr(value)
-    return value
+    return value if _has_names_as_keys(value) else repr(value)
+
+
+def _has_names_as_keys(value: Any) -> bool:
+    """Whether all keys inside are text: JSON makes text of numbers."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) for key in value) and all(
+            map(_has_names_as_keys, value.values())
+        )
+    return not isinstance(value, (list, tuple)) or all(map(_has_names_as_keys, value))
 
 
 def short(name: str, value: Any) -> str | None:
