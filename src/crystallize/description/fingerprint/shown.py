@@ -60,10 +60,14 @@ def shown_parameter(value: Any) -> Any:
 def _has_names_as_keys(value: Any) -> bool:
     """Whether all keys inside are text: JSON makes text of numbers."""
     if isinstance(value, dict):
-        return all(isinstance(key, str) for key in value) and all(
-            map(_has_names_as_keys, value.values())
-        )
-    return not isinstance(value, (list, tuple)) or all(map(_has_names_as_keys, value))
+        if not set(map(type, value)) <= {str}:
+            return False
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        return True
+    # By kind, of which there are few: a long list of numbers is read at C's speed.
+    nested = any(issubclass(kind, (dict, list, tuple)) for kind in set(map(type, value)))
+    return not nested or all(map(_has_names_as_keys, value))
 
 
 def short(name: str, value: Any) -> str | None:
