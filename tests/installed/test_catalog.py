@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from crystallize import Experiment
-from crystallize.errors import DuplicateNameError, PluginError
+from crystallize.errors import DuplicateNameError, PluginError, UnknownNameError
 from crystallize.installed.catalog import Catalog
 
 LOOP = """
@@ -73,6 +73,14 @@ def test_a_stranger_may_take_a_name_of_ours_once_ours_is_blocked(distribution, m
     monkeypatch.setenv("CRYSTALLIZE_BLOCK_PLUGINS", "crystallize-core:serial")
     result = Experiment(lambda: 1.0).run()
     assert result.provenance["plugins"][-1]["distribution"] == "my-serial"
+
+
+def test_conclusions_without_their_distribution_say_how_to_get_it():
+    with pytest.raises(UnknownNameError, match="pip install crystallize-stats adds it"):
+        Catalog(()).find("aggregator", "compare")
+    with pytest.raises(UnknownNameError) as caught:
+        Catalog(()).find("aggregator", "compared")
+    assert "pip install" not in str(caught.value)
 
 
 def test_a_blocked_plugin_says_who_blocked_it(monkeypatch):

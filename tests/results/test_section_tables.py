@@ -61,3 +61,11 @@ def test_rows_that_are_all_the_same_are_shown():
 def test_true_is_not_one_and_a_column_may_be_missing():
     rows = [{"a": True, "b": 1}, {"a": 1}]
     assert sections_as_text({"s": rows}) == "\n\ns\na     b\nTrue  1\n1     -"
+
+
+def test_long_texts_stand_below():
+    long = "a text that is too long for a column, " * 2
+    rows = [{"a": 1.5, "note": long}, {"a": 2.5, "note": None}, {"a": 3.5, "note": long}]
+    assert sections_as_text({"s": rows}).splitlines()[2:] == [
+        "s", "  a  note", "1.5  [1]", "2.5  -", "3.5  [1]", f"[1] {long}",
+    ]  # fmt: skip

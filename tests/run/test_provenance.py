@@ -67,3 +67,13 @@ def test_parameters_of_any_kind_are_shown_and_saved(tmp_path):
     result.save(tmp_path / "result.zip")
     result.to_json(tmp_path / "result.json")
     assert result.provenance["conditions"]["keys"]["value"] == "{0: 1.0, True: [{2: 3}]}"
+
+
+def test_a_function_whose_file_is_no_python_has_a_provenance_too(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("Text (with a parenthesis\n\n  and a line that is indented:\n")
+    names: dict = {}
+    exec(compile("def trial(replicate):\n    return replicate", str(page), "exec"), names)
+    result = Experiment(names["trial"], replicates=3).run()
+    assert result.metrics["baseline"]["value"].tolist() == [0, 1, 2]
+    assert len(result.provenance["function"]["source_sha256"]) == 64

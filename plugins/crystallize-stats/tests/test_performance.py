@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import scipy.stats
 from crystallize_stats import measures
-from crystallize_stats.performance import MEASURES, Performance
+from crystallize_stats.measured import MEASURES
+from crystallize_stats.performance import Performance
 
-from crystallize import CrystallizeError
+from crystallize import CrystallizeError, Experiment
 from crystallize.testing import AggregatorSuite
 
 
@@ -135,6 +136,26 @@ def test_the_truth_may_be_a_parameter_of_the_conditions(study):
         found = tuple(by_measure(result, name)["bias"]["value"] for name in "ab")
         assert found == biases
     assert by_measure(result, "a")["bias"]["mu"] == 1  # the factor, in each row
+
+
+def test_the_truth_may_be_a_default_of_the_function():
+    def trial(rng, n, p=0.25):
+        return {"estimate": rng.binomial(n, p) / n}
+
+    aggregator = Performance("estimate", truth="p")
+    conditions = {"few": {"n": 10}, "other": {"n": 10, "p": 0.5}}
+    result = Experiment(trial, conditions, replicates=50, seed=1, aggregators=[aggregator]).run()
+    for name, p in (("few", 0.25), ("other", 0.5)):
+        found = by_measure(result, name)["bias"]["value"]
+        assert found == pytest.approx(result.metrics[name]["estimate"].mean() - p)
+
+
+def test_bounds_that_are_infinite_cover_and_have_no_mean_width(study):
+    columns = {"one": {"x": [0.0, 1.0], "low": [-math.inf, 0.5], "high": [math.inf, math.nan]}}
+    aggregator = Performance("x", lower="low", upper="high", truth=0.0)
+    rows = by_measure(study(columns, aggregator), "one")
+    assert (rows["coverage"]["value"], rows["coverage"]["n"]) == (1, 1)
+    assert rows["ci_width"]["value"] is None
 
 
 def test_bounds_degrees_of_freedom_and_p_values(study):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 from typing import Any, NamedTuple
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from crystallize.cells.column import Values
 from crystallize.cells.metrics import Names
+from crystallize.cells.warned import Notices, Warned
 from crystallize.contracts import Task
 
 
@@ -66,6 +67,10 @@ class Block:
         Which run's call made it.
     changed : tuple of str
         What cells changed that others read.
+    warned : Warned or None
+        Which of the cells warned of what.
+    logged : sequence of dict
+        What they logged in another process than the driver's: the records' attributes.
     """
 
     condition: int
@@ -78,6 +83,8 @@ class Block:
     cells: npt.NDArray[np.intp] | None = None
     stamp: str = ""
     changed: tuple[str, ...] = ()
+    warned: Warned | None = None
+    logged: Sequence[dict[str, Any]] = ()
 
     def __len__(self) -> int:
         return self.stop - self.start if self.cells is None else len(self.cells)
@@ -102,6 +109,7 @@ class Block:
             columns=[part for column in self.columns if len((part := column.only(kept)).values)],
             failures=[failure for failure in self.failures if kept[failure.offset]],
             cells=there[kept[there]],
+            warned=self.warned and self.warned.without(np.flatnonzero(~kept).tolist()),
         )
 
 
@@ -117,6 +125,8 @@ class Row(NamedTuple):
         Which run's call made it.
     seconds : float
         How long it took; measured where there is a timeout.
+    warned : tuple of Notice
+        What it warned of.
     """
 
     task: Task
@@ -124,6 +134,7 @@ class Row(NamedTuple):
     values: Collection[Any]
     stamp: str = ""
     seconds: float = 0.0
+    warned: Notices = ()
 
     @property
     def condition(self) -> int:

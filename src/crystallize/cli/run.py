@@ -13,7 +13,7 @@ import click
 
 from crystallize.checks import Faults, text
 from crystallize.cli.refusal import NOT_WRITTEN, REFUSED, say_error, show_warning
-from crystallize.cli.streams import answering, stdout_kept_clean
+from crystallize.cli.streams import print_answer, stdout_kept_clean
 from crystallize.description.config import Config, read_config
 from crystallize.description.from_config import experiment_arguments
 from crystallize.description.lookup import find_function
@@ -208,11 +208,7 @@ def _show_errors(result: Result) -> None:
 def _is_printed(result: Result, as_json: bool) -> bool:
     text = json.dumps(result.to_dict(), allow_nan=False) if as_json else str(result)
     try:
-        with answering():
-            try:
-                click.echo(text)
-            except UnicodeEncodeError:  # a terminal that lacks a character still gets the result
-                click.echo(text.encode("ascii", "backslashreplace").decode())
+        print_answer(text)
     except ExportError as error:
         say_error(error, _advice(result))
         return False

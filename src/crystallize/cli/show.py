@@ -9,6 +9,7 @@ import click
 
 from crystallize.cells.plain import json_data
 from crystallize.cli.refusal import refusing
+from crystallize.results.exports import warning_data
 from crystallize.results.result import Result
 from crystallize.results.tables import one_line
 from crystallize.store.generations import counts
@@ -32,6 +33,7 @@ def command(store: Path, as_json: bool) -> None:
             "generations": stored.generations.described(stored.cells),
             "cells": stored.counts(),
             "damaged": stored.damaged,
+            "warnings": [warning_data(record) for record in result.warnings],
             "summary": result.summary(),
         }
         click.echo(json.dumps(json_data(content), allow_nan=False, indent=2))

@@ -393,7 +393,7 @@ class Experiment:
         Examples
         --------
         >>> certificate = Experiment(lambda rng: rng.normal(), seed=1).verify(["serial"])
-        >>> certificate.same, certificate.cells, len(certificate.trials)
+        >>> certificate.same, certificate.cells, len(certificate.rows)
         (True, 1, 4)
         """
         from crystallize.verification.study import Study

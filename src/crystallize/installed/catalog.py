@@ -24,6 +24,12 @@ GROUPS: Mapping[str, Kind] = {
 }
 BLOCK = "CRYSTALLIZE_BLOCK_PLUGINS"
 NO_AUTOLOAD = "CRYSTALLIZE_DISABLE_PLUGIN_AUTOLOAD"
+STATISTICS = "crystallize-stats"
+KEPT_THERE = {
+    ("aggregator", name)
+    for name in ("performance", "compare", "estimate", "quantiles", "hypotheses")
+}
+"""What that distribution has, which a config can mean without naming it."""
 
 
 @dataclass(frozen=True, order=True)
@@ -164,7 +170,8 @@ class Catalog:
             kind,
             name,
             [info.name for info in of_kind],
-            advice=f"Installed: {', '.join(map(str, of_kind)) or 'none'}.",
+            advice=f"Installed: {', '.join(map(str, of_kind)) or 'none'}."
+            + (f" pip install {STATISTICS} adds it." if (kind, name) in KEPT_THERE else ""),
         )
 
     def unblocking(self) -> list[str]:

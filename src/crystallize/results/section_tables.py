@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from crystallize.results.tables import one_line
 
 Row = Mapping[str, Any]
+LONG = 40
+"""How long a text may be that stands in the table itself."""
 
 
 class SectionTable(NamedTuple):
@@ -22,12 +24,15 @@ class SectionTable(NamedTuple):
     rows : list of list of str
     numbers : list of bool
         Which columns hold numbers, and are at the right.
+    notes : list of str
+        Long texts, which stand below; the rows have their numbers.
     """
 
     heading: str
     columns: list[str]
     rows: list[list[str]]
     numbers: list[bool]
+    notes: list[str]
 
 
 def section_tables(sections: Mapping[str, Any]) -> list[SectionTable]:
@@ -74,13 +79,27 @@ def _laid_out(name: str, rows: Sequence[Row]) -> SectionTable:
     shown = {c: found for c, found in values.items() if c not in common}
     if not shown:
         shown, common = values, {}
+    notes: dict[str, int] = {}
+    texts = [_texts(found, notes) for found in shown.values()]
     facts = ", ".join(f"{one_line(c)} = {_shown(value)}" for c, value in common.items())
     return SectionTable(
         heading=one_line(name) + (f": {facts}" if facts else ""),
         columns=[one_line(column) for column in shown],
-        rows=[list(line) for line in zip(*(map(_shown, v) for v in shown.values()), strict=True)],
+        rows=[list(line) for line in zip(*texts, strict=True)],
         numbers=[_are_numbers(found) for found in shown.values()],
+        notes=[f"[{number}] {text}" for text, number in notes.items()],
     )
+
+
+def _texts(values: Sequence[object], notes: dict[str, int]) -> list[str]:
+    """A column as it is shown; one that has long texts has the numbers of notes instead."""
+    texts = [_shown(value) for value in values]
+    if max(map(len, texts)) <= LONG:
+        return texts
+    return [
+        text if value is None else f"[{notes.setdefault(text, len(notes) + 1)}]"
+        for text, value in zip(texts, values, strict=True)
+    ]
 
 
 def _same(value: object, other: object) -> bool:
@@ -109,7 +128,7 @@ def _text(table: SectionTable) -> str:
         ).rstrip()
         for line in lines
     )
-    return "\n".join([table.heading, *padded])
+    return "\n".join([table.heading, *padded, *table.notes])
 
 
 def _html(table: SectionTable) -> str:
@@ -120,4 +139,5 @@ def _html(table: SectionTable) -> str:
     return (
         f"<p>{escape(table.heading)}</p>"
         f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        + "".join(f"<p>{escape(note)}</p>" for note in table.notes)
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import sys
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -78,6 +80,7 @@ def provenance(
             }
             for plugin in host.used
         ],
+        "hash_seed": hash_seed(),
         "versions": versions(),
         "platform": platform.platform(),
         "git": None if git is None else dict(git),
@@ -87,3 +90,15 @@ def provenance(
         "stopped": stopped,
         "plugin_errors": [],
     }
+
+
+def hash_seed() -> int | str:
+    """By what this interpreter hashes texts, and so orders sets of them: a number, or "random".
+
+    Worker processes have the same where it is a number.
+    """
+    if not sys.flags.hash_randomization:
+        return 0
+    given = "" if sys.flags.ignore_environment else os.environ.get("PYTHONHASHSEED", "")
+    # It may have been set after the interpreter began; with 0 that shows.
+    return int(given) if given.isdecimal() and int(given) else "random"

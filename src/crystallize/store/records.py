@@ -19,6 +19,7 @@ from crystallize.cells.arrays import Bundle, restored
 from crystallize.cells.block import Block, BlockColumn, Failure
 from crystallize.cells.outcome import CellError
 from crystallize.cells.table import Table
+from crystallize.cells.warned import Warned
 from crystallize.description.seeding import Seeding
 from crystallize.store.sqlite import Record
 
@@ -63,6 +64,8 @@ def record(condition: str, block: Block, errors: Iterable[CellError]) -> Record:
         "open": [f.offset for f in block.failures if f.offset not in final],
         "sizes": [len(array) for array in bundle.arrays],
     }
+    if block.warned is not None:
+        header["warned"] = block.warned.to_json()
     return Record(condition, block.start, block.stop, _payload(header, bundle.arrays))
 
 
@@ -190,9 +193,11 @@ def _block(found: Record, header: dict[str, Any], array: Callable[[int], bytes])
     failed = [*(error[0] for error in header["errors"]), *header["open"]]
     failures = [Failure(offset, "", "", "") for offset in failed]
     cells = header.get("cells")  # not there in a store of an earlier version
+    warned = header.get("warned")  # nor this, nor where no cell warned
     return Block(
         0, found.start, found.stop, columns, failures, 0.0,
         cells=None if cells is None else np.array(cells, dtype=np.intp),
+        warned=None if warned is None else Warned.from_json(warned),
     )  # fmt: skip
 
 

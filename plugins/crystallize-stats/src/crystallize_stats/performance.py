@@ -3,55 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
-from scipy import special
 
 from crystallize import InvalidValueError, Result, UnknownNameError, hookimpl
 from crystallize_stats import measures
+from crystallize_stats.estimators import Cells, Described, Estimator
+from crystallize_stats.measured import MEASURES, measured, present
 from crystallize_stats.measures import Measured
 from crystallize_stats.options import listed, share
-from crystallize_stats.study import Numbers, Row, Study
+from crystallize_stats.study import Row, Study
 
 KEYS = ("condition", "estimator", "measure", "value", "mcse", "n", "lower", "upper")
-
-
-class Described(Protocol):
-    """What is read of an experiment."""
-
-    @property
-    def conditions(self) -> Any: ...
-
-    @property
-    def factors(self) -> Any: ...
-
-
-@dataclass(frozen=True)
-class Estimator:
-    """The metrics of one estimator."""
-
-    estimate: str
-    se: str | None = None
-    lower: str | None = None
-    upper: str | None = None
-    df: str | float | None = None
-    p: str | None = None
-
-
-@dataclass(frozen=True)
-class Cells:
-    """One estimator under one condition, position = replicate, NaN where there is no value."""
-
-    estimate: Numbers
-    error: Numbers
-    truth: Numbers | None
-    se: Numbers | None
-    lower: Numbers | None
-    upper: Numbers | None
-    p: Numbers | None
 
 
 class Performance:
@@ -154,105 +118,30 @@ class Performance:
 
     def _rows(self, study: Study, experiment: Described) -> Iterator[Row]:
         cells = {
-            (condition, estimator.estimate): self._cells(study, experiment, condition, estimator)
+            (condition, estimator.estimate): Cells.of(
+                study, experiment, condition, estimator, self._truth, self._alpha
+            )
             for condition in study.conditions
             for estimator in self._estimators
         }
         for (condition, name), own in cells.items():
             reference = self._reference_of(study.factors, study.baseline, name, condition)
             labels = study.labels(condition, KEYS)
-            found = self._measured(own, study.run(condition), study.failures(condition)[0])
+            found = measured(
+                own,
+                study.failures(condition)[1],
+                alpha=self._alpha,
+                null=self._null,
+                jackknife=self._jackknife,
+            )
             if reference != (condition, name):
-                pairs = _present(own.error, other := cells[reference].error)
+                pairs = present(own.error, other := cells[reference].error)
                 found["relative_precision"] = measures.relative_precision(
                     other[pairs], own.error[pairs], self._jackknife
                 )
             for measure in (name for name in MEASURES if name in found):
                 row = {"condition": condition, **labels, "estimator": name, "measure": measure}
                 yield {**row, **_columns(found[measure])}
-
-    def _cells(
-        self, study: Study, experiment: Described, condition: str, estimator: Estimator
-    ) -> Cells:
-        def column(option: str, metric: str | None) -> Numbers | None:
-            return None if metric is None else study.numbers(condition, metric, option)
-
-        estimate = study.numbers(condition, estimator.estimate, "estimate")
-        estimate = np.where(np.isfinite(estimate), estimate, np.nan)
-        truth = self._truths(study, experiment, condition, len(estimate))
-        se = column("se", estimator.se)
-        lower, upper = column("lower", estimator.lower), column("upper", estimator.upper)
-        if lower is None and se is not None:
-            df = estimator.df
-            degrees = study.numbers(condition, df, "df") if isinstance(df, str) else df
-            half = critical(degrees, self._alpha) * se
-            lower, upper = estimate - half, estimate + half
-        error = estimate if truth is None else estimate - truth
-        return Cells(estimate, error, truth, se, lower, upper, column("p", estimator.p))
-
-    def _truths(
-        self, study: Study, experiment: Described, condition: str, n: int
-    ) -> Numbers | None:
-        truth = self._truth
-        if truth is None:
-            return None
-        if not isinstance(truth, str):
-            return np.full(n, float(truth))
-        if study.has(truth):
-            return study.numbers(condition, truth, "truth")
-        parameters = experiment.conditions[condition]
-        if truth not in parameters:
-            if not study.run(condition).any():
-                return np.full(n, np.nan)
-            known = [*study.all_metrics(), *parameters]
-            raise UnknownNameError("metric or parameter", truth, known, where="performance.truth")
-        level = parameters[truth]
-        if isinstance(level, str) or not np.isscalar(level):
-            raise InvalidValueError("performance.truth", truth, "a parameter that is a number")
-        return np.full(n, float(level))  # type: ignore[arg-type]
-
-    def _measured(
-        self, cells: Cells, run: npt.NDArray[np.bool_], failed: int
-    ) -> dict[str, Measured]:
-        """Every measure but those that compare, by name."""
-        alpha, jackknife = self._alpha, self._jackknife
-        converged = np.zeros(failed + int(run.sum()))
-        converged[: int(np.isfinite(cells.estimate).sum())] = 1
-        found = {"convergence": measures.proportion(converged, alpha)}
-        kept = _present(cells.error)
-        errors = cells.error[kept]
-        found["empirical_se"] = measures.empirical_se(errors, jackknife)
-        if cells.truth is not None:
-            found["bias"] = measures.mean(errors)
-            found["relative_bias"] = measures.relative_bias(errors, cells.truth[kept])
-            found["mse"] = measures.mse(errors)
-            found["rmse"] = measures.rmse(errors, jackknife)
-        if cells.se is not None:
-            both = _present(cells.error, cells.se)
-            found["model_se"] = measures.model_se(cells.se[both], jackknife)
-            found["relative_error"] = measures.relative_error(
-                cells.error[both], cells.se[both], jackknife
-            )
-        if cells.p is not None:
-            known = ~np.isnan(cells.p)
-            found["rejection"] = measures.proportion(cells.p[known] <= alpha, alpha)
-        if cells.lower is not None and cells.upper is not None:
-            lower, upper = cells.lower, cells.upper
-            bounded = ~np.isnan(lower + upper) | (np.isinf(lower) & np.isinf(upper))
-            if cells.p is None:
-                outside = (lower > self._null) | (upper < self._null)
-                found["rejection"] = measures.proportion(outside[bounded], alpha)
-            found["ci_width"] = measures.mean((upper - lower)[bounded])
-            if cells.truth is not None:
-                with_truth = bounded & ~np.isnan(cells.truth)
-                hits = (lower <= cells.truth) & (cells.truth <= upper)
-                found["coverage"] = measures.proportion(hits[with_truth], alpha)
-            center = np.mean(errors) if len(errors) else np.nan
-            target = center if cells.truth is None else cells.truth + center
-            hits = (lower <= target) & (target <= upper)
-            usable = bounded & ~np.isnan(target + np.zeros(len(lower)))
-            found["bias_eliminated_coverage"] = measures.proportion(hits[usable], alpha)
-        return found
 
     def _reference_of(
         self, factors: Any, baseline: str, estimator: str, condition: str | None = None
@@ -277,31 +166,6 @@ class Performance:
         raise UnknownNameError(
             "condition, estimator or level", wanted, known, where="performance.reference"
         )
-
-
-MEASURES = (
-    "convergence", "bias", "relative_bias", "empirical_se", "mse", "rmse", "model_se",
-    "relative_error", "relative_precision", "coverage", "bias_eliminated_coverage", "rejection",
-    "ci_width",
-)  # fmt: skip
-"""In the order of their rows: what failed or is missing comes first."""
-
-
-def critical(df: Numbers | float | None, alpha: float) -> Any:
-    """The quantile 1 - alpha/2 of Student's t, or of the normal distribution without `df`.
-
-    An infinite number of degrees of freedom, or one that is missing, is the normal's too.
-    """
-    normal = special.ndtri(1 - alpha / 2)
-    if df is None:
-        return normal
-    degrees = np.asarray(df, dtype=np.float64)
-    return np.where(np.isfinite(degrees), special.stdtrit(degrees, 1 - alpha / 2), normal)
-
-
-def _present(*columns: Numbers) -> npt.NDArray[np.bool_]:
-    """The replicates in which every column has a finite value."""
-    return np.asarray(np.all([np.isfinite(column) for column in columns], axis=0))
 
 
 def _columns(measured: Measured) -> Row:

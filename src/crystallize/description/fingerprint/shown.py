@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ def source_hash(function: Callable[..., Any]) -> str | None:
     """SHA-256 of a function's source, or of its byte code where the source is not to be had."""
     try:
         source = inspect.getsource(inspect.unwrap(function)).encode()
-    except (OSError, TypeError):
+    except (OSError, TypeError, SyntaxError, TokenError):  # there is none, or it is no Python
         code = getattr(inspect.unwrap(function), "__code__", None)
         if code is None:
             return None
