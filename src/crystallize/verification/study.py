@@ -92,20 +92,21 @@ class Study:
         """What is known to differ between the study and what was run here."""
         theirs, here = self.result.provenance, ours.provenance
         found = [
-            f"{name} {old} there, {versions().get(name)} here"
-            for name, old in _versions(theirs).items()
-            if versions().get(name) != old
+            f"{name} {version} there, {versions().get(name)} here"
+            for name, version in _versions(theirs).items()
+            if versions().get(name) != version
         ]
-        if _source(theirs) != _source(here):
+        before, after = _source(theirs), _source(here)
+        if None not in (before, after) and before != after:
             found.append("the function's source is another")
         then, now = (_as_json(given.get("conditions", {})) for given in (theirs, here))
         for condition, parameters in now.items():
-            before: Mapping[str, Any] = then.get(condition, {})
+            old: Mapping[str, Any] = then.get(condition, {})
             found += [
-                f"condition {condition!r}, {key!r}: {before.get(key)!r} there, "
+                f"condition {condition!r}, {key!r}: {old.get(key)!r} there, "
                 f"{parameters.get(key)!r} here"
-                for key in dict.fromkeys([*before, *parameters])
-                if before.get(key) != parameters.get(key)
+                for key in dict.fromkeys([*old, *parameters])
+                if old.get(key) != parameters.get(key)
             ]
         return "; ".join(found) or None
 
