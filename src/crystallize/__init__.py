@@ -31,10 +31,12 @@ if TYPE_CHECKING:
     from crystallize.errors import PluginWarning as PluginWarning
     from crystallize.errors import ResourceError as ResourceError
     from crystallize.errors import ResultFileError as ResultFileError
+    from crystallize.errors import SharedStateWarning as SharedStateWarning
     from crystallize.errors import StoreError as StoreError
     from crystallize.errors import StoreMismatchError as StoreMismatchError
     from crystallize.errors import StoreWarning as StoreWarning
     from crystallize.errors import UnknownNameError as UnknownNameError
+    from crystallize.errors import WorkerDiffersError as WorkerDiffersError
     from crystallize.experiments.experiment import Experiment as Experiment
     from crystallize.hookspecs import hookimpl as hookimpl
     from crystallize.results.errors import CellFailedError as CellFailedError
@@ -69,11 +71,13 @@ __all__ = [
     "ResourceError",
     "Result",
     "ResultFileError",
+    "SharedStateWarning",
     "StoreError",
     "StoreMismatchError",
     "StoreWarning",
     "TooManyFailuresError",
     "UnknownNameError",
+    "WorkerDiffersError",
     "__version__",
     "grid",
     "hookimpl",
@@ -109,11 +113,13 @@ if not TYPE_CHECKING:  # or else type checkers would take any name for one of ou
             "ResourceError": "crystallize.errors",
             "Result": "crystallize.results.result",
             "ResultFileError": "crystallize.errors",
+            "SharedStateWarning": "crystallize.errors",
             "StoreError": "crystallize.errors",
             "StoreMismatchError": "crystallize.errors",
             "StoreWarning": "crystallize.errors",
             "TooManyFailuresError": "crystallize.results.errors",
             "UnknownNameError": "crystallize.errors",
+            "WorkerDiffersError": "crystallize.errors",
             "__version__": "crystallize._version",
             "grid": "crystallize.description.grid",
             "hookimpl": "crystallize.hookspecs",

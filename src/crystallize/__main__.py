@@ -1,5 +1,46 @@
-"""``python -m crystallize``."""
+"""``python -m crystallize``, and the command ``crystallize``."""
 
-from crystallize.cli import main
+from __future__ import annotations
 
-main(prog_name="crystallize")
+import os
+import sys
+
+RUNS_CELLS = ("plan", "replay", "run", "verify")
+"""The commands under which the user's function runs."""
+HASH_SEED = "PYTHONHASHSEED"
+
+
+def command() -> None:
+    """Run the command; where cells run, under a fixed hash seed."""
+    if _hashes_at_random() and sys.argv[1:2] and sys.argv[1] in RUNS_CELLS:
+        _start_again()
+    from crystallize.cli import main
+
+    main(prog_name="crystallize")
+
+
+def _hashes_at_random() -> bool:
+    # Without an environment, and where nobody knows the interpreter, it stays as it is.
+    readable = sys.executable and not sys.flags.ignore_environment
+    return bool(readable) and os.environ.get(HASH_SEED, "") in ("", "random")
+
+
+def _start_again() -> None:
+    """Start the same command under hash seed 0, by which sets of texts have one order everywhere.
+
+    An interpreter cannot change its own.  Nothing was imported yet, so it takes no
+    longer than that interpreter takes to start.
+    """
+    os.environ[HASH_SEED] = "0"
+    arguments = [sys.executable, *sys.orig_argv[1:]]
+    if os.name == "posix":
+        os.execv(sys.executable, arguments)
+    import signal
+    import subprocess
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it goes to both of us, and is the other's
+    sys.exit(subprocess.run(arguments, check=False).returncode)
+
+
+if __name__ == "__main__":
+    command()

@@ -229,11 +229,22 @@ both, got 'sync'.
                 f"{kind}.capabilities is {found!r:.80}; it must be a Capabilities(…) of "
                 "crystallize.plugins."
             )
+        return cls.unsaid(executor)
+
+    @classmethod
+    def unsaid(cls, executor: object) -> Capabilities:
+        """The defaults, for an executor that has nothing else of the kind.
+
+        Raises
+        ------
+        PluginError
+            If it has an attribute that is named like a field, and nobody would look at.
+        """
         misplaced = [field.name for field in fields(cls) if hasattr(executor, field.name)]
         if misplaced:
             raise PluginError(
-                f"{kind} has {listing(misplaced)} but no 'capabilities': say what it can do there, "
-                f"as in capabilities = Capabilities({misplaced[0]}=…)."
+                f"{type(executor).__name__} has {listing(misplaced)} but no 'capabilities': say "
+                f"what it can do there, as in capabilities = Capabilities({misplaced[0]}=…)."
             )
         return cls()
 

@@ -95,6 +95,10 @@ class ResourceError(CrystallizeError, RuntimeError):
     """Something that each worker needs for its cells could not be made ready there."""
 
 
+class WorkerDiffersError(ResourceError):
+    """A worker that has other code, or other values, than the program that started it."""
+
+
 class UnknownNameError(CrystallizeError, LookupError):
     """A name that nothing has; the message lists what there is.
 
@@ -189,8 +193,12 @@ class GlobalRandomWarning(CrystallizeWarning):
     """A function drew from a global random generator: its numbers are not reproducible."""
 
 
+class SharedStateWarning(CrystallizeWarning):
+    """Cells change what other cells read, so numbers can depend on who shares a process."""
+
+
 class StoreWarning(CrystallizeWarning):
-    """Part of a store is damaged and is run again."""
+    """Part of a store is damaged and run again, or ran under something else than what runs now."""
 
 
 class CellLeftBehindWarning(CrystallizeWarning):

@@ -58,11 +58,13 @@ def test_a_changed_experiment_is_refused_until_accepted(crystallize, config, sto
     changed = ["--set", "conditions.a.shift=2.0"]
     refused = crystallize("run", config, "--store", store, *changed)
     assert refused.returncode == 2
-    assert "condition 'a', shift: the store has 0.0, the experiment 2.0" in refused.stderr
+    assert "condition 'a', `shift`: 0.0, now 2.0" in refused.stderr
     assert "--accept-changes" in refused.stderr
     accepted = crystallize("run", config, "--store", store, *changed, "--accept-changes")
     assert accepted.returncode == 1
-    assert "changes accepted: 1" in crystallize("show", store).stdout
+    assert "condition 'a': 6 cells of generation 1 (condition 'a', `shift`: 0.0, now 2.0)" in (
+        accepted.stderr
+    )
 
 
 def test_show_says_what_is_there_and_imports_nothing(crystallize, config, store):
@@ -115,7 +117,7 @@ def test_merge_refuses_other_experiments_and_conflicts(crystallize, config, stor
     done = crystallize("merge", store, other, "-o", store.with_name("m.db"))
     assert done.returncode == 2
     assert "another experiment" in done.stderr
-    assert "seed: the store has 3, the experiment 9" in done.stderr
+    assert "seed: 3, now 9" in done.stderr
     source = (config.parent / "store_trials.py").read_text()
     (config.parent / "store_trials.py").write_text(
         "import os\n" + source.replace("+ shift}", '+ shift + float(os.environ["BIAS"])}')
@@ -156,6 +158,7 @@ def test_replay_runs_one_cell_here(crystallize, store):
         (["show", "none.db"], "there is no such store"),
         (["check", "none.db"], "there is no such store"),
         (["merge", "none.db", "-o", "x.db"], "there is no such store"),
+        (["drop", "none.db", "--failed"], "there is no such store"),
         (["replay", "none.db", "--replicate", "1"], "there is no such store"),
     ],
 )
@@ -171,3 +174,64 @@ def test_replay_of_an_unknown_condition_names_the_closest(crystallize, store):
     done = crystallize("replay", store, "--replicate", 1, "--condition", "bb")
     assert done.returncode == 2
     assert "Did you mean 'b'" in done.stderr
+
+
+def test_what_was_dropped_is_run_again(crystallize, config, store):
+    before = crystallize("run", config, "--store", store, "--json").stdout
+    (config.parent / "store_trials.py").rename(config.parent / "away.py")
+    done = crystallize("drop", store, "--condition", "a", "--replicates", "2:4")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "a: 2 cells forgotten" in done.stdout
+    assert "b:" not in done.stdout
+    shown = crystallize("show", store).stdout
+    assert "a: 4 done, 0 failed, 2 missing" in shown
+    assert "b: 5 done, 1 failed, 0 missing" in shown
+    (config.parent / "away.py").rename(config.parent / "store_trials.py")
+    again = crystallize("run", config, "--store", store, "--json")
+    assert "Resumed: 10 of 12 cells" in again.stderr
+    assert json.loads(again.stdout)["metrics"] == json.loads(before)["metrics"]
+
+
+def test_failed_cells_are_dropped_alone(crystallize, config, store):
+    done = crystallize("drop", store, "--failed")
+    assert "a: 0 cells forgotten\nb: 1 cells forgotten\n1 cells are forgotten" in done.stdout
+    assert "b: 5 done, 0 failed, 1 missing" in crystallize("show", store).stdout
+    source = (config.parent / "store_trials.py").read_text()
+    assert "0 cells are forgotten" in crystallize("drop", store, "--failed").stdout
+    assert source == (config.parent / "store_trials.py").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "say which cells are to be forgotten"),
+        (["--condition", "bb"], "Did you mean 'b'"),
+        (["--replicates", "3"], "expected A:B, two whole numbers"),
+        (["--replicates", "-3:2"], "expected A:B, two whole numbers"),
+    ],
+)
+def test_a_drop_that_says_too_little_is_refused(crystallize, store, arguments, message):
+    done = crystallize("drop", store, *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "a: 6 done" in crystallize("show", store).stdout
+
+
+def test_a_merge_prefers_values_where_it_is_asked_to(crystallize, config, store):
+    source = (config.parent / "store_trials.py").read_text()
+    other, merged = store.with_name("other.db"), store.with_name("merged.db")
+    other.write_bytes(store.read_bytes())
+    trials = config.parent / "store_trials.py"
+    trials.write_text(source.replace("replicate == 2", "replicate == 9"))
+    crystallize("run", config, "--store", other, "--retry-failed", "--accept-changes")
+    trials.write_text(source)
+    crystallize("run", config, "--store", other, "--accept-changes")
+    refused = crystallize("merge", store, other, "-o", merged)
+    assert refused.returncode == 2
+    assert "condition 'b', replicate 2: ValueError: two and x=" in refused.stderr
+    assert "--prefer-values" in refused.stderr
+    for stores in ([store, other], [other, store]):
+        done = crystallize("merge", *stores, "-o", merged, "--prefer-values")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "12 cells done, 0 failed" in done.stdout
+        merged.unlink()

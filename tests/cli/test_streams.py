@@ -115,6 +115,40 @@ def test_warnings_go_to_stderr(config: Config) -> None:
     assert "'rng'" in ended.stderr
 
 
+STRATEGIES = [[], ["--execution", "parallel"], ["--set", "execution.executor_type=process"]]
+
+
+@pytest.mark.parametrize("options", STRATEGIES, ids=["serial", "thread", "process"])
+def test_what_cells_warn_of_and_log_is_on_stderr_once_and_in_the_json(
+    config: Config, options: list[str]
+) -> None:
+    settings = "[execution]\nstrategy = 'parallel'\n" if "process" in str(options) else ""
+    path = config(
+        "import logging, warnings\n"
+        "def run(replicate):\n    warnings.warn('careful')\n    print('printed')\n"
+        "    logging.warning('logged %d', replicate)\n    return {'x': replicate}\n",
+        settings,
+    )
+
+    ended = run(path, "--json", *options)
+
+    assert json.loads(ended.stdout)["warnings"] == [
+        {
+            "condition": "baseline",
+            "replicate": 0,
+            "category": "UserWarning",
+            "message": "careful",
+            "count": 4,
+        }
+    ]
+    assert ended.stderr.count("careful") == 1
+    assert ended.stderr.count("Warning: careful") == 1
+    for replicate in range(4):
+        assert ended.stderr.count(f"logged {replicate}") == 1
+    assert "printed" not in ended.stdout
+    assert ended.stderr.count("printed") == 4
+
+
 def test_json_is_what_the_result_says_of_itself(config: Config) -> None:
     from crystallize import Experiment
 
@@ -129,7 +163,7 @@ def test_json_is_what_the_result_says_of_itself(config: Config) -> None:
         here = Experiment.from_config(path).run().to_dict()
     finally:
         sys.path = path_was
-    for key in ("metrics", "seeds", "errors", "summary", "sections"):
+    for key in ("metrics", "seeds", "errors", "warnings", "summary", "sections"):
         assert printed[key] == json.loads(json.dumps(here[key]))
 
 

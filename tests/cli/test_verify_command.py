@@ -60,7 +60,7 @@ def test_the_certificate_is_data_too(crystallize, config):
 
     content = json.loads(done.stdout)
     assert (content["same"], content["cells"], content["replicates"]) == (True, 6, 3)
-    assert len({trial["digest"] for trial in content["trials"]}) == 1
+    assert len({row["digest"] for row in content["rows"]}) == 1
 
 
 def test_what_is_not_the_same_exits_with_one(crystallize, config):

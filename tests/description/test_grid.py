@@ -1,5 +1,10 @@
 """A grid: every combination of its values, named by them."""
 
+from collections import Counter
+from functools import partial
+from statistics import fmean, mean, median
+
+import numpy as np
 import pytest
 
 from crystallize import CrystallizeError, Experiment, grid
@@ -24,3 +29,69 @@ def test_a_grid_is_every_combination():
 def test_a_grid_without_values(values, message):
     with pytest.raises(CrystallizeError, match=message):
         grid(**values)
+
+
+def plain(x):
+    return x
+
+
+def trimmed(x, cut=0.1):
+    return x * cut
+
+
+class Model:
+    def __init__(self, rate):
+        self.rate = rate
+
+    def fit(self):
+        return self.rate
+
+
+class Shown(Model):
+    def __repr__(self):
+        return f"Shown({self.rate})"
+
+
+def names(*values):
+    return [name.removeprefix("a=") for name in grid(a=values)]
+
+
+def test_conditions_are_named_by_functions_and_classes():
+    assert list(grid(estimator=[plain, trimmed])) == ["estimator=plain", "estimator=trimmed"]
+    assert names(Model, Model(1).fit, len, int) == ["Model", "Model.fit", "len", "int"]
+    assert names(partial(trimmed, cut=0.2), partial(trimmed, 3)) == [
+        "trimmed(cut=0.2)",
+        "trimmed(3)",
+    ]
+
+
+def test_objects_have_short_names_that_hold_in_every_process():
+    assert names(Model(1), Shown(2), None, 0.5) == ["Model", "Shown(2)", "None", "0.5"]
+    assert names(np.arange(2), np.zeros((3, 3)), {"f": plain}) == ["[0 1]", "ndarray", "dict"]
+    assert names(frozenset({"b", "c", "a"})) == ["{a,b,c}"]
+    assert names("a text that is long " * 20) == ["a text that is long " * 20]
+
+
+def test_those_of_one_name_are_told_apart():
+    assert names(Model(1), Model(2)) == [f"{__name__}.Model#1", f"{__name__}.Model#2"]
+    assert names(lambda x: x, lambda x: -x)[1].endswith("<lambda>#2")
+    own = {"mean": lambda x: x}["mean"]
+    own.__qualname__ = "mean"
+    assert names(mean, own, median) == ["statistics.mean", f"{__name__}.mean", "median"]
+    assert names(Counter, fmean) == ["Counter", "fmean"]
+
+
+def test_each_condition_has_its_own_value():
+    def estimate(estimator):
+        return estimator(3)
+
+    result = Experiment(estimate, grid(estimator=[plain, trimmed, lambda x: -x])).run()
+    assert [m["value"][0] for m in result.metrics.values()] == pytest.approx([3, 0.3, -3])
+
+
+@pytest.mark.parametrize("twice", [plain, Model(1), "x"])
+def test_the_same_value_twice_is_refused(twice):
+    with pytest.raises(CrystallizeError, match="two combinations are named"):
+        grid(a=[twice, 5, twice])
+    with pytest.raises(CrystallizeError, match="two combinations are named"):
+        grid(a=[1, "1"])

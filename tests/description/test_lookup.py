@@ -16,7 +16,9 @@ import pytest
 
 from crystallize import Experiment
 from crystallize.description.lookup import find_function
+from crystallize.description.seeding import Seeding
 from crystallize.errors import CrystallizeError, FunctionLookupError
+from crystallize.worker.block_runner import BlockCall, CellOptions
 
 Write = Callable[..., Path]
 
@@ -185,9 +187,15 @@ def test_a_process_that_cannot_see_the_file_runs_the_function(
     write: Write, tmp_path: Path, name: str
 ) -> None:
     folder = write(f"study/{name}.py", "N = 3\n\ndef run():\n    return N + 1\n")
-    pickled = tmp_path / "function.pickle"
-    pickled.write_bytes(cloudpickle.dumps(find_function(f"{name}:run", folder)))
-    program = "import pickle, sys; print(pickle.load(open(sys.argv[1], 'rb'))())"
+    function = find_function(f"{name}:run", folder)
+    call = BlockCall(function, {"a": {}}, Seeding(1), (), CellOptions())
+    pickled = tmp_path / "call.pickle"
+    pickled.write_bytes(pickle.dumps(call))
+    (folder / f"{name}.py").unlink()
+    program = (
+        "import pickle, sys; call = pickle.load(open(sys.argv[1], 'rb'))\n"
+        "from crystallize.contracts import Task; print(*call(Task(0, 0, 1)).columns[0].values)"
+    )
 
     ended = subprocess.run(
         [sys.executable, "-c", program, str(pickled)],

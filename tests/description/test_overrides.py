@@ -140,6 +140,35 @@ def test_the_condition_of_a_file_that_gives_none_can_be_addressed(tmp_path: Path
         read_config(path, ["conditions.basline.n=2"])
 
 
+def test_a_condition_that_is_an_alias_of_another_is_overridden_alone(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        "experiment: {function: a:b}\n"
+        "conditions: {a: &a {n: 1, model: &m {depth: 1}}, b: *a, c: {<<: *a}, d: {model: *m}}\n"
+    )
+
+    found = conditions(read_config(path, ["conditions.a.n=2", "conditions.c.model.depth=3"]))
+
+    assert found == {
+        "a": {"n": 2, "model": {"depth": 1}},
+        "b": {"n": 1, "model": {"depth": 1}},
+        "c": {"n": 1, "model": {"depth": 3}},
+        "d": {"model": {"depth": 1}},
+    }
+
+
+def test_a_hypothesis_is_addressed_and_no_new_one_made(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text('[experiment]\nfunction = "a:b"\n[hypothesis.better]\nmetric = "x"\n')
+
+    assert read_config(path, ["hypothesis.better.margin=0.1"]).hypotheses["better"] == {
+        "metric": "x",
+        "margin": 0.1,
+    }
+    with pytest.raises(ConfigError, match="Did you mean 'better'"):
+        read_config(path, ["hypothesis.beter.margin=0.1"])
+
+
 def test_conditions_are_replaced_as_a_whole(read: Read) -> None:
     assert conditions(read("conditions={a={n=1}, b={n=2}}")) == {"a": {"n": 1}, "b": {"n": 2}}
 
@@ -189,6 +218,8 @@ def test_a_key_that_is_none_is_refused_with_the_form(read: Read, override: str) 
         ("Größe", "Größe"),
         ("truely", "truely"),
         ("1, b = 2", "1, b = 2"),
+        ("0\x1f", "0\x1f"),
+        ("\xa0", "\xa0"),
         ("1 }\nx = { y = 2", "1 }\nx = { y = 2"),
     ],
 )
@@ -252,9 +283,9 @@ def test_what_is_almost_toml_is_refused_with_what_to_write(
         assert f"write --set {shlex.quote(f'conditions.wald.shrink={instead}')}, " in message
     if len(written) < 100 and written != "\ud800":
         for_text = shlex.split(message.partition("for text write --set ")[2])[0]
-        assert (
-            conditions(read(for_text))["wald"]["shrink"] == written.strip() or not written.strip()
-        )
+        assert conditions(read(for_text))["wald"]["shrink"] == written.strip(
+            " \t\r\n"
+        ) or not written.strip(" \t\r\n")
 
 
 def test_all_that_is_wrong_with_overrides_is_listed(read: Read) -> None:
@@ -467,7 +498,7 @@ def test_any_text_is_toml_or_itself_or_refused(tmp_path: Path, written: str) -> 
         return
     if not written:
         assert "shrink" not in found
-    elif isinstance(found["shrink"], str) and found["shrink"] == written.strip():
+    elif isinstance(found["shrink"], str) and found["shrink"] == written.strip(" \t\r\n"):
         assert found["shrink"] not in ("True", "False", "None", "null")
         with pytest.raises(ValueError):
             float(written)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from crystallize import hookimpl
+from crystallize import PluginError, hookimpl
 from crystallize.plugins import Capabilities, Completion, Execution, LoopExecutor, StreamingExecutor
 from crystallize.plugins.execution import AsyncExecution, ParallelExecution, SerialExecution
 
@@ -71,3 +71,22 @@ def test_what_it_can_do_may_be_said_when_it_is_made(base: type) -> None:
     assert Capabilities.of(says()).workers == 3
     assert says() == says()
     assert says() != base()
+
+
+def test_what_is_said_beside_the_capabilities_is_refused() -> None:
+    class Misplaced(Eager):
+        single_cell = True
+
+    with pytest.raises(PluginError, match="Misplaced has 'single_cell' but no 'capabilities'"):
+        Capabilities.of(Misplaced())
+
+    class Computed(Eager):
+        workers = 4  # an option of its own, from which it follows what it can do
+
+        @property
+        def capabilities(self) -> Capabilities:
+            return Capabilities(workers=self.workers)
+
+    assert Capabilities.of(Computed()).workers == 4
+    Computed.workers = 1
+    assert Capabilities.of(Computed()).workers == 1

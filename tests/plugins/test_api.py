@@ -303,3 +303,21 @@ def test_a_plugin_of_this_version_runs_under_one_with_more_hooks_and_arguments(s
     assert called(OLDER, "others = []", AND_RUN) == sorted(HOOKS)
     # What was added is there: who asks for it has it.
     assert called(NEWER, OLDER, NEWEST, AND_RUN) == sorted([*HOOKS, "cell_began", "news"])
+
+
+def test_an_output_that_nobody_can_write_is_said_before_the_run(theirs, tmp_path):
+    folder = theirs(NEXT)
+    (folder / "trials.py").write_text("def trial(replicate):\n    raise SystemExit('it ran')\n")
+    (tmp_path / "experiment.toml").write_text(
+        '[experiment]\nfunction = "trials:trial"\nreplicates = 2\n'
+    )
+    run = subprocess.run(
+        [sys.executable, "-m", "crystallize", "run", "experiment.toml", "--output", "x.strange"],
+        env=environment(folder),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 2
+    assert f"The exporter strange (strange 2.5) needs version {NEXT}" in run.stderr
+    assert "it ran" not in run.stdout + run.stderr

@@ -115,6 +115,10 @@ def damaged(content, where, value):
         (["errors", 0, 1], "1", "error 0, replicate"),
         (["errors", 0, 5], None, "its traceback is no text"),
         (["errors", 0, 4], {"a": 1}, "its message is no text"),
+        (["warnings"], [["c", 0, "W", "m", 1]], "warning 0, condition"),
+        (["warnings"], [["a", 17, "W", "m", 1]], "replicate 17 does not exist"),
+        (["warnings"], [["a", 0, "W", ["m"], 1]], "its category or message is no text"),
+        (["warnings"], [["a", 0, "W", "m", 0]], "warning 0, count"),
         (["conditions", 0, "metrics", 0, "array"], 0, "its conditions have .3, 6. replicates"),
     ],
 )

@@ -24,7 +24,9 @@ def test_a_frame_has_a_row_for_each_cell(result):
 
 def test_the_dict_is_strict_json_with_null_where_a_cell_failed(result):
     content = json.loads(json.dumps(result.to_dict(), allow_nan=False))
-    assert list(content) == ["metrics", "seeds", "errors", "summary", "sections", "provenance"]
+    assert list(content) == [
+        "metrics", "seeds", "errors", "warnings", "summary", "sections", "provenance",
+    ]  # fmt: skip
     assert content["metrics"]["wide"]["x"][2] is None
     assert content["metrics"]["wide"]["x"][3] == result.metrics["wide"]["x"][3]
     assert content["metrics"]["narrow"]["n"] == [0, 1, 2, 3, 4]

@@ -211,3 +211,15 @@ def test_a_wrapper_that_gives_no_text_is_as_if_it_were_not_there():
             lambda replicate: 1.0, replicates=100, plugins=[Negates(), Pages(until=34)]
         ).run()
     assert result.provenance["stopped"]["reason"] == "34 are enough"
+
+
+def test_a_wrapper_of_the_older_kind_is_told_too():
+    class Forces:
+        @hookimpl(hookwrapper=True)
+        def should_stop(self, page):
+            outcome = yield
+            outcome.force_result(False)
+
+    with pytest.warns(PluginWarning, match="'a wrapper' failed in should_stop"):
+        result = Experiment(lambda replicate: 1.0, replicates=20, plugins=[Forces()]).run()
+    assert result.replicates == 20

@@ -58,3 +58,13 @@ def test_large_parameters_are_a_digest():
     shown = result.provenance["conditions"]["a"]["data"]["array"]
     assert (shown["dtype"], shown["shape"]) == ("float64", [9])
     json.dumps(result.to_dict(), allow_nan=False)
+
+
+def test_a_function_whose_file_is_no_python_has_a_provenance_too(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("Text (with a parenthesis\n\n  and a line that is indented:\n")
+    names: dict = {}
+    exec(compile("def trial(replicate):\n    return replicate", str(page), "exec"), names)
+    result = Experiment(names["trial"], replicates=3).run()
+    assert result.metrics["baseline"]["value"].tolist() == [0, 1, 2]
+    assert len(result.provenance["function"]["source_sha256"]) == 64

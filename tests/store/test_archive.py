@@ -60,15 +60,21 @@ def test_errors_count_as_found_unless_they_are_to_be_tried_again(store):
 
 
 def test_a_refused_experiment_leaves_the_store_as_it_was_and_free(store):
-    Archive(spec(), store).close()
+    Experiment(trial, replicates=4, seed=1, store=store).run()
     changed = {"baseline": {"shift": 2.0}}
-    with pytest.raises(StoreMismatchError, match="'baseline', shift"):
+    with pytest.raises(StoreMismatchError, match="condition 'baseline', `shift` is new"):
         Archive(spec(conditions=changed), store)
     assert identity_in(store)["conditions"] == {"baseline": {}}
     Archive(spec(conditions=changed, accept_changes=True), store).close()
     assert identity_in(store)["conditions"] == {"baseline": {"shift": 2.0}}
     with Store(store) as opened:
-        assert len(opened.changes) == 1
+        assert list(opened.generations) == [1, 2]
+
+
+def test_a_store_without_cells_is_of_any_experiment(store):
+    Archive(spec(), store).close()
+    Archive(spec(conditions={"baseline": {"shift": 2.0}}), store).close()
+    assert identity_in(store)["conditions"] == {"baseline": {"shift": 2.0}}
 
 
 def test_damaged_blocks_are_named_set_aside_and_missing(store):

@@ -38,7 +38,7 @@ def test_a_block_comes_back_as_it_was(cells):
     block = rows.block(3, failures, 0.1)
     direct = Table(0, 12)
     direct.add(block)
-    tables, errors = read_records([record("c", block, [])], ("c",), 12, Seeding(0))
+    tables, errors, _ = read_records([record("c", block, [])], ("c",), 12, Seeding(0))
     assert errors == {}
     assert tables["c"].done.tolist() == direct.done.tolist()
     assert tables["c"].names() == direct.names()
@@ -54,7 +54,7 @@ def test_a_block_with_gaps_comes_back_as_it_was(cells):
     for replicate, metrics in cells.items():
         rows.add_checked(replicate, *checked_metrics(metrics))
     (block,) = rows.sparse_blocks()
-    tables, errors = read_records([record("c", block, [])], ("c",), 50, Seeding(0))
+    tables, errors, _ = read_records([record("c", block, [])], ("c",), 50, Seeding(0))
     assert errors == {}
     assert np.flatnonzero(tables["c"].done).tolist() == sorted(cells)
     for replicate in range(50):
@@ -109,7 +109,7 @@ def block_of(start, *cells):
 
 
 def test_an_error_comes_back_with_the_seed_of_its_replicate():
-    tables, errors = read_records(
+    tables, errors, _ = read_records(
         [record("c", block_of(3, 0.5, None), [error_of(4)])], ("c",), 9, Seeding(5)
     )
     assert errors == {("c", 4): error_of(4)}
@@ -117,7 +117,9 @@ def test_an_error_comes_back_with_the_seed_of_its_replicate():
 
 
 def test_a_failure_that_is_tried_again_is_neither_done_nor_an_error():
-    tables, errors = read_records([record("c", block_of(0, None, 0.5), [])], ("c",), 2, Seeding(5))
+    tables, errors, _ = read_records(
+        [record("c", block_of(0, None, 0.5), [])], ("c",), 2, Seeding(5)
+    )
     assert errors == {}
     assert tables["c"].done.tolist() == [False, True]
 
@@ -125,7 +127,7 @@ def test_a_failure_that_is_tried_again_is_neither_done_nor_an_error():
 def test_of_two_records_of_a_cell_the_later_one_counts():
     failed, done = record("c", block_of(0, None), [error_of(0)]), record("c", block_of(0, 0.5), [])
     assert read_records([failed, done], ("c",), 1, Seeding(5))[1] == {}
-    tables, errors = read_records([done, failed], ("c",), 1, Seeding(5))
+    tables, errors, _ = read_records([done, failed], ("c",), 1, Seeding(5))
     assert tables["c"].done.tolist() == [False]
     assert errors == {("c", 0): error_of(0)}
 
@@ -141,7 +143,7 @@ def test_other_conditions_and_later_replicates_are_left_out():
         record("c", block_of(0, 0.5, None, 0.75), [error_of(1)]),
         record("d", block_of(0, 0.5), []),
     ]
-    tables, errors = read_records(records, ("c",), 1, Seeding(5))
+    tables, errors, _ = read_records(records, ("c",), 1, Seeding(5))
     assert list(tables) == ["c"]
     assert tables["c"].done.tolist() == [True]
     assert errors == {}
@@ -152,5 +154,5 @@ def test_a_record_of_an_earlier_version_says_nothing_of_gaps():
     payload = stored.payload[8:].replace(b'"cells": null, ', b"")
     length = int.from_bytes(stored.payload[:8], "big") - len(b'"cells": null, ')
     earlier = replace(stored, payload=length.to_bytes(8, "big") + payload)
-    tables, _ = read_records([earlier], ("c",), 2, Seeding(5))
+    tables, *_ = read_records([earlier], ("c",), 2, Seeding(5))
     assert tables["c"].row(1) == {"value": 0.75}

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from crystallize.errors import StoreError
-from crystallize.store.sqlite import Record, Store, stored_root
+from crystallize.store.sqlite import APPLICATION_ID, Record, Store, stored_root
 
 FIRST, SECOND = Record("a", 0, 3, b"first"), Record("b", 3, 9, b"second")
 
@@ -38,16 +38,51 @@ def test_records_are_added_all_or_none(opened):
     assert list(opened.records()) == []
 
 
-def test_the_identity_and_its_changes_are_replaced_as_a_whole(opened):
-    assert (opened.identity, opened.changes) == (None, [])
-    opened.set_identity({"seed": 1})
-    opened.set_identity({"seed": 2}, [{"differences": ["seed"]}])
-    assert (opened.identity, opened.changes) == ({"seed": 2}, [{"differences": ["seed"]}])
+def test_the_identity_is_replaced_as_a_whole_and_generations_one_by_one(opened):
+    assert (opened.identity, opened.generations) == (None, {})
+    opened.set_identity({"seed": 1}, {1: ["first"]})
+    opened.set_identity({"seed": 2}, {2: ["second"]})
+    assert opened.identity == {"seed": 2}
+    assert opened.generations == {1: ["first"], 2: ["second"]}
+
+
+FORMAT_1 = """
+CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE blocks (
+    id INTEGER PRIMARY KEY, condition TEXT NOT NULL, start INTEGER NOT NULL,
+    stop INTEGER NOT NULL, checksum BLOB NOT NULL, payload BLOB NOT NULL
+);
+CREATE TABLE damaged AS SELECT * FROM blocks;
+PRAGMA user_version = 1;
+"""
+
+
+def test_a_store_of_the_first_format_is_read_and_made_one_of_the_next_when_written_to(store):
+    connection = sqlite3.connect(store)
+    connection.executescript(f"{FORMAT_1} PRAGMA application_id = {APPLICATION_ID}")
+    with connection:
+        row = (FIRST.condition, FIRST.start, FIRST.stop, FIRST.checksum(), FIRST.payload)
+        connection.execute("INSERT INTO blocks VALUES (1, ?, ?, ?, ?, ?)", row)
+    connection.close()
+    with Store(store, read_only=True) as reader:
+        assert (list(reader.records()), reader.generations) == ([FIRST], {})
+    for _ in range(2):
+        with Store(store) as opened:
+            opened.add([replace(SECOND, generation=1)])
+            assert next(opened.records()) == FIRST
+            assert opened.damaged() == []
 
 
 @pytest.mark.parametrize(
     ("column", "value"),
-    [("payload", b"fjrst"), ("start", 1), ("stop", 4), ("condition", "b"), ("checksum", b"x")],
+    [
+        ("payload", b"fjrst"),
+        ("start", 1),
+        ("stop", 4),
+        ("condition", "b"),
+        ("checksum", b"x"),
+        ("generation", 1),
+    ],
 )
 def test_no_part_of_a_record_can_change_unseen(store, column, value):
     with Store(store, create=True) as opened:
@@ -99,7 +134,7 @@ def test_a_store_of_a_later_format_asks_for_an_update(store):
     connection = sqlite3.connect(store)
     connection.execute("PRAGMA user_version = 9")
     connection.close()
-    with pytest.raises(StoreError, match=r"has format 9.*reads format 1\. Update Crystallize"):
+    with pytest.raises(StoreError, match=r"has format 9.*reads format 2\. Update Crystallize"):
         Store(store)
 
 

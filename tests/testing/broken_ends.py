@@ -3,8 +3,10 @@
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from asyncio import create_task, sleep
 from collections import deque
@@ -82,6 +84,18 @@ class LeavesATask(AsyncExecution):
 class LeavesAFileOpen(DoesMore):
     def begin(self):
         kept.append(open(os.devnull))  # noqa: SIM115, PTH123
+
+
+@found_by("test_nothing_is_open_after_closing")
+class LeavesASocketOpen(DoesMore):
+    def begin(self):
+        kept.append(socket.socket())
+
+
+@found_by("test_what_is_global_is_as_it_was")
+class GoesElsewhere(DoesMore):
+    def begin(self):
+        os.chdir(tempfile.gettempdir())
 
 
 @found_by("test_what_is_global_is_as_it_was")

@@ -34,6 +34,10 @@ def without_parameters(check):
     return check.partition("[")[0]
 
 
+def in_words(check):
+    return check.removeprefix("test_").replace("_", " ")
+
+
 def checks():
     """Each check of each suite, with the suites that have it."""
     found = defaultdict(list)
@@ -83,8 +87,9 @@ def table(failed):
             (alone if len(names) == 1 else shared)[check].append(f"`{broken.__name__}`")
     rows = ["| check | it alone finds | others find too |", "| --- | --- | --- |"]
     for check in checks():
-        words = check.removeprefix("test_").replace("_", " ")
-        rows.append(f"| {words} | {', '.join(alone[check])} | {', '.join(shared[check])} |")
+        rows.append(
+            f"| {in_words(check)} | {', '.join(alone[check])} | {', '.join(shared[check])} |"
+        )
     return "\n".join(rows) + "\n"
 
 

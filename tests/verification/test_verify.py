@@ -95,8 +95,8 @@ def test_a_function_of_its_seed_is_the_same_everywhere() -> None:
     assert certificate.difference is None
     assert (certificate.cells, certificate.replicates, certificate.of) == (20, 10, 50)
     assert (certificate.seed, certificate.failed) == (1, 0)
-    assert len({trial.digest for trial in certificate.trials}) == 1
-    tried = [(trial.strategy, dict(trial.options), trial.workers) for trial in certificate.trials]
+    assert len({row.digest for row in certificate.rows}) == 1
+    tried = [(row.strategy, dict(row.options), row.workers) for row in certificate.rows]
     assert tried == [
         ("serial", {}, 1),
         ("serial", {}, 1),
@@ -107,15 +107,15 @@ def test_a_function_of_its_seed_is_the_same_everywhere() -> None:
         ("(fresh process)", {}, 1),
         ("(fresh process)", {}, 1),
     ]
-    assert [trial.hash_seed for trial in certificate.trials[-2:]] == ["1", "2"]
-    assert all(trial.same and trial.seconds for trial in certificate.trials)
-    assert {trial.distribution for trial in certificate.trials[:6]} == {"crystallize-core"}
+    assert [row.hash_seed for row in certificate.rows[-2:]] == ["1", "2"]
+    assert all(row.same and row.seconds for row in certificate.rows)
+    assert {row.distribution for row in certificate.rows[:6]} == {"crystallize-core"}
 
 
 def test_all_that_is_installed_is_tried_or_listed_with_the_reason() -> None:
     certificate = Experiment(normal, seed=1).verify(replicates=2)
 
-    tried = {trial.strategy for trial in certificate.trials}
+    tried = {row.strategy for row in certificate.rows}
     left_out = {other.strategy: other.why for other in certificate.not_tried}
     assert certificate.same
     assert {"serial", "parallel", "dask", "(fresh process)"} == tried
@@ -127,7 +127,7 @@ def test_coroutines_are_tried_with_what_takes_them() -> None:
     certificate = Experiment(coroutine, seed=1, execution="async").verify(replicates=3)
 
     assert certificate.same
-    options = [dict(t.options) for t in certificate.trials if t.strategy == "async"]
+    options = [dict(t.options) for t in certificate.rows if t.strategy == "async"]
     assert options == [{}, {}, {"max_concurrency": 1}, {"max_concurrency": 3}]
     assert {other.strategy for other in certificate.not_tried} == {"parallel", "dask"}
 
@@ -142,7 +142,7 @@ def test_the_experiments_own_options_are_kept_and_its_workers_varied() -> None:
     )
 
     assert certificate.same
-    assert [dict(t.options) for t in of_its_own.trials[:-2]] == [
+    assert [dict(t.options) for t in of_its_own.rows[:-2]] == [
         own | {"max_workers": 1},
         own | {"max_workers": 1},
         own | {"max_workers": 3},
@@ -155,12 +155,12 @@ def test_executors_that_are_objects_can_be_verified() -> None:
     certificate = experiment.verify([SerialExecution(), ParallelExecution(2, "process")])
 
     assert certificate.same
-    assert [trial.strategy for trial in certificate.trials[:3]] == [
+    assert [row.strategy for row in certificate.rows[:3]] == [
         "SerialExecution",
         "SerialExecution",
         "ParallelExecution",
     ]
-    assert certificate.trials[0].distribution is None
+    assert certificate.rows[0].distribution is None
 
 
 def test_failed_cells_are_compared_by_what_they_raised_without_addresses() -> None:
@@ -274,8 +274,8 @@ def test_what_depends_on_something_else_is_found_with_both_values_and_why(
     assert difference.values[0] != difference.values[1]
     assert why in str(difference.why)
     assert "NOT THE SAME byte for byte: condition 'baseline', replicate 0" in str(certificate)
-    assert certificate.trials[0].same
-    assert not all(trial.same for trial in certificate.trials)
+    assert certificate.rows[0].same
+    assert not all(row.same for row in certificate.rows)
 
 
 def test_state_of_the_program_that_a_worker_does_not_have_is_found(monkeypatch, tmp_path) -> None:
@@ -440,10 +440,8 @@ def test_a_certificate_is_data_that_nobody_changes() -> None:
 
     content = json.loads(json.dumps(certificate.to_dict(), allow_nan=False))
     assert content["same"] is True
-    assert [trial["digest"] for trial in content["trials"]] == [
-        trial.digest for trial in certificate.trials
-    ]
-    assert set(content["trials"][0]) == {
+    assert [row["digest"] for row in content["rows"]] == [row.digest for row in certificate.rows]
+    assert set(content["rows"][0]) == {
         "strategy", "options", "distribution", "version", "workers", "hash_seed", "digest",
         "seconds", "same",
     }  # fmt: skip
@@ -491,15 +489,17 @@ def test_a_study_that_is_run_again_is_the_same(tmp_path: Path, kind: str) -> Non
 
     whole = study().verify(against=path, replicates=None)
     sample = study().verify(against=path)
+    longer = study(replicates=3).verify(against=path, replicates=None)
     in_processes = study().verify(["parallel"], against=path, replicates=5)
 
     assert (whole.same, whole.cells, whole.replicates) == (True, 60, 30)
     assert (sample.same, sample.cells, sample.of) == (True, 20, 30)
-    assert len(whole.trials) == 2
-    assert whole.trials[0].digest == whole.trials[1].digest
+    assert (longer.cells, longer.of) == (60, 30)
+    assert len(whole.rows) == 2
+    assert whole.rows[0].digest == whole.rows[1].digest
     assert str(path) in str(whole)
     assert in_processes.same
-    assert len(in_processes.trials) == 5
+    assert len(in_processes.rows) == 5
 
 
 def test_another_function_is_found_out_and_said_to_be_another(tmp_path: Path) -> None:
@@ -560,8 +560,10 @@ def test_a_study_of_something_else_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "r.zip"
     study().run().save(path)
 
-    with pytest.raises(InvalidValueError, match=r"seed: expected the seed of .*r\.zip, 3, got 4"):
+    with pytest.raises(InvalidValueError, match=r"seed: expected what .*r\.zip has, 3, got 4"):
         study(seed=4).verify(against=path)
+    with pytest.raises(InvalidValueError, match=r"seed_rule: expected what .* has, 'numpy', got"):
+        study(seed_rule="crystallize-ml").verify(against=path)
     with pytest.raises(
         InvalidValuesError, match=r"'c' is not among the conditions(.|\n)*has 'a', 'b' too"
     ):

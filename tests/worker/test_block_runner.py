@@ -1,6 +1,5 @@
 """A block of cells: each comes to what its own call returned, whatever came before it."""
 
-import decimal
 import math
 
 import numpy as np
@@ -9,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crystallize import Experiment
-from crystallize.testing import same_result
 
 PROCESS = {
     "execution": "parallel",
@@ -116,23 +114,3 @@ def test_arrays_of_any_size_come_back_writeable_and_in_order(options, size):
             assert found.dtype == value.dtype
             assert np.array_equal(found, value)
             assert found.flags.writeable
-
-
-@pytest.mark.parametrize("options", [{}, {"execution": "parallel"}, PROCESS])
-def test_settings_around_the_run_reach_no_cell(options):
-    def trial():
-        return {
-            "division": float(np.float64(1) / np.float64(0)),
-            "third": str(decimal.Decimal(1) / 3),
-        }
-
-    import warnings
-
-    def quiet():
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return trial()
-
-    plain = Experiment(quiet, replicates=3).run()
-    with np.errstate(all="raise"), decimal.localcontext(decimal.Context(prec=3)):
-        same_result(Experiment(quiet, replicates=3, seed=plain.root, **options).run(), plain)

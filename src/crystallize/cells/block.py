@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from crystallize.cells.column import Values
 from crystallize.cells.metrics import Names
+from crystallize.cells.warned import Notices, Warned
 from crystallize.contracts import Task
 
 
@@ -32,6 +34,14 @@ class BlockColumn:
     position: int
     offsets: npt.NDArray[np.intp] | None
     values: Values
+
+    def only(self, kept: npt.NDArray[np.bool_]) -> BlockColumn:
+        """The values of some of the block's cells."""
+        offsets = np.arange(len(self.values)) if self.offsets is None else self.offsets
+        stays = kept[offsets]
+        values = self.values
+        values = list(compress(values, stays)) if isinstance(values, list) else values[stays]
+        return replace(self, offsets=offsets[stays], values=values)
 
 
 @dataclass(slots=True)
@@ -55,6 +65,12 @@ class Block:
         that are.
     stamp : str
         Which run's call made it.
+    changed : tuple of str
+        What cells changed that others read.
+    warned : Warned or None
+        Which of the cells warned of what.
+    logged : sequence of dict
+        What they logged in another process than the driver's: the records' attributes.
     """
 
     condition: int
@@ -66,6 +82,9 @@ class Block:
     touched: tuple[str, ...] = ()
     cells: npt.NDArray[np.intp] | None = None
     stamp: str = ""
+    changed: tuple[str, ...] = ()
+    warned: Warned | None = None
+    logged: Sequence[dict[str, Any]] = ()
 
     def __len__(self) -> int:
         return self.stop - self.start if self.cells is None else len(self.cells)
@@ -75,6 +94,23 @@ class Block:
         if self.cells is None:
             return range(self.start, self.stop)
         return (self.start + self.cells).tolist()  # type: ignore[no-any-return]
+
+    def only(self, kept: npt.NDArray[np.bool_]) -> Block:
+        """The same block with some of its cells.
+
+        Parameters
+        ----------
+        kept : array of bool
+            For each replicate of [start, stop) whether its cell stays, if it is there.
+        """
+        there = np.arange(len(self)) if self.cells is None else self.cells
+        return replace(
+            self,
+            columns=[part for column in self.columns if len((part := column.only(kept)).values)],
+            failures=[failure for failure in self.failures if kept[failure.offset]],
+            cells=there[kept[there]],
+            warned=self.warned and self.warned.without(np.flatnonzero(~kept).tolist()),
+        )
 
 
 class Row(NamedTuple):
@@ -89,6 +125,8 @@ class Row(NamedTuple):
         Which run's call made it.
     seconds : float
         How long it took; measured where there is a timeout.
+    warned : tuple of Notice
+        What it warned of.
     """
 
     task: Task
@@ -96,6 +134,7 @@ class Row(NamedTuple):
     values: Collection[Any]
     stamp: str = ""
     seconds: float = 0.0
+    warned: Notices = ()
 
     @property
     def condition(self) -> int:

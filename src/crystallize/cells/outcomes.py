@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from crystallize.cells.outcome import CellError, Outcome
 from crystallize.cells.table import Table
+from crystallize.cells.warned import WarningRecord
 
 
 @dataclass(frozen=True)
@@ -72,3 +73,16 @@ class Outcomes:
             if not table.done.any():
                 arrays[condition] = {name: np.full(table.size, np.nan) for name in everywhere}
         return arrays
+
+    def warnings(self) -> list[WarningRecord]:
+        """What cells warned of, in the order of the first replicates that did.
+
+        Of one replicate those of the first condition come first.
+        """
+        found = [
+            record
+            for condition, table in self.tables.items()
+            if table.warned
+            for record in table.warned.records(condition, table.start)
+        ]
+        return sorted(found, key=lambda record: record.replicate)

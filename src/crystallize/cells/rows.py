@@ -12,6 +12,7 @@ import numpy.typing as npt
 from crystallize.cells.block import Block, BlockColumn, Failure
 from crystallize.cells.column import packed
 from crystallize.cells.metrics import NUMBER_NAMES, ONLY_METRIC, PLAIN, Names, checked_metrics
+from crystallize.cells.warned import Notices, Warned
 
 SPARSE_GAP = 1024
 """How far apart two cells of one block may be; what is reported of a block has its whole span."""
@@ -55,6 +56,8 @@ class Rows:
     numbers : list of float
         Where a cell that returned a float may put it instead of calling :meth:`add`.  The cells
         of what is in here follow each other, from the one on that :meth:`flush` was told.
+    warned : dict of int to tuple of Notice
+        Replicate -> what it warned of, for those that did, failed cells among them.
     """
 
     def __init__(self, condition: int) -> None:
@@ -63,6 +66,7 @@ class Rows:
         self._groups: dict[Names, _Group] = {(): self._group}
         self._first = 0
         self.numbers: list[float] = []
+        self.warned: dict[int, Notices] = {}
 
     def flush(self, following: int) -> None:
         """Keep what is in :attr:`numbers`; what comes into it next is of cell `following`."""
@@ -113,6 +117,7 @@ class Rows:
         for group in self._groups.values():
             kept = bisect_left(group.replicates, replicate, hi=len(group))
             del group.replicates[kept:], group.values[kept * len(group.names) :]
+        self.warned = {cell: given for cell, given in self.warned.items() if cell < replicate}
 
     def block(self, start: int, failures: list[Failure], seconds: float) -> Block:
         """The cells as a block from `start` on, in which only failed ones are missing."""
@@ -129,7 +134,10 @@ class Rows:
                 for group in groups
                 for column in group.columns(None if len(group) == whole else group.cells() - start)
             ]
-        return Block(self._condition, start, start + whole, columns, failures, seconds)
+        block = Block(self._condition, start, start + whole, columns, failures, seconds)
+        if self.warned:
+            block.warned = _warned_from(start, self.warned)
+        return block
 
     def sparse_blocks(self) -> Iterator[Block]:
         """Take the cells that were kept, in any order, as blocks that span no wide gap."""
@@ -138,16 +146,18 @@ class Rows:
             return
         self._group = _Group(())
         self._groups = {(): self._group}
+        warned, self.warned = self.warned, {}
         cells = np.sort(np.concatenate([group.cells() for group in groups]))
         gaps = np.flatnonzero(np.diff(cells) > SPARSE_GAP)
         if len(gaps):
-            yield from self._split(groups, cells[gaps])
+            yield from self._split(groups, cells[gaps], warned)
             return
         start = int(cells[0])
         columns = [column for group in groups for column in group.columns(group.cells() - start)]
         yield Block(
-            self._condition, start, int(cells[-1]) + 1, columns, [], 0.0, cells=cells - start
-        )
+            self._condition, start, int(cells[-1]) + 1, columns, [], 0.0,
+            cells=cells - start, warned=_warned_from(start, warned),
+        )  # fmt: skip
 
     def _filled(self) -> list[_Group]:
         return [group for group in self._groups.values() if len(group)]
@@ -159,12 +169,20 @@ class Rows:
             self._group = self._groups[names]
         return self._group
 
-    def _split(self, groups: list[_Group], last: Cells) -> Iterator[Block]:
+    def _split(
+        self, groups: list[_Group], last: Cells, warned: dict[int, Notices]
+    ) -> Iterator[Block]:
         parts = [Rows(self._condition) for _ in range(len(last) + 1)]
         for group in groups:
             width = len(group.names)
             for i, part in enumerate(np.searchsorted(last, group.cells()).tolist()):
                 values = group.values[i * width : (i + 1) * width]
                 parts[part].add_checked(group.replicates[i], group.names, values)
+        for replicate, given in warned.items():
+            parts[int(np.searchsorted(last, replicate))].warned[replicate] = given
         for rows in parts:
             yield from rows.sparse_blocks()
+
+
+def _warned_from(start: int, warned: dict[int, Notices]) -> Warned | None:
+    return Warned.of({replicate - start: given for replicate, given in warned.items()})

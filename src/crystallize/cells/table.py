@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from crystallize.cells.block import Block
 from crystallize.cells.column import Column
+from crystallize.cells.warned import WarnedCells
 
 
 class Table:
@@ -20,6 +21,7 @@ class Table:
     done : array of bool
         Which cells have metrics.
     columns : dict of str to Column
+    warned : WarnedCells
     """
 
     def __init__(self, start: int, size: int) -> None:
@@ -27,6 +29,7 @@ class Table:
         self.size = size
         self.done: npt.NDArray[np.bool_] = np.zeros(size, dtype=np.bool_)
         self.columns: dict[str, Column] = {}
+        self.warned = WarnedCells(size)
 
     def add(self, block: Block) -> None:
         """Keep a block's metrics."""
@@ -38,6 +41,8 @@ class Table:
         if block.cells is not None:
             cells = first + block.cells
         self.done[cells] = True
+        if block.warned is not None or self.warned:
+            self.warned.add(cells, first, block.warned)
         for failure in block.failures:
             self.done[first + failure.offset] = False
         finished = len(block) - len(block.failures)
@@ -54,6 +59,7 @@ class Table:
         part = Table(start, stop - start)
         places = slice(start - self.start, stop - self.start)
         part.done = self.done[places].copy()
+        part.warned = self.warned.part(places)
         for name, column in self.columns.items():
             copied = column.part(places, part.done)
             if copied.present.any():
@@ -64,6 +70,7 @@ class Table:
         """Forget the replicates from `size` on."""
         self.size = size
         self.done = self.done[:size]
+        self.warned.truncate(size)
         for name, column in list(self.columns.items()):
             column.truncate(self.done)
             if not column.present.any():

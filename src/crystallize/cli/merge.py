@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import click
 
-from crystallize.cli.refusal import refusing
+from crystallize.cli.refusal import refusing, show_warning
 from crystallize.store.merging import merge
 from crystallize.store.stored import StoredExperiment
 
@@ -14,14 +15,30 @@ from crystallize.store.stored import StoredExperiment
 @click.command("merge")
 @click.argument("stores", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path))
-def command(stores: tuple[Path, ...], output: Path) -> None:
+@click.option(
+    "--prefer-values",
+    is_flag=True,
+    help="Where a cell failed in one store and has a value in another, take the value.",
+)
+@click.option(
+    "--accept-changes", is_flag=True, help="Put together what ran under other code or parameters."
+)
+def command(
+    stores: tuple[Path, ...], output: Path, prefer_values: bool, accept_changes: bool
+) -> None:
     """Put the cells of all STORES into a new store.
 
     Stores of different experiments are refused, and so is a cell that differs
     between two of them.
     """
+    warnings.showwarning = show_warning
     with refusing():
-        merge([StoredExperiment(path) for path in stores], output)
+        merge(
+            [StoredExperiment(path) for path in stores],
+            output,
+            prefer_values=prefer_values,
+            accept_changes=accept_changes,
+        )
         merged = StoredExperiment(output)
     done = sum(row["done"] for row in merged.counts())
     click.echo(f"{output}: {done} cells done, {len(merged.errors)} failed")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import click
 
@@ -17,6 +18,11 @@ def say_error(error: CrystallizeError, advice: str = "") -> None:
     """Say what was wrong; but for a reader who went away: `| head` is no mistake."""
     if not isinstance(error.__cause__, BrokenPipeError):
         click.echo(f"Error: {error} {advice}".rstrip(), err=True)
+
+
+def show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    """What commands have instead of ``warnings.showwarning``: no line of ours beside it."""
+    click.echo(f"Warning: {message}", err=True)
 
 
 @contextmanager

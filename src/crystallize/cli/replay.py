@@ -11,10 +11,10 @@ import click
 
 from crystallize.checks import known, whole_number
 from crystallize.cli.refusal import refusing
-from crystallize.description.fingerprint import source_hash
 from crystallize.description.lookup import find_function
 from crystallize.errors import StoreError, listing
 from crystallize.experiments.experiment import Experiment
+from crystallize.store.generations import Generation
 from crystallize.store.stored import StoredExperiment
 
 
@@ -55,11 +55,13 @@ def _experiment(stored: StoredExperiment, condition: str | None) -> Experiment:
         )
     folder = Path(identity["file"]).parent if identity["file"] else Path.cwd()
     function = find_function(f"{identity['module']}:{identity['function']}", folder)
-    if source_hash(function) != identity["source_sha256"]:
-        click.echo("Warning: the function's source has changed since the store was made.", err=True)
-    return Experiment(
+    experiment = Experiment(
         function,
         {condition: identity["conditions"][condition]},
         seed=identity["seed"],
         name=identity["name"],
     )
+    now = Generation.now(experiment.spec)
+    for change in stored.latest.changes(now) + stored.latest.versions(now):
+        click.echo(f"Warning: since the store was made: {change}", err=True)
+    return experiment

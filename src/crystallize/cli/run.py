@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 from crystallize.checks import Faults, text
-from crystallize.cli.refusal import NOT_WRITTEN, REFUSED, say_error
-from crystallize.cli.streams import answering, stdout_kept_clean
+from crystallize.cli.refusal import NOT_WRITTEN, REFUSED, say_error, show_warning
+from crystallize.cli.streams import print_answer, stdout_kept_clean
 from crystallize.description.config import Config, read_config
 from crystallize.description.from_config import experiment_arguments
 from crystallize.description.lookup import find_function
@@ -88,7 +88,7 @@ def command(
     not be written; 130 and 143 interrupted by Ctrl-C and SIGTERM.  What finished
     is printed in any case.
     """
-    warnings.showwarning = _show_warning
+    warnings.showwarning = show_warning
     result: Result | None
     exporter: Exporter | None = None
     try:
@@ -205,18 +205,10 @@ def _show_errors(result: Result) -> None:
         click.echo(f"… and {more} more; --json shows all, with tracebacks.", err=True)
 
 
-def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-    click.echo(f"Warning: {message}", err=True)
-
-
 def _is_printed(result: Result, as_json: bool) -> bool:
     text = json.dumps(result.to_dict(), allow_nan=False) if as_json else str(result)
     try:
-        with answering():
-            try:
-                click.echo(text)
-            except UnicodeEncodeError:  # a terminal that lacks a character still gets the result
-                click.echo(text.encode("ascii", "backslashreplace").decode())
+        print_answer(text)
     except ExportError as error:
         say_error(error, _advice(result))
         return False

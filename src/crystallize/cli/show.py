@@ -9,8 +9,10 @@ import click
 
 from crystallize.cells.plain import json_data
 from crystallize.cli.refusal import refusing
+from crystallize.results.exports import warning_data
 from crystallize.results.result import Result
 from crystallize.results.tables import one_line
+from crystallize.store.generations import counts
 from crystallize.store.stored import StoredExperiment
 
 
@@ -28,9 +30,10 @@ def command(store: Path, as_json: bool) -> None:
     if as_json:
         content = {
             "identity": stored.identity,
-            "changes": stored.changes,
+            "generations": stored.generations.described(stored.cells),
             "cells": stored.counts(),
             "damaged": stored.damaged,
+            "warnings": [warning_data(record) for record in result.warnings],
             "summary": result.summary(),
         }
         click.echo(json.dumps(json_data(content), allow_nan=False, indent=2))
@@ -47,6 +50,22 @@ def command(store: Path, as_json: bool) -> None:
         )
     for name in stored.damaged:
         click.echo(f"damaged: {one_line(name)}; 'crystallize check' sets it aside")
-    if stored.changes:
-        click.echo(f"changes accepted: {len(stored.changes)}; --json shows them")
+    if len(stored.cells) > 1:
+        _show_generations(stored)
     click.echo(f"\n{result}")
+
+
+def _show_generations(stored: StoredExperiment) -> None:
+    """Say which cells ran under something else than the last, and what that is."""
+    latest = stored.latest
+    click.echo(
+        "cells ran under different code, parameters or versions; "
+        f"the last run's is generation {latest.number}"
+    )
+    for number, conditions in counts(stored.cells).items():
+        for condition, cells in conditions.items():
+            click.echo(f"generation {number}: {cells} cells of {one_line(condition)}")
+        if number != latest.number:
+            one = stored.generations[number]
+            for why in one.changes(latest) + one.versions(latest):
+                click.echo(f"  - {one_line(why)}")

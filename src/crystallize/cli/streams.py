@@ -90,6 +90,20 @@ def _give_up_stdout() -> None:
         _open_as(1, os.O_WRONLY)
 
 
+def print_answer(text: str) -> None:
+    """Print it, also on a terminal that lacks some of its characters.
+
+    Raises
+    ------
+    ExportError
+    """
+    with answering():
+        try:
+            print(text)
+        except UnicodeEncodeError:
+            print(text.encode("ascii", "backslashreplace").decode())
+
+
 @contextmanager
 def stdout_kept_clean() -> Iterator[None]:
     """Send to stderr what is printed in this block, by child processes and C code too."""

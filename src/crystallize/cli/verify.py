@@ -9,8 +9,7 @@ from pathlib import Path
 import click
 
 from crystallize.checks import Faults, not_negative, optional, whole_number
-from crystallize.cli.refusal import refusing
-from crystallize.cli.streams import stdout_kept_clean
+from crystallize.cli.streams import print_answer, stdout_kept_clean
 from crystallize.description.config import read_config
 from crystallize.description.from_config import experiment_arguments
 from crystallize.description.lookup import find_function
@@ -76,7 +75,7 @@ def command(
     config, or nothing could be run; 130 and 143 interrupted.
     """
     try:
-        with refusing(), stdout_kept_clean():
+        with stdout_kept_clean():
             faults = Faults()
             faults(optional(_count), "--replicates", replicates)
             faults(not_negative, "--tolerance", tolerance)
@@ -87,8 +86,8 @@ def command(
     except KeyboardInterrupt as error:
         click.echo("Interrupted.", err=True)
         ctx.exit(128 + getattr(error, "signum", signal.SIGINT))
-    text = json.dumps(certificate.to_dict(), allow_nan=False, indent=2) if as_json else None
-    click.echo(text or certificate)
+    content = certificate.to_dict()
+    print_answer(json.dumps(content, allow_nan=False, indent=2) if as_json else str(certificate))
     ctx.exit(0 if certificate.same else NOT_THE_SAME)
 
 
@@ -108,7 +107,8 @@ def _certificate(
     beside = path.resolve().parent
     arguments = experiment_arguments(config, beside)
     if against is not None and arguments["seed"] is None:
-        arguments["seed"] = Study(against).result.root
+        theirs = Study(against).result
+        arguments = {"seed_rule": theirs.seed_rule} | arguments | {"seed": theirs.root}
     experiment = Experiment(find_function(config.experiment.function, beside), **arguments)
     return experiment.verify(
         [FromFile(name, beside) for name in strategies] or None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -12,7 +13,9 @@ import numpy as np
 
 from crystallize.callables import function_name
 from crystallize.checks import each, known
+from crystallize.description.fingerprint import generators_reached
 from crystallize.description.grid import ONLY_CONDITION, Conditions
+from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import FunctionError, InvalidValueError, listing, suggestion
 
 INJECTED = ("rng", "seed", "seed32", "replicate", "condition", "ctx")
@@ -40,6 +43,24 @@ def _reusable(where: str, value: object) -> Any:
     return value
 
 
+def check_generators(experiment: ExperimentSpec) -> None:
+    """Refuse random generators that the function or a condition has in hand.
+
+    Raises
+    ------
+    FunctionError
+        If there are some: each process has a copy, whose draws the cells there share.
+    """
+    found = generators_reached(experiment)
+    if found:
+        raise FunctionError(
+            f"{function_name(experiment.function)} reaches a random generator of its own: "
+            f"{', '.join(found)}. Its draws depend on which cells share a process, and each worker "
+            "process would have a copy that draws the same again. Ask for 'rng' instead: a "
+            "parameter of that name is each cell's own generator."
+        )
+
+
 def read_only(conditions: Conditions) -> Mapping[str, Mapping[str, Any]]:
     """The same conditions as views that nobody can change."""
     return MappingProxyType({name: MappingProxyType(given) for name, given in conditions.items()})
@@ -64,7 +85,7 @@ class Filled:
     Attributes
     ----------
     injected : tuple of str
-        Which of :data:`INJECTED` the function asks for.
+        Which of :data:`INJECTED` the function asks for; what a ``partial`` has bound it keeps.
     offered : tuple of str
         What only a plugin's ``worker_context`` can give it.
     takes : tuple of str or None
@@ -121,7 +142,8 @@ def filled_parameters(
                 f"{name} takes {parameter.name!r} by position only; "
                 "parameters are filled by name, so remove the '/'."
             )
-    injected = tuple(name for name in INJECTED if name in by_name)
+    bound = function.keywords if isinstance(function, partial) else {}
+    injected = tuple(name for name in INJECTED if name in by_name and name not in bound)
     required = {p.name for p in by_name.values() if p.default is p.empty}
     required -= {*injected, *resources}
     offered: set[str] = set()

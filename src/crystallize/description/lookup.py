@@ -11,12 +11,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import cloudpickle
-
 from crystallize.errors import FunctionLookupError, described, suggestion
 
-CONTENT = "__crystallize_content__"
-"""Where a module loaded from beside a config keeps the hash of its source."""
+SOURCE = "__crystallize_source__"
+"""Where a module loaded from beside a config keeps the source that was executed."""
 
 
 FOLDER = "__crystallize_folder__"
@@ -146,32 +144,31 @@ def _modules() -> dict[str, ModuleType]:
 def _from_file(name: str, file: Path, beside: Path) -> ModuleType:
     """Execute a file as a module; again if it changed since.
 
-    Its functions are pickled by value, so that a worker runs what was read here
-    and need not find the file.
+    A worker executes what was read here, and need not find the file.
     """
     package, _, leaf = name.rpartition(".")
     if package and (parent := _source(package, beside)):
         # A package comes before what is in it, and may import that in turn.
         name = f"{_from_file(package, parent, beside).__name__}.{leaf}"
-    content = hashlib.sha256(file.read_bytes()).hexdigest()
+    source = file.read_bytes()
     loaded = sys.modules.get(name)
-    if loaded is not None and not hasattr(loaded, CONTENT):
+    if loaded is not None and not hasattr(loaded, SOURCE):
         if getattr(loaded, "__file__", None) == str(file):
             return loaded  # the user's program imported it already
         # Someone else's module of that name, which must not lose its place.
         name = f"{name}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
         loaded = sys.modules.get(name)
-    if loaded is not None and (loaded.__file__, getattr(loaded, CONTENT)) == (str(file), content):
+    if loaded is not None and (loaded.__file__, getattr(loaded, SOURCE)) == (str(file), source):
         return loaded
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    setattr(module, CONTENT, content)
+    setattr(module, SOURCE, source)
     setattr(module, FOLDER, beside)
     sys.modules[name] = module
     try:
         # Not through the loader: its byte code cache trusts a file's time to the second.
-        code = compile(file.read_bytes(), str(file), "exec", dont_inherit=True)
+        code = compile(source, str(file), "exec", dont_inherit=True)
         exec(code, vars(module))
     except BaseException as error:
         sys.modules.pop(name, None)
@@ -181,7 +178,6 @@ def _from_file(name: str, file: Path, beside: Path) -> ModuleType:
         raise FunctionLookupError(
             f"{place}: importing it failed with {described(error)}"
         ) from error
-    cloudpickle.register_pickle_by_value(module)
     return module
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from crystallize.checks import Faults, inside
 from crystallize.description.grid import ONLY_CONDITION
 from crystallize.description.spec import DEFAULT_STRATEGY
-from crystallize.description.written import NOTHING, AlmostTomlError, written_value
+from crystallize.description.written import BLANKS, NOTHING, AlmostTomlError, written_value
 from crystallize.errors import CrystallizeError, listing, suggestion
 from crystallize.spelling import spelled, spelled_key
 
@@ -30,6 +30,9 @@ MAY_BE_NEW: Mapping[str, int] = {
 """How deep in a section an override may give what the file does not, for something else looks
 at these names: the section's rules, the function, the plugin.  Elsewhere: 2.  What is in there
 is the user's own, of which nobody knows which names are right."""
+
+NAMED_IN_FILE: Mapping[str, Sequence[str]] = {"conditions": [ONLY_CONDITION], "hypothesis": []}
+"""Sections of names that only the file makes -> those that there are where it makes none."""
 
 
 class _Unset:
@@ -120,12 +123,12 @@ def read_override(text: str) -> Override:
     key, written = found[1], text[found.end() :]
     if not written:
         return Override(parts, UNSET, shown)
-    if not written.strip():
+    if not written.strip(BLANKS):
         raise CrystallizeError(f"{shown}: a blank; {_advice(key, NOTHING, written)}")
     try:
         return Override(parts, written_value(written), shown)
     except AlmostTomlError as almost:
-        advice = _advice(key, almost.instead, written.strip())
+        advice = _advice(key, almost.instead, written.strip(BLANKS))
         raise CrystallizeError(f"{shown}: {almost.reason}; {advice}") from None
 
 
@@ -201,9 +204,10 @@ def _put(content: dict[str, Any], override: Override) -> Origin:
         if part not in section:
             _refuse_new(override, depth, section, content)
             section[part], created = {}, min(created, depth)
-        section = section[part]
-        if not isinstance(section, dict):
+        if not isinstance(section[part], dict):
             raise CrystallizeError(f"{override.given}: {part!r} is not a section")
+        # A copy: an alias in YAML makes two keys one object.
+        section[part] = section = dict(section[part])
     if parts[-1] not in section:
         _refuse_new(override, len(parts), section, content)
     if override.value is UNSET:
@@ -224,15 +228,16 @@ def _refuse_new(
         is_whole = depth == len(parts)
         advice = f"Empty text is written {override.place}=''." if is_whole else ""
         raise _nothing_there(override, depth - 1, section, advice)
-    if depth == 2 and parts[0] == "conditions":
-        if "grid" in content:
+    if depth == 2 and parts[0] in NAMED_IN_FILE:
+        if parts[0] == "conditions" and "grid" in content:
             raise CrystallizeError(
                 f"{override.given}: the conditions are those of [grid], which can be overridden "
                 "by --set grid.PARAMETER=[…]"
             )
-        if section or parts[1] != ONLY_CONDITION:
-            advice = "New conditions are given in the file, or all together as conditions={…}."
-            raise _nothing_there(override, 1, section or [ONLY_CONDITION], advice)
+        there = section or NAMED_IN_FILE[parts[0]]
+        if section or parts[1] not in there:
+            advice = f"New ones are given in the file, or all together as {parts[0]}={{…}}."
+            raise _nothing_there(override, 1, there, advice)
     elif depth + (depth < len(parts)) > MAY_BE_NEW.get(parts[0], 2):
         whole = min(depth, MAY_BE_NEW.get(parts[0], 2))
         advice = f"What is new there is given as a whole: {_place(parts[:whole])}={{…}}."

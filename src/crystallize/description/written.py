@@ -12,6 +12,8 @@ from typing import Any
 
 from crystallize.spelling import spelled
 
+BLANKS = " \t\r\n"
+"""What may stand around a value."""
 NOTHING = "nothing"
 WORDS: Mapping[str, str] = {
     **dict.fromkeys(("true", "yes", "on"), "true"),
@@ -63,7 +65,7 @@ def written_value(written: str) -> Any:
     Traceback (most recent call last):
     crystallize.description.written.AlmostTomlError: TOML spells that in another way
     """
-    written = written.strip()
+    written = written.strip(BLANKS)
     try:
         # In a table of its own: a comment would swallow the brace that ends it.
         content = tomllib.loads(f"given = {{ value = {written} }}")

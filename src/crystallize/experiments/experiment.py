@@ -26,6 +26,7 @@ from crystallize.checks import (
 )
 from crystallize.contracts import Capabilities
 from crystallize.description.conditions import (
+    check_generators,
     checked_baseline,
     checked_conditions,
     filled_parameters,
@@ -231,6 +232,7 @@ class Experiment:
             takes=filled.takes,
             **checked,
         )
+        check_generators(self.spec)
         check_executor(self._host.executor_name, capabilities, self.spec)
         check_with_plugins(self._host, self.spec)
 
@@ -391,7 +393,7 @@ class Experiment:
         Examples
         --------
         >>> certificate = Experiment(lambda rng: rng.normal(), seed=1).verify(["serial"])
-        >>> certificate.same, certificate.cells, len(certificate.trials)
+        >>> certificate.same, certificate.cells, len(certificate.rows)
         (True, 1, 4)
         """
         from crystallize.verification.study import Study

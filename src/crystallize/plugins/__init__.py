@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from crystallize.contracts import NextTask as NextTask
     from crystallize.contracts import RunStatus as RunStatus
     from crystallize.contracts import StreamingExecutor as StreamingExecutor
+    from crystallize.description.spec import ExperimentSpec as ExperimentSpec
     from crystallize.hookspecs import hookimpl as hookimpl
     from crystallize.plugins.execution.base import Execution as Execution
     from crystallize.plugins.execution.base import Option as Option
@@ -40,6 +41,7 @@ __all__ = [
     "Completion",
     "Completions",
     "Execution",
+    "ExperimentSpec",
     "FutureLike",
     "FuturesExecution",
     "LoopExecutor",
@@ -70,6 +72,7 @@ if not TYPE_CHECKING:  # or else type checkers would take any name for one of ou
             "Completion": "crystallize.contracts",
             "Completions": "crystallize.contracts",
             "Execution": "crystallize.plugins.execution.base",
+            "ExperimentSpec": "crystallize.description.spec",
             "FutureLike": "crystallize.contracts",
             "FuturesExecution": "crystallize.plugins.execution.futures",
             "LoopExecutor": "crystallize.contracts",

@@ -47,7 +47,7 @@ class HookCall:
 _current: ContextVar[HookCall] = ContextVar("crystallize-hook-call")
 
 
-def reason(answer: Any) -> None:
+def check_reason(answer: Any) -> None:
     """Refuse what is no reason to stop.
 
     Raises
@@ -61,7 +61,7 @@ def reason(answer: Any) -> None:
         )
 
 
-CHECKS: Mapping[str, Check] = {"should_stop": reason}
+CHECKS: Mapping[str, Check] = {"should_stop": check_reason}
 """What is asked of the answers to a hook of which the first counts: a wrong one must not."""
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from crystallize.cells.arrays import Array
 from crystallize.cells.outcome import CellError
+from crystallize.cells.warned import WarningRecord
 from crystallize.checks import known, whole_number
 
 
@@ -84,3 +85,21 @@ def check_errors(errors: Sequence[CellError], done: Mapping[str, Array]) -> None
         if error.replicate >= len(flags) or flags[error.replicate] or cell in seen:
             raise ValueError(f"{where}: {cell} finished, failed twice, or does not exist")
         seen.add(cell)
+
+
+def check_warnings(warnings: Sequence[WarningRecord], done: Mapping[str, Array]) -> None:
+    """Counts of texts, of cells that there are.
+
+    Raises
+    ------
+    ValueError
+    """
+    for number, warning in enumerate(warnings):
+        where = f"warning {number}"
+        known(f"{where}, condition", warning.condition, "condition", done)
+        whole_number(f"{where}, replicate", warning.replicate)
+        whole_number(f"{where}, count", warning.count, least=1)
+        if not isinstance(warning.category, str) or not isinstance(warning.message, str):
+            raise ValueError(f"{where}: its category or message is no text")
+        if warning.replicate >= len(done[warning.condition]):
+            raise ValueError(f"{where}: replicate {warning.replicate} does not exist")

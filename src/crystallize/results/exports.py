@@ -11,6 +11,7 @@ import numpy.typing as npt
 from crystallize.cells.arrays import Array
 from crystallize.cells.outcome import CellError
 from crystallize.cells.plain import json_data, plain_data
+from crystallize.cells.warned import WarningRecord
 
 if TYPE_CHECKING:
     import pandas as pd  # not everyone has it, and it takes half a second to load
@@ -52,3 +53,8 @@ def metric_data(values: Array, done: npt.NDArray[np.bool_]) -> list[Any]:
 def error_data(error: CellError) -> dict[str, Any]:
     """An error as plain data."""
     return {name: getattr(error, name) for name in CellError.__slots__}
+
+
+def warning_data(record: WarningRecord) -> dict[str, Any]:
+    """What cells warned of as plain data."""
+    return {name: getattr(record, name) for name in WarningRecord.__slots__}

@@ -15,10 +15,17 @@ from crystallize.cells.arrays import Array, Bundle, as_objects, restored
 from crystallize.cells.column import with_mask
 from crystallize.cells.outcome import CellError
 from crystallize.cells.plain import plain_data
+from crystallize.cells.warned import WarningRecord
 from crystallize.checks import choice, each, table, whole_number
 from crystallize.description.spec import RULES
 from crystallize.errors import ResultFileError, described
-from crystallize.results.checking import check_done, check_errors, check_metrics, unique_names
+from crystallize.results.checking import (
+    check_done,
+    check_errors,
+    check_metrics,
+    check_warnings,
+    unique_names,
+)
 from crystallize.results.replacing import replaced_whole
 from crystallize.results.unpacking import Archive
 
@@ -46,6 +53,7 @@ class Parts(TypedDict):
     baseline: str
     provenance: dict[str, Any]
     sections: dict[str, Any]
+    warnings: NotRequired[list[WarningRecord]]
     factors: NotRequired[Mapping[str, Mapping[str, Any]]]
 
 
@@ -105,6 +113,10 @@ def _content(result: Parts, bundle: Bundle) -> dict[str, Any]:
             for condition, done in result["done"].items()
         ],
         "errors": [[getattr(e, name) for name in CellError.__slots__] for e in result["errors"]],
+        "warnings": [
+            [getattr(w, name) for name in WarningRecord.__slots__]
+            for w in result.get("warnings", ())
+        ],
         "sections": plain_data(result["sections"], "sections"),
         "factors": plain_data(result.get("factors", {}), "factors"),
         "provenance": plain_data(result["provenance"], "provenance"),
@@ -137,7 +149,11 @@ def _parts(content: dict[str, Any], array: Callable[[int], bytes]) -> Parts:
         "sections": table("sections", content["sections"]),
         "provenance": table("provenance", content["provenance"]),
     }
-    if factors := content.get("factors"):  # not there in a file of an earlier version
+    # Neither is there in a file of an earlier version.
+    if warnings := content.get("warnings"):
+        parts["warnings"] = [WarningRecord(*fields) for fields in warnings]
+        check_warnings(parts["warnings"], done)
+    if factors := content.get("factors"):
         parts["factors"] = each(table)("factors", factors)
     return parts
 

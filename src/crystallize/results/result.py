@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,12 @@ from crystallize.cells.arrays import Array
 from crystallize.cells.outcome import CellError
 from crystallize.cells.outcomes import Outcomes
 from crystallize.cells.plain import json_data, plain_data
+from crystallize.cells.warned import WarningRecord
 from crystallize.checks import whole_number
 from crystallize.description.seeding import Seeding
 from crystallize.description.streams import seeds_of
 from crystallize.results import file
-from crystallize.results.exports import as_frame, error_data, metric_data
+from crystallize.results.exports import as_frame, error_data, metric_data, warning_data
 from crystallize.results.replacing import replaced_whole
 from crystallize.results.section_tables import sections_as_html, sections_as_text
 from crystallize.results.summary import SummaryRow, summarize
@@ -52,6 +53,11 @@ class Result:
         How seeds follow from the root.
     factors : mapping, optional
         Condition -> factor -> level.
+    warnings : list of WarningRecord
+        What cells warned of: one record for each condition, category and message, in the
+        order of the first replicates; the same under every strategy, and after a resume.
+        If cells of a condition give more than 1000 texts in one line of code, these are one
+        record, with the first text.
 
     Attributes
     ----------
@@ -75,6 +81,7 @@ class Result:
         sections: dict[str, Any] | None = None,
         seed_rule: str = "numpy",
         factors: Mapping[str, Mapping[str, Any]] | None = None,
+        warnings: Sequence[WarningRecord] = (),
     ) -> None:
         self.metrics = {condition: dict(arrays) for condition, arrays in metrics.items()}
         self.done = dict(done)
@@ -86,6 +93,7 @@ class Result:
         self.sections: dict[str, Any] = {} if sections is None else sections
         known = {} if factors is None else factors
         self.factors = {condition: dict(known.get(condition, {})) for condition in self.done}
+        self.warnings = list(warnings)
 
     @classmethod
     def of_outcomes(
@@ -104,6 +112,7 @@ class Result:
             baseline=baseline,
             provenance=dict(outcomes.provenance),
             factors=factors,
+            warnings=outcomes.warnings(),
         )
 
     @classmethod
@@ -150,7 +159,8 @@ class Result:
         list of dict
             With the keys ``condition``, ``metric``, ``n`` (values that the statistics
             are of), ``nan`` (values that are NaN, which the statistics leave out),
-            ``failed`` (cells that failed), ``mean``, ``sd`` (n - 1 in the
+            ``failed`` (cells that failed), ``warnings`` (how many the cells of the
+            condition gave), ``mean``, ``sd`` (n - 1 in the
             denominator), ``mcse`` (Monte Carlo standard error of the mean,
             sd / sqrt(n)), ``min`` and ``max``; ``None`` where a value does not
             exist, as for text.
@@ -160,7 +170,7 @@ class Result:
         Morris, White and Crowther (2019), "Using simulation studies to evaluate
         statistical methods", Statistics in Medicine 38, table 6, for `mcse`.
         """
-        return summarize(self.metrics, self.done, self.errors)
+        return summarize(self.metrics, self.done, self.errors, self.warnings)
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each cell, one column for each metric; needs pandas.
@@ -182,8 +192,8 @@ class Result:
         -------
         dict
             ``metrics`` (condition -> metric -> list in replicate order, ``None``
-            where the cell has no value), ``seeds``, ``errors``, ``summary``,
-            ``sections``, ``provenance``.  Numbers that JSON lacks are the
+            where the cell has no value), ``seeds``, ``errors``, ``warnings``,
+            ``summary``, ``sections``, ``provenance``.  Numbers that JSON lacks are the
             strings ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``.
         """
         return {
@@ -196,6 +206,7 @@ class Result:
             },
             "seeds": list(self.seeds),
             "errors": [error_data(error) for error in self.errors],
+            "warnings": [warning_data(record) for record in self.warnings],
             "summary": json_data(plain_data(self.summary(), "summary")),
             "sections": json_data(plain_data(self.sections, "sections")),
             "provenance": json_data(plain_data(self.provenance, "provenance")),
@@ -245,6 +256,7 @@ class Result:
             "provenance": self.provenance,
             "sections": self.sections,
             "factors": self.factors,
+            "warnings": self.warnings,
         }
         file.save(parts, Path(path))
 
@@ -269,7 +281,13 @@ class Result:
         return cls(**file.load(Path(path), max_bytes))
 
     def __repr__(self) -> str:
-        return as_text(self.summary(), failed=len(self.errors)) + sections_as_text(self.sections)
+        table = as_text(self.summary(), len(self.errors), _total(self.warnings))
+        return table + sections_as_text(self.sections)
 
     def _repr_html_(self) -> str:
-        return as_html(self.summary(), failed=len(self.errors)) + sections_as_html(self.sections)
+        table = as_html(self.summary(), len(self.errors), _total(self.warnings))
+        return table + sections_as_html(self.sections)
+
+
+def _total(warnings: Sequence[WarningRecord]) -> int:
+    return sum(record.count for record in warnings)

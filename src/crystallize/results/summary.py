@@ -12,8 +12,11 @@ import numpy.typing as npt
 
 from crystallize.cells.arrays import Array
 from crystallize.cells.outcome import CellError
+from crystallize.cells.warned import WarningRecord
 
-COLUMNS = ("condition", "metric", "n", "nan", "failed", "mean", "sd", "mcse", "min", "max")
+COLUMNS = (
+    "condition", "metric", "n", "nan", "failed", "warnings", "mean", "sd", "mcse", "min", "max",
+)  # fmt: skip
 
 
 SummaryRow = dict[str, Any]
@@ -24,16 +27,21 @@ def summarize(
     metrics: Mapping[str, Mapping[str, Array]],
     done: Mapping[str, npt.NDArray[np.bool_]],
     errors: Sequence[CellError],
+    warnings: Sequence[WarningRecord] = (),
 ) -> list[SummaryRow]:
     """See :meth:`crystallize.Result.summary`."""
     failed = Counter(error.condition for error in errors)
+    warned: Counter[str] = Counter()
+    for record in warnings:
+        warned[record.condition] += record.count
     rows = []
     for condition, finished in done.items():
         # A condition without metrics has a row all the same, which says how many cells failed.
         arrays = metrics[condition] or {"": np.full(len(finished), None)}
         for metric, values in arrays.items():
             row = {"condition": condition, "metric": metric, **_statistics(values, finished)}
-            rows.append({**row, "failed": failed[condition]})
+            counts = {"failed": failed[condition], "warnings": warned[condition]}
+            rows.append({**row, **counts})
     return [{column: row[column] for column in COLUMNS} for row in rows]
 
 

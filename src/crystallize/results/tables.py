@@ -9,15 +9,18 @@ from crystallize.results.summary import COLUMNS, SummaryRow
 
 NAMES = 2
 """How many of the columns, at the left, hold names."""
+RARE = ("nan", "warnings")
 
 
-def as_text(rows: Sequence[SummaryRow], failed: int) -> str:
-    """An aligned table, and how many cells failed where any did."""
+def as_text(rows: Sequence[SummaryRow], failed: int, warned: int = 0) -> str:
+    """An aligned table, and how many cells failed and warnings there were, where any."""
     columns = _columns(rows)
     cells = [columns, *(tuple(_shown(row[column]) for column in columns) for row in rows)]
     lines = aligned(cells, NAMES)
     if failed:
         lines.append(f"{_failures(failed)}; see .errors")
+    if warned:
+        lines.append(f"{_warnings(warned)}; see .warnings")
     return "\n".join(lines)
 
 
@@ -34,7 +37,7 @@ def aligned(cells: Sequence[Sequence[str]], names: int) -> list[str]:
     return lines
 
 
-def as_html(rows: Sequence[SummaryRow], failed: int) -> str:
+def as_html(rows: Sequence[SummaryRow], failed: int, warned: int = 0) -> str:
     """The same as an HTML table, everything escaped."""
     columns = _columns(rows)
     head = "".join(f"<th>{column}</th>" for column in columns)
@@ -43,6 +46,8 @@ def as_html(rows: Sequence[SummaryRow], failed: int) -> str:
         for row in rows
     )
     note = f"<p>{_failures(failed)}</p>" if failed else ""
+    if warned:
+        note += f"<p>{_warnings(warned)}</p>"
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
 
 
@@ -53,7 +58,11 @@ def one_line(name: object) -> str:
 
 def _columns(rows: Sequence[SummaryRow]) -> tuple[str, ...]:
     """Those of the summary; the counts of what is rare only where there is some."""
-    return tuple(c for c in COLUMNS if c != "nan" or any(row[c] for row in rows))
+    return tuple(c for c in COLUMNS if c not in RARE or any(row[c] for row in rows))
+
+
+def _warnings(warned: int) -> str:
+    return f"{warned} {'warning' if warned == 1 else 'warnings'}"
 
 
 def _failures(failed: int) -> str:

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 
 from crystallize.callables import function_name
+from crystallize.cells.warned import Notices
 from crystallize.contracts import Task
 from crystallize.description.spec import ExperimentSpec
-from crystallize.errors import CellLeftBehindWarning, ExecutorError, GlobalRandomWarning
+from crystallize.errors import (
+    CellLeftBehindWarning,
+    ExecutorError,
+    GlobalRandomWarning,
+    SharedStateWarning,
+)
 from crystallize.run.failures import Cell
 from crystallize.worker.block_runner import BlockCall
 from crystallize.worker.global_random import STDLIB
+from crystallize.worker.noticed import show
+
+SHOWN_TEXTS = 100
+"""How many warnings of one place in the code are shown."""
+
+Place = tuple[str, str, int]
+"""A category, and the file and line that is warned of."""
 
 
 class CellWarnings:
@@ -31,7 +45,9 @@ class CellWarnings:
         self._experiment = experiment
         self._call = call
         self._random_told = {STDLIB} if draws_global_random else set()
+        self._state_told: set[str] = set()
         self._left_told: set[Cell] = set()
+        self._shown: dict[Place, set[str]] = {}
 
     def of_global_random(self, touched: tuple[str, ...]) -> None:
         """Say that cells drew from global generators."""
@@ -46,6 +62,32 @@ class CellWarnings:
             GlobalRandomWarning,
             stacklevel=2,
         )
+
+    def of_state(self, changed: tuple[str, ...]) -> None:
+        """Say that cells changed what others read."""
+        new = [name for name in changed if name not in self._state_told]
+        if not new:
+            return
+        self._state_told.update(new)
+        warnings.warn(
+            f"Cells of {function_name(self._experiment.function)} change "
+            f"{' and '.join(new)}, and read it, so numbers can depend on which cells share a "
+            "process. Make it inside the function, or give it as a parameter; what follows from "
+            "arguments alone may be kept by functools.cache.",
+            SharedStateWarning,
+            stacklevel=2,
+        )
+
+    def of_cells(self, given: Iterable[Notices]) -> None:
+        """Show what cells warned of, as Python does: each text of each place in the code once.
+
+        All of it is in the result; of a place that has ever new texts only some are shown.
+        """
+        for notice in [notice for notices in given for notice in notices]:
+            texts = self._shown.setdefault((notice.category, notice.file, notice.line), set())
+            if notice.message not in texts and len(texts) < SHOWN_TEXTS:
+                texts.add(notice.message)
+                show(notice)
 
     def of_cells_left(self, holder: object = None) -> None:
         """Say which cells are still running although the run has ended.

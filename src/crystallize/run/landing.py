@@ -18,6 +18,7 @@ from crystallize.run.schedule import Schedule
 from crystallize.run.signals import Interrupts
 from crystallize.worker.block_runner import BlockCall
 from crystallize.worker.failures import TimedOut
+from crystallize.worker.logged import log_again
 
 
 class Landing:
@@ -120,6 +121,8 @@ class Landing:
         if self._deadlines.was_cancelled(task) or self._deadlines.is_late(row.seconds):
             self._take_late(task)
             return
+        if row.warned:
+            self._warnings.of_cells([row.warned])
         self.schedule.ended(task)
         self._recorder.keep_errors(self._policy.losses_are_certain())
         self._recorder.keep_row(row)
@@ -135,6 +138,10 @@ class Landing:
             raise self._engine.broken_contract(
                 f"it completed {task} with something else than call(task) returned"
             )
+        if block.logged:
+            log_again(block.logged)
+        if block.warned is not None:
+            self._warnings.of_cells(block.warned.kinds)
         self._deadlines.was_cancelled(task)  # what came all the same is taken
         self.schedule.finished(task, len(block), block.seconds)
         self._recorder.keep_errors(self._policy.losses_are_certain())
@@ -142,6 +149,8 @@ class Landing:
         self._recorder.keep_block(block, errors)
         if block.touched:
             self._warnings.of_global_random(block.touched)
+        if block.changed:
+            self._warnings.of_state(block.changed)
 
     def _answer(self, block: Block, failure: Failure) -> CellError | None:
         """Answer a failed cell: another attempt, or its error."""

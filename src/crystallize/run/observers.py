@@ -14,7 +14,7 @@ from crystallize.cells.plain import plain_data
 from crystallize.contracts import ActiveRun, RunStatus
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import PluginError, PluginWarning, described
-from crystallize.plugins.guard import HookCall
+from crystallize.plugins.guard import HookCall, check_reason
 from crystallize.plugins.host import Host
 from crystallize.results.result import Result
 from crystallize.run.signals import Interrupts
@@ -92,7 +92,12 @@ class Observers:
         call = HookCall()
         with self._interruptible():
             reason = self._ask(call, "should_stop", page=page)
-        if not isinstance(reason, str):  # of a wrapper of pluggy's older kind, nobody sees it
+        try:
+            check_reason(reason)
+        except PluginError as error:  # of a wrapper of pluggy's older kind
+            self._report("should_stop", "a wrapper", error)
+            return None
+        if reason is None:
             return None
         plugin = next((name for name, answer in call.answers if answer is reason), "a wrapper")
         return {"reason": str(reason), "plugin": plugin, "replicates": page.stop}

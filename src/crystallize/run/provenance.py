@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import sys
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -22,7 +24,7 @@ def provenance(
     git: Mapping[str, Any] | None,
     started: datetime,
     seconds: float,
-    found: int,
+    store: Mapping[str, Any] | None,
     stopped: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Gather the provenance of a run.
@@ -37,8 +39,8 @@ def provenance(
         In UTC.
     seconds : float
         From start to end.
-    found : int
-        How many cells were in the store already.
+    store : mapping or None
+        The store: how many cells were in it already, and what they ran under.
     stopped : mapping or None
         After how many replicates a plugin stopped the run, which one, and why.
     """
@@ -78,14 +80,25 @@ def provenance(
             }
             for plugin in host.used
         ],
+        "hash_seed": hash_seed(),
         "versions": versions(),
         "platform": platform.platform(),
         "git": None if git is None else dict(git),
         "started": started.isoformat(),
         "seconds": seconds,
-        "store": None
-        if experiment.store is None
-        else {"path": str(experiment.store), "found": found},
+        "store": None if store is None else dict(store),
         "stopped": stopped,
         "plugin_errors": [],
     }
+
+
+def hash_seed() -> int | str:
+    """By what this interpreter hashes texts, and so orders sets of them: a number, or "random".
+
+    Worker processes have the same where it is a number.
+    """
+    if not sys.flags.hash_randomization:
+        return 0
+    given = "" if sys.flags.ignore_environment else os.environ.get("PYTHONHASHSEED", "")
+    # It may have been set after the interpreter began; with 0 that shows.
+    return int(given) if given.isdecimal() and int(given) else "random"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from time import sleep
+from typing import Any
 
 from crystallize.cells.block import Block, Row
 from crystallize.cells.outcome import CellError
@@ -95,6 +96,11 @@ class Recorder:
         self.found = self._archive.found
         return errors
 
+    @property
+    def store(self) -> dict[str, Any] | None:
+        """Where cells are from, if there is a store."""
+        return None if self._archive is None else self._archive.provenance()
+
     def found_outcomes(self, errors: Mapping[tuple[str, int], CellError]) -> Iterator[Outcomes]:
         """What was in the store, a part at a time."""
         if not self.found:
@@ -119,10 +125,17 @@ class Recorder:
 
     def keep_row(self, row: Row) -> None:
         """Keep one cell; a block for each would cost more than the cell does."""
-        self._rows[row.task.condition].add_checked(row.task.start, row.names, row.values)
+        rows = self._rows[row.task.condition]
+        rows.add_checked(row.task.start, row.names, row.values)
+        if row.warned:
+            rows.warned[row.task.start] = row.warned
 
     def keep_block(self, block: Block, errors: list[CellError]) -> None:
         """Keep a block's metrics, and the errors of those of its cells that failed for good."""
+        if block.warned is not None and len(errors) < len(block.failures):
+            final = {error.replicate - block.start for error in errors}
+            tried_again = [f.offset for f in block.failures if f.offset not in final]
+            block.warned = block.warned.without(tried_again)
         self.tables[self._names[block.condition]].add(block)
         if len(block) > len(block.failures) - len(errors):
             self._landed.append(Landed(block, errors))

@@ -11,6 +11,7 @@ from crystallize.description.spec import ExperimentSpec
 from crystallize.worker.arguments import Arguments
 from crystallize.worker.contexts import WorkerContexts
 from crystallize.worker.event_loop import without_running_loop
+from crystallize.worker.fresh_contexts import FreshContexts
 
 
 def run_cell(
@@ -21,7 +22,8 @@ def run_cell(
     arguments = Arguments(experiment.seeding, condition, parameters, experiment.injected)
     if not is_async(experiment.function):
         with closing(contexts):
-            return experiment.function(**{**contexts.entered(), **arguments(replicate)})
+            given = {**contexts.entered(), **arguments(replicate)}
+            return FreshContexts().new().run(experiment.function, **given)
 
     async def cell() -> Any:
         try:

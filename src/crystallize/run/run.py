@@ -46,6 +46,8 @@ from crystallize.run.schedule import Schedule
 from crystallize.run.signals import Interrupts
 from crystallize.worker.block_runner import BlockCall, CellOptions
 from crystallize.worker.interruption import Interruption
+from crystallize.worker.logged import labels
+from crystallize.worker.noticed import noticing
 from crystallize.worker.shared_arrays import with_shared_arrays
 
 BLOCKS_LONGEST = 3
@@ -172,6 +174,8 @@ class Run:
     def cells_around(self) -> Iterator[None]:
         """What holds while cells run in this thread, or coroutines on its event loop."""
         call, capabilities = self.call, self._capabilities
+        noticing.begin()
+        labels.begin()
         if self._makes_batches or not capabilities.local_processes:
             call.blas.begin()  # for the cells, and for who looks at them as they land
         # Coroutines interleave: with them the whole run is what a block is elsewhere.
@@ -183,6 +187,8 @@ class Run:
                 self.warnings.of_global_random(call.watch.end(before))
             call.close()
             call.blas.end()
+            labels.end()
+            noticing.end()
 
     @contextmanager
     def ending(self) -> Iterator[None]:
@@ -387,7 +393,7 @@ class Run:
                 git=self._git_state,
                 started=self._started,
                 seconds=self._ended - self._began,
-                found=self._recorder.found,
+                store=self._recorder.store,
                 stopped=self._stopped,
             ),
             self.experiment.seed_rule,

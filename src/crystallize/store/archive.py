@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from crystallize.cells.outcome import CellError
 from crystallize.cells.table import Table
 from crystallize.description.spec import ExperimentSpec
-from crystallize.errors import StoreMismatchError, StoreWarning
-from crystallize.store.identity import differences, identity, united
-from crystallize.store.records import Cell, read_records
+from crystallize.errors import CrystallizeError, StoreMismatchError, StoreWarning
+from crystallize.store.generations import Generation, Generations, counts
+from crystallize.store.identity import identity, united
+from crystallize.store.records import Cell, Ranges, read_records
 from crystallize.store.sqlite import Record, Store
+
+SHOWN = 20
+"""How many changes are shown."""
 
 
 class Archive:
@@ -40,8 +47,11 @@ class Archive:
     def __init__(self, experiment: ExperimentSpec, path: str | Path) -> None:
         self._experiment = experiment
         self._store = Store(path, create=True)
+        self._has_run = False
+        self._cells: Ranges = {}
         self.found = 0
         try:
+            self._now = Generation.now(experiment)
             self._agree()
         except BaseException:
             self._store.close()
@@ -49,21 +59,26 @@ class Archive:
 
     def _agree(self) -> None:
         """See that the store is of this experiment, and say in it what there is of it now."""
-        wanted = identity(self._experiment)
-        stored = self._store.identity
-        changes = self._store.changes
-        if stored is not None:
-            if differing := differences(stored, wanted):
-                if not self._experiment.accept_changes:
-                    lines = "\n".join(f"  - {line}" for line in differing)
-                    raise StoreMismatchError(
-                        f"{self._store.path}: this store holds another experiment:\n{lines}\n"
-                        "Give another store; or accept the changes (accept_changes=True, "
-                        "--accept-changes), and its cells stand beside the new ones."
-                    )
-                changes.append({"differences": differing, "before": stored})
+        wanted, stored = identity(self._experiment), self._store.identity
+        self._generations = Generations.of_store(self._store)
+        if stored is not None and self._store.filled:
+            changes = self._generations.latest(stored).changes(self._now)
+            if changes and not self._experiment.accept_changes:
+                raise StoreMismatchError(self._refusal(changes))
             wanted = united(stored, wanted)
-        self._store.set_identity(wanted, changes)
+        self._generation = self._generations.add(self._now)
+        self._identity = {**wanted, "generation": self._generation.number}
+        self._keep(self._generation)
+
+    def _refusal(self, changes: Sequence[str]) -> str:
+        lines = "\n".join(f"  - {line}" for line in changes[:SHOWN])
+        more = f"\n  … and {len(changes) - SHOWN} more" if len(changes) > SHOWN else ""
+        return (
+            f"{self._store.path}: this store holds another experiment:\n{lines}{more}\n"
+            "Give another store; or forget cells with 'crystallize drop', so that they are run "
+            "again; or accept the changes (accept_changes=True, --accept-changes), and its cells "
+            "stand beside the new ones."
+        )
 
     def load(self) -> tuple[dict[str, Table], dict[Cell, CellError]]:
         """The cells that are in the store, of those that the experiment has.
@@ -82,19 +97,75 @@ class Archive:
                 StoreWarning,
                 stacklevel=2,
             )
-        tables, errors = read_records(
+        cells = read_records(
             self._store.records(), tuple(experiment.conditions), experiment.replicates,
             experiment.seeding,
         )  # fmt: skip
         if experiment.retry_failed:
-            errors = {}
-        self.found = sum(int(table.done.sum()) for table in tables.values()) + len(errors)
-        return tables, errors
+            cells = cells._replace(errors={})
+        self.found = sum(int(t.done.sum()) for t in cells.tables.values()) + len(cells.errors)
+        self._cells = cells.ranges()
+        self._warn_of_others()
+        return cells.tables, cells.errors
+
+    def provenance(self) -> dict[str, Any]:
+        """Which cells were found, under what they ran, and under what the others run now."""
+        return {
+            "path": str(self._store.path),
+            "found": self.found,
+            "generation": self._generation.number,
+            "generations": self._generations.described(self._cells),
+        }
 
     def commit(self, records: Sequence[Record]) -> None:
         """Commit blocks; they survive anything from now on."""
-        self._store.add(records)
+        number = self._generation.number
+        self._store.add([replace(record, generation=number) for record in records])
+        self._has_run = True
 
     def close(self) -> None:
         """Close the file; what was kept is in it already."""
+        if self._has_run:
+            with suppress(CrystallizeError):  # only the next run in this process would look at it
+                self._keep_what_was_left()
         self._store.close()
+
+    def _keep(self, generation: Generation) -> None:
+        self._store.set_identity(self._identity, {generation.number: generation.record()})
+
+    def _keep_what_was_left(self) -> None:
+        """Keep what the cells themselves made of what they reach, in this process."""
+        before, after = self._now.fingerprint, Generation.now(self._experiment).fingerprint
+        assert before is not None and after is not None
+        left = {
+            name: part.digest
+            for name, part in after.parts.items()
+            if name in before.parts and before.parts[name].digest != part.digest
+        }
+        if left:
+            self._keep(replace(self._generation, left={**self._generation.left, **left}))
+
+    def _warn_of_others(self) -> None:
+        """Warn of each condition some of whose cells did not run under what there is now."""
+        lines = [
+            f"condition {condition!r}: {cells} cells of generation {number} ({', '.join(why)})"
+            for number, conditions in counts(self._cells).items()
+            for condition, cells in conditions.items()
+            if (why := self._why(number, condition))
+        ]
+        if lines:
+            shown = "\n".join(f"  - {line}" for line in lines)
+            warnings.warn(
+                f"{self._store.path}: there are cells that ran under something else than those of "
+                f"now, generation {self._generation.number}:\n{shown}\n"
+                "'crystallize drop STORE --condition NAME' has a condition's cells run again.",
+                StoreWarning,
+                stacklevel=2,
+            )
+
+    def _why(self, number: int, condition: str) -> list[str]:
+        """What cells of a condition ran under that is something else now."""
+        if number == self._generation.number:
+            return []
+        before, now = self._generations[number], self._now.only([condition])
+        return before.changes(now) + before.versions(now)

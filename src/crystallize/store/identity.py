@@ -1,29 +1,29 @@
-"""Which experiment a store belongs to."""
+"""Which experiment a store belongs to, beside what its function reaches."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
+from math import isfinite
+from types import NoneType
 from typing import Any
 
-from crystallize.callables import function_name
-from crystallize.description.fingerprint import shown_parameter, source_file, source_hash
+from crystallize.description.fingerprint import shown_parameter, source_file
 from crystallize.description.spec import ExperimentSpec
 from crystallize.description.versions import versions
 from crystallize.store.sqlite import Identity
 
-MUST_AGREE = ("source_sha256", "seed", "rule", "seed_globals")
-"""What two identities of one experiment have in common, beside conditions of one name."""
+MUST_AGREE = ("function", "seed", "rule", "seed_globals")
+"""What two identities of one experiment have in common, beside all that the function reaches."""
 
 
 def identity(experiment: ExperimentSpec) -> Identity:
-    """What makes two runs one experiment, and where to find its function."""
+    """What the experiment is, for people and for ``replay``; where to find its function."""
     file = source_file(experiment.function)
     return {
         "name": experiment.name,
-        "function": function_name(experiment.function),
+        "function": _name(experiment.function),
         "module": getattr(experiment.function, "__module__", None),
         "file": None if file is None else str(file),
-        "source_sha256": source_hash(experiment.function),
         "seed": experiment.seed,
         "seed_rule": experiment.seed_rule,
         "rule": experiment.seeding.formula,
@@ -31,7 +31,7 @@ def identity(experiment: ExperimentSpec) -> Identity:
         "baseline": experiment.baseline,
         "replicates": experiment.replicates,
         "conditions": {
-            condition: {key: _stable(shown_parameter(value)) for key, value in parameters.items()}
+            condition: {key: shown_parameter(value) for key, value in parameters.items()}
             for condition, parameters in experiment.conditions.items()
         },
         "opaque": {
@@ -42,26 +42,21 @@ def identity(experiment: ExperimentSpec) -> Identity:
     }
 
 
-def differences(stored: Identity, wanted: Identity) -> list[str]:
-    """What differs between two identities, where it makes them two experiments.
+def settings(identity: Identity) -> Identity:
+    """The part of an identity in which those of one experiment agree.
 
-    More replicates and other conditions do not; a condition of one name must
-    have the same parameters in both.
+    More replicates, another name and other conditions make no other experiment.
     """
-    found = [
-        f"{key}: the store has {stored[key]!r}, the experiment {wanted[key]!r}"
+    return {key: identity[key] for key in MUST_AGREE}
+
+
+def differences(stored: Identity, wanted: Identity) -> list[str]:
+    """What differs between the settings of two identities."""
+    return [
+        f"{key}: {stored[key]!r}, now {wanted[key]!r}"
         for key in MUST_AGREE
         if stored[key] != wanted[key]
     ]
-    for condition, parameters in wanted["conditions"].items():
-        before = stored["conditions"].get(condition, parameters)
-        found += [
-            f"condition {condition!r}, {key}: the store has {before.get(key, '(nothing)')!r}, "
-            f"the experiment {parameters.get(key, '(nothing)')!r}"
-            for key in sorted(before.keys() | parameters.keys())
-            if before.get(key, ...) != parameters.get(key, ...)
-        ]
-    return found
 
 
 def united(stored: Identity, wanted: Identity) -> Identity:
@@ -70,12 +65,15 @@ def united(stored: Identity, wanted: Identity) -> Identity:
     return {**wanted, **both, "replicates": max(stored["replicates"], wanted["replicates"])}
 
 
+def _name(function: Callable[..., Any]) -> str:
+    """A function's name, or that of its class, which are the same in every process."""
+    return str(getattr(function, "__qualname__", None) or type(function).__qualname__)
+
+
 def _is_data(value: Any) -> bool:
-    """Whether a parameter is in the identity as it is, not as a digest or a ``repr``."""
-    shown = shown_parameter(value)
-    return type(shown) is type(value) and not callable(value) and bool(shown == value)
-
-
-def _stable(value: Any) -> Any:
-    """A parameter's ``repr`` without addresses, which differ from process to process."""
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", value) if isinstance(value, str) else value
+    """Whether a parameter comes back from JSON as it is: no tuple, no whole numbers as keys."""
+    if type(value) is list:
+        return all(map(_is_data, value))
+    if type(value) is dict:
+        return all(type(key) is str for key in value) and all(map(_is_data, value.values()))
+    return type(value) in (NoneType, bool, int, str) or (type(value) is float and isfinite(value))

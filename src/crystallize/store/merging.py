@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from crystallize.cells.outcome import CellError
 from crystallize.cells.table import Table
-from crystallize.errors import StoreError
-from crystallize.store.identity import differences, united
-from crystallize.store.sqlite import Store
+from crystallize.errors import StoreError, StoreWarning
+from crystallize.store.generations import UNRECORDED, Generations
+from crystallize.store.identity import differences, settings, united
+from crystallize.store.records import without
+from crystallize.store.sqlite import Record, Store
 from crystallize.store.stored import StoredExperiment
 
+SHOWN = 10
+"""How many cells that differ are shown."""
 
-def merge(sources: list[StoredExperiment], path: Path) -> None:
+
+def merge(
+    sources: list[StoredExperiment],
+    path: Path,
+    *,
+    prefer_values: bool = False,
+    accept_changes: bool = False,
+) -> None:
     """Put the cells of several stores of one experiment into a new one.
 
     Parameters
@@ -25,41 +38,130 @@ def merge(sources: list[StoredExperiment], path: Path) -> None:
         One or more.
     path : path
         The new store.
+    prefer_values : bool
+        Where a cell failed in one store and has metrics in another, take these.
+    accept_changes : bool
+        Put them together although the function or a condition changed between them, or
+        cannot be known; the new store says which cells ran under what.
 
     Raises
     ------
     StoreError
         If they are of different experiments, if a cell differs between two of
         them, or if `path` exists.
+
+    Warns
+    -----
+    StoreWarning
+        If they ran under different versions of what the function uses.
     """
     if path.exists():
         raise StoreError(f"{path}: there is a file already; merge makes a new one.")
     identity = sources[0].identity
     for number, source in enumerate(sources[1:], start=1):
-        if differing := differences(identity, source.identity):
-            lines = "\n".join(f"  - {line}" for line in differing)
-            raise StoreError(f"{source.path} holds another experiment:\n{lines}")
+        _check_settings(sources[0], source)
+        if not accept_changes:
+            _check_generations(sources[:number], source)
         for other in sources[:number]:
-            if conflicts := list(_conflicts(other, source)):
-                lines = "\n".join(f"  - {line}" for line in conflicts)
-                raise StoreError(f"{other.path} and {source.path} disagree:\n{lines}")
+            conflicts = list(_conflicts(other, source))
+            if prefer_values:
+                conflicts = [conflict for conflict in conflicts if not conflict.one_failed]
+            if conflicts:
+                raise StoreError(_disagreement(other, source, conflicts))
         identity = united(identity, source.identity)
+    known = Generations()
+    numbers = [_numbers(source, known) for source in sources]
+    identity = {**identity, "generation": numbers[-1][sources[-1].latest.number]}
     with Store(path, create=True) as store:
-        store.set_identity(identity, [c for source in sources for c in source.changes])
-        store.add([record for source in sources for record in source.records])
+        store.set_identity(identity, known.records())
+        for source, renumbered in zip(sources, numbers, strict=True):
+            store.add(
+                replace(record, generation=renumbered[record.generation])
+                for record in _taken(source, sources)
+            )
 
 
-def _conflicts(one: StoredExperiment, other: StoredExperiment) -> Iterator[str]:
+def _check_settings(first: StoredExperiment, source: StoredExperiment) -> None:
+    """Refuse what nothing can make one experiment: another seed, say."""
+    if found := differences(settings(first.identity), settings(source.identity)):
+        lines = "\n".join(f"  - {line}" for line in found)
+        raise StoreError(f"{source.path} holds another experiment than {first.path}:\n{lines}")
+
+
+def _check_generations(earlier: list[StoredExperiment], source: StoredExperiment) -> None:
+    """Refuse what ran under other code or parameters; warn of other versions."""
+    for other in earlier:
+        if changes := other.latest.changes(source.latest):
+            lines = "\n".join(f"  - {line}" for line in changes)
+            raise StoreError(
+                f"{source.path} holds another experiment than {other.path}:\n{lines}\n"
+                "With --accept-changes they are put together all the same, and the new store says "
+                "which cells ran under what."
+            )
+        if versions := other.latest.versions(source.latest):
+            warnings.warn(
+                f"{other.path} and {source.path} ran under different versions: "
+                f"{', '.join(versions)}.",
+                StoreWarning,
+                stacklevel=3,
+            )
+
+
+def _numbers(source: StoredExperiment, known: Generations) -> dict[int, int]:
+    """The numbers that a store's generations have among those of the new one, which grow."""
+    recorded = [source.generations[number] for number in source.generations.records()]
+    return {UNRECORDED: UNRECORDED} | {one.number: known.add(one).number for one in recorded}
+
+
+class _Conflict(NamedTuple):
+    """A cell to which two stores came differently."""
+
+    text: str
+    one_failed: bool
+    """Whether it failed in one of them only."""
+
+
+def _taken(source: StoredExperiment, sources: list[StoredExperiment]) -> Iterator[Record]:
+    """The records of a store, without the failures of cells that have metrics in another."""
+    failures = {
+        (condition, replicate)
+        for condition, replicate in source.errors
+        if any(_has_metrics(other, condition, replicate) for other in sources)
+    }
+    for record in source.records:
+        if (rest := without(record, failures)) is not None:
+            yield rest
+
+
+def _has_metrics(source: StoredExperiment, condition: str, replicate: int) -> bool:
+    table = source.tables.get(condition)
+    return table is not None and replicate < table.size and bool(table.done[replicate])
+
+
+def _disagreement(
+    one: StoredExperiment, other: StoredExperiment, conflicts: list[_Conflict]
+) -> str:
+    lines = "\n".join(f"  - {conflict.text}" for conflict in conflicts[:SHOWN])
+    more = f"\n  … and {len(conflicts) - SHOWN} more" if len(conflicts) > SHOWN else ""
+    advice = ""
+    if any(conflict.one_failed for conflict in conflicts):
+        advice = "\nWhere one has a value and the other a failure, --prefer-values takes the value."
+    return f"{one.path} and {other.path} disagree:\n{lines}{more}{advice}"
+
+
+def _conflicts(one: StoredExperiment, other: StoredExperiment) -> Iterator[_Conflict]:
     """The cells to which the two came differently."""
     for condition in one.tables.keys() & other.tables.keys():
         tables = one.tables[condition], other.tables[condition]
         for replicate in range(min(table.size for table in tables)):
+            errors = [source.errors.get((condition, replicate)) for source in (one, other)]
             first, second = (
-                _shown_outcome(table, source.errors.get((condition, replicate)), replicate)
-                for table, source in zip(tables, (one, other), strict=True)
+                _shown_outcome(table, error, replicate)
+                for table, error in zip(tables, errors, strict=True)
             )
             if first is not None and second is not None and first != second:
-                yield f"condition {condition!r}, replicate {replicate}: {first} and {second}"
+                text = f"condition {condition!r}, replicate {replicate}: {first} and {second}"
+                yield _Conflict(text, errors.count(None) == 1)
 
 
 def _shown_outcome(table: Table, error: CellError | None, replicate: int) -> str | None:

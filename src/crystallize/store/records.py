@@ -7,20 +7,27 @@ arrays that the header refers to, each in NumPy's ``.npy`` format.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Container, Iterable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from crystallize.cells.arrays import Bundle, restored
 from crystallize.cells.block import Block, BlockColumn, Failure
 from crystallize.cells.outcome import CellError
 from crystallize.cells.table import Table
+from crystallize.cells.warned import Warned
 from crystallize.description.seeding import Seeding
 from crystallize.store.sqlite import Record
 
 Cell = tuple[str, int]
 """A condition and a replicate."""
+
+Ranges = dict[int, dict[str, list[list[int]]]]
+"""Generation -> condition -> ranges [start, stop) of replicates."""
 
 LENGTH_BYTES = 8
 """How many bytes say how long the header is."""
@@ -57,6 +64,8 @@ def record(condition: str, block: Block, errors: Iterable[CellError]) -> Record:
         "open": [f.offset for f in block.failures if f.offset not in final],
         "sizes": [len(array) for array in bundle.arrays],
     }
+    if block.warned is not None:
+        header["warned"] = block.warned.to_json()
     return Record(condition, block.start, block.stop, _payload(header, bundle.arrays))
 
 
@@ -67,9 +76,56 @@ def lost_record(error: CellError) -> Record:
     return record(error.condition, block, [error])
 
 
+def without(stored: Record, cells: Container[Cell]) -> Record | None:
+    """A record without some cells; ``None`` where nothing is left of it, itself if it had none."""
+    replicates = range(stored.start, stored.stop)
+    kept = np.array([(stored.condition, replicate) not in cells for replicate in replicates])
+    if kept.all():
+        return stored
+    header, array = _parts(stored.payload)
+    block = _block(stored, header, array).only(kept)
+    if not len(block):
+        return None
+    # A record does not say the seeds of its errors: they follow from the experiment's.
+    failed = _errors(stored, header, Seeding(0))
+    errors = [error for error in failed if kept[error.replicate - stored.start]]
+    return replace(record(stored.condition, block, errors), generation=stored.generation)
+
+
+class Cells(NamedTuple):
+    """The cells that were in some records.
+
+    Attributes
+    ----------
+    tables : dict of str to Table
+        Condition -> its cells.
+    errors : dict of (str, int) to CellError
+        Cell -> its error.
+    generations : dict of str to array of int
+        Condition -> the generation of each cell, where there is one.
+    """
+
+    tables: dict[str, Table]
+    errors: dict[Cell, CellError]
+    generations: dict[str, npt.NDArray[np.int32]]
+
+    def ranges(self) -> Ranges:
+        """The cells that have an outcome, by generation."""
+        found: Ranges = {}
+        for condition, table in self.tables.items():
+            there = table.done.copy()
+            there[[replicate for name, replicate in self.errors if name == condition]] = True
+            numbers = np.where(there, self.generations[condition], -1)
+            edges = np.flatnonzero(np.diff(numbers, prepend=-1, append=-1))
+            for start, stop in pairwise(edges.tolist()):
+                if (number := int(numbers[start])) >= 0:
+                    found.setdefault(number, {}).setdefault(condition, []).append([start, stop])
+        return found
+
+
 def read_records(
     records: Iterable[Record], conditions: Sequence[str], replicates: int, seeding: Seeding
-) -> tuple[dict[str, Table], dict[Cell, CellError]]:
+) -> Cells:
     """The cells of some conditions, from records in the order in which they were stored.
 
     Parameters
@@ -84,23 +140,31 @@ def read_records(
 
     Returns
     -------
-    (dict of str to Table, dict of (str, int) to CellError)
-        Condition -> its cells, and cell -> its error.
+    Cells
     """
     kept = [record for record in records if record.condition in conditions]
     size = max([replicates, *(record.stop for record in kept)])
     tables = {condition: Table(0, size) for condition in conditions}
     errors: dict[Cell, CellError] = {}
+    generations = {condition: np.zeros(size, np.int32) for condition in conditions}
     for found in kept:
         header, array = _parts(found.payload)
         block, failed = _block(found, header, array), _errors(found, header, seeding)
         tables[found.condition].add(block)
+        places = (
+            slice(block.start, block.stop) if block.cells is None else block.start + block.cells
+        )
+        generations[found.condition][places] = found.generation
         for replicate in block.replicates():
             errors.pop((found.condition, replicate), None)
         errors.update({(e.condition, e.replicate): e for e in failed})
     for table in tables.values():
         table.truncate(replicates)
-    return tables, {cell: error for cell, error in errors.items() if cell[1] < replicates}
+    return Cells(
+        tables,
+        {cell: error for cell, error in errors.items() if cell[1] < replicates},
+        {condition: numbers[:replicates] for condition, numbers in generations.items()},
+    )
 
 
 def _payload(header: dict[str, Any], arrays: Sequence[bytes]) -> bytes:
@@ -129,9 +193,11 @@ def _block(found: Record, header: dict[str, Any], array: Callable[[int], bytes])
     failed = [*(error[0] for error in header["errors"]), *header["open"]]
     failures = [Failure(offset, "", "", "") for offset in failed]
     cells = header.get("cells")  # not there in a store of an earlier version
+    warned = header.get("warned")  # nor this, nor where no cell warned
     return Block(
         0, found.start, found.stop, columns, failures, 0.0,
         cells=None if cells is None else np.array(cells, dtype=np.intp),
+        warned=None if warned is None else Warned.from_json(warned),
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,8 @@ from crystallize.errors import StoreError
 APPLICATION_ID = 0x43525953  # "CRYS"
 
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Format 1 had no generations; it is read, and made one of format 2 when it is written to."""
 
 
 BUSY_SECONDS = 10.0
@@ -35,9 +36,19 @@ CREATE TABLE blocks (
     start INTEGER NOT NULL,
     stop INTEGER NOT NULL,
     checksum BLOB NOT NULL,
-    payload BLOB NOT NULL
+    payload BLOB NOT NULL,
+    generation INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE damaged AS SELECT * FROM blocks;
+CREATE TABLE generations (number INTEGER PRIMARY KEY, value TEXT NOT NULL);
+"""
+
+
+FROM_FORMAT_1 = """
+ALTER TABLE blocks ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE damaged ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE generations (number INTEGER PRIMARY KEY, value TEXT NOT NULL);
+DELETE FROM about WHERE key = 'changes';
 """
 
 
@@ -47,12 +58,16 @@ Identity = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Some finished cells: replicates [start, stop) of a condition, and what they came to."""
+    """Some finished cells: replicates [start, stop) of a condition, and what they came to.
+
+    Their generation says what they ran under: see :mod:`crystallize.store.generations`.
+    """
 
     condition: str
     start: int
     stop: int
     payload: bytes
+    generation: int = 0
 
     @property
     def name(self) -> str:
@@ -61,7 +76,10 @@ class Record:
 
     def checksum(self) -> bytes:
         """SHA-256 over all of it, so that no part can change unseen."""
-        digest = hashlib.sha256(f"{self.start}:{self.stop}:{self.condition}".encode())
+        place = f"{self.start}:{self.stop}:{self.condition}"
+        # In format 1 there was no generation that could change.
+        of = f"{self.generation}:{place}" if self.generation else place
+        digest = hashlib.sha256(of.encode())
         digest.update(self.payload)
         return digest.digest()
 
@@ -113,26 +131,43 @@ class Store:
         return identity
 
     @property
-    def changes(self) -> list[Any]:
-        """The changes of identity that were accepted, oldest first."""
-        return self._about("changes") or []
+    def generations(self) -> dict[int, Any]:
+        """What cells ran under: number of the generation -> JSON."""
+        if self._format < SCHEMA_VERSION:
+            return {}
+        with self._explained():
+            rows = self._connection.execute("SELECT number, value FROM generations ORDER BY number")
+            return {number: json.loads(value) for number, value in rows}
 
-    def set_identity(self, identity: Mapping[str, Any], changes: Iterable[Any] = ()) -> None:
-        """Say what the store's experiment is now."""
+    @property
+    def filled(self) -> set[str]:
+        """The conditions of which there are cells."""
+        with self._explained():
+            rows = self._connection.execute("SELECT DISTINCT condition FROM blocks").fetchall()
+        return {condition for (condition,) in rows}
+
+    def set_identity(
+        self, identity: Identity, generations: Mapping[int, Any] | None = None
+    ) -> None:
+        """Say what the store's experiment is now, and what some generations are."""
         with self._explained(), self._connection:
-            for key, value in (("identity", dict(identity)), ("changes", list(changes))):
-                self._connection.execute(
-                    "INSERT INTO about VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = ?",
-                    (key, json.dumps(value), json.dumps(value)),
-                )
+            self._connection.execute(
+                "INSERT OR REPLACE INTO about VALUES ('identity', ?)", (json.dumps(identity),)
+            )
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO generations VALUES (?, ?)",
+                [(number, json.dumps(value)) for number, value in (generations or {}).items()],
+            )
 
     def add(self, records: Iterable[Record]) -> None:
         """Commit records, all or none; when this returns they survive anything."""
-        rows = [(r.condition, r.start, r.stop, r.checksum(), r.payload) for r in records]
+        rows = [
+            (r.condition, r.start, r.stop, r.checksum(), r.payload, r.generation) for r in records
+        ]
         with self._explained(), self._connection:
             self._connection.executemany(
-                "INSERT INTO blocks (condition, start, stop, checksum, payload)"
-                " VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO blocks (condition, start, stop, checksum, payload, generation)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
                 rows,
             )
 
@@ -145,6 +180,19 @@ class Store:
     def damaged(self) -> list[Record]:
         """The records whose checksum is wrong."""
         return [record for _, record, good in self._read() if not good]
+
+    def rewrite(self, change: Callable[[Record], Record | None]) -> None:
+        """Put something else, or nothing, in the place of each undamaged record: all or none."""
+        with self._explained(), self._connection:
+            for number, record, good in list(self._read()):
+                changed = change(record) if good else record
+                if changed is None:
+                    self._connection.execute("DELETE FROM blocks WHERE id = ?", (number,))
+                elif changed is not record:
+                    self._connection.execute(
+                        "UPDATE blocks SET checksum = ?, payload = ? WHERE id = ?",
+                        (changed.checksum(), changed.payload, number),
+                    )
 
     def set_aside(self) -> list[Record]:
         """Move damaged records out of the way, so that a resume runs their cells again."""
@@ -170,11 +218,13 @@ class Store:
 
     def _read(self) -> Iterator[tuple[int, Record, bool]]:
         with self._explained():
+            generation = "generation" if self._format >= SCHEMA_VERSION else "0"
             rows = self._connection.execute(
-                "SELECT id, condition, start, stop, payload, checksum FROM blocks ORDER BY id"
+                f"SELECT id, checksum, condition, start, stop, payload, {generation} FROM blocks"
+                " ORDER BY id"
             )
-            for number, condition, start, stop, payload, checksum in rows:
-                record = Record(condition, start, stop, payload)
+            for number, checksum, *parts in rows:
+                record = Record(*parts)
                 yield number, record, record.checksum() == checksum
 
     def _about(self, key: str) -> Any:
@@ -207,7 +257,9 @@ class Store:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         if not tables:
-            self._make_tables()
+            self._change_tables(f"{SCHEMA}; PRAGMA application_id = {APPLICATION_ID}")
+        elif self._format < SCHEMA_VERSION:
+            self._change_tables(FROM_FORMAT_1)
 
     def _checked_tables(self) -> int:
         """How many tables there are, all of them a store's."""
@@ -222,16 +274,16 @@ class Store:
                 f"{self.path}: this store has format {version}; this version of Crystallize reads "
                 f"format {SCHEMA_VERSION}. Update Crystallize."
             )
+        self._format = version
         return int(tables)
 
-    def _make_tables(self) -> None:
-        connection = self._connection
-        with connection:
+    def _change_tables(self, statements: str) -> None:
+        with self._connection as connection:
             connection.execute("BEGIN IMMEDIATE")
-            for statement in SCHEMA.split(";"):
+            for statement in statements.split(";"):
                 connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        self._format = SCHEMA_VERSION
 
     def _locked(self) -> sqlite3.Connection:
         """Hold a lock that ends with this process, however it ends.

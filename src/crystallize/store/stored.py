@@ -8,6 +8,7 @@ from typing import Any
 from crystallize.cells.outcomes import Outcomes
 from crystallize.description.seeding import Seeding
 from crystallize.errors import StoreError
+from crystallize.store.generations import Generation, Generations
 from crystallize.store.records import read_records
 from crystallize.store.sqlite import Store
 
@@ -22,9 +23,11 @@ class StoredExperiment:
     Attributes
     ----------
     identity : dict
-        Name, function, seed, conditions and versions of its experiment.
-    changes : list
-        The changes of identity that were accepted.
+        Name, function, seed and conditions of its experiment.
+    generations : Generations
+        What its cells ran under.
+    cells : dict
+        Generation -> condition -> ranges of replicates that have an outcome.
     records : list of Record
         The undamaged ones.
     damaged : list of str
@@ -47,19 +50,25 @@ class StoredExperiment:
                 raise StoreError(f"{path}: this store is empty.")
             self.path = Path(path)
             self.identity = identity
-            self.changes = store.changes
+            self.generations = Generations.of_store(store)
             self.records = list(store.records())
             self.damaged = [record.name for record in store.damaged()]
         # The rule is not there in a store of an earlier version.
         self._seeding = Seeding(identity["seed"], identity.get("seed_rule", "numpy"))
-        self.tables, self.errors = read_records(
+        cells = read_records(
             self.records, tuple(identity["conditions"]), identity["replicates"], self._seeding
         )
+        self.tables, self.errors, self.cells = cells.tables, cells.errors, cells.ranges()
 
     @property
     def baseline(self) -> str:
         """The name of the baseline condition."""
         return str(self.identity["baseline"])
+
+    @property
+    def latest(self) -> Generation:
+        """What its last run ran under."""
+        return self.generations.latest(self.identity)
 
     def counts(self) -> list[dict[str, Any]]:
         """For each condition how many cells are done, failed and missing."""
@@ -73,8 +82,12 @@ class StoredExperiment:
         return rows
 
     def outcomes(self) -> Outcomes:
-        """The cells; their provenance is the identity alone."""
+        """The cells; their provenance is the identity, and what they ran under."""
         order = list(self.tables)
         errors = sorted(self.errors.values(), key=lambda e: (e.replicate, order.index(e.condition)))
         seeding = self._seeding
-        return Outcomes(self.tables, errors, seeding.root, self.identity, seeding.rule)
+        return Outcomes(self.tables, errors, seeding.root, self.about(), seeding.rule)
+
+    def about(self) -> dict[str, Any]:
+        """The identity, and what the cells ran under."""
+        return {**self.identity, "generations": self.generations.described(self.cells)}

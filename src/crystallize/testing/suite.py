@@ -45,7 +45,8 @@ class Suite:
 
     A test that does not apply is not there: the plugin says what it can do when the
     class is made.  Where it cannot be made so early, because :meth:`make` needs a
-    fixture, the test is skipped.
+    fixture, the test is skipped.  One that a subclass sets to ``None`` is not there
+    either, nor in what is derived from that.
 
     Attributes
     ----------
@@ -56,6 +57,7 @@ class Suite:
     patience: float = 30.0
     folder: Path
     """Where a test has its files; workers must see it."""
+    _left_out: frozenset[str] = frozenset()
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -64,11 +66,18 @@ class Suite:
             facts = suite.known(suite.example())
         except Exception:
             return  # make() is still to come, needs a fixture, or fails, as the tests will say
+        left_out = set()
         for name in sorted({name for base in cls.__mro__ for name in vars(base)}):
             test = _defined(cls, name)
             condition = getattr(test, "applies_where", None)
-            if condition is not None:
-                setattr(cls, name, test if condition(facts) else None)
+            if condition is None:
+                continue
+            if condition(facts):
+                setattr(cls, name, test)
+            else:
+                setattr(cls, name, None)
+                left_out.add(name)
+        cls._left_out = frozenset(left_out)
 
     def make(self) -> Any:
         """A new plugin."""
@@ -126,7 +135,8 @@ class Suite:
 
 
 def _defined(cls: type, name: str) -> Any:
-    """What a class has under a name, also where a class between has taken it away."""
-    return next(
-        (vars(base)[name] for base in cls.__mro__ if vars(base).get(name) is not None), None
-    )
+    """What a class has under a name, also where it did not apply to a class between."""
+    for base in cls.__mro__:
+        if name in vars(base) and name not in vars(base).get("_left_out", ()):
+            return vars(base)[name]
+    return None

@@ -15,6 +15,9 @@ from typing import Any
 
 import numpy as np
 
+# It sets an environment variable when it is first imported, as our own workers do.
+import threadpoolctl  # noqa: F401
+
 PROCESSES = Path("/proc")
 """Where there is no such folder, no child process is seen."""
 DESCRIPTORS = Path("/dev/fd")

@@ -21,7 +21,7 @@ NAMES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
+class CertificateRow:
     """One way in which the replicates were run.
 
     Attributes
@@ -113,7 +113,7 @@ class Difference:
         (one, other), (first, second) = self.ways, map(_shown, self.values)
         text = (
             f"condition {one_line(self.condition)!r}, replicate {self.replicate}{of}: {first} "
-            f"under {one}, {second} under {other} ({self.cells} cells differ)"
+            f"under {one}, {second} under {other} ({_counted(self.cells, 'cell')} in all)"
         )
         return text if self.why is None else f"{text}\nwhy: {self.why}"
 
@@ -134,8 +134,8 @@ class Certificate:
     cells : int
         How many were compared, each time.
     failed : int
-        How many of them failed, in the first trial.
-    trials : tuple of Trial
+        How many of them failed, in the first row.
+    rows : tuple of CertificateRow
         In the order in which they were run; the first is what others are compared with.
     not_tried : tuple of NotTried
         What there is besides, and why it was not run.
@@ -154,7 +154,7 @@ class Certificate:
     conditions: tuple[str, ...]
     cells: int
     failed: int
-    trials: tuple[Trial, ...]
+    rows: tuple[CertificateRow, ...]
     not_tried: tuple[NotTried, ...] = ()
     difference: Difference | None = None
     tolerance: float = 0.0
@@ -174,7 +174,7 @@ class Certificate:
             **{name: getattr(self, name) for name in ("experiment", "seed", "replicates", "of")},
             "conditions": list(self.conditions),
             **{name: getattr(self, name) for name in ("cells", "failed", "tolerance", "against")},
-            "trials": [_trial_data(trial) for trial in self.trials],
+            "rows": [_row_data(row) for row in self.rows],
             "not_tried": [vars(other) for other in self.not_tried],
             "difference": None if difference is None else vars(difference),
             "versions": dict(self.versions),
@@ -185,9 +185,9 @@ class Certificate:
         shown = "every replicate" if self.replicates == self.of else f"replicates 0 to {self._last}"
         against = "" if self.against is None else f", against {self.against}"
         lines = [
-            f"{one_line(self.experiment)}: {shown} of {self.of} under {len(self.conditions)} "
-            f"conditions, seed {self.seed}{against}",
-            *aligned([HEAD, *map(_row, self.trials)], NAMES),
+            f"{one_line(self.experiment)}: {shown} of {self.of} under "
+            f"{_counted(len(self.conditions), 'condition')}, seed {self.seed}{against}",
+            *aligned([HEAD, *map(_row, self.rows)], NAMES),
         ]
         for other in self.not_tried:
             origin = f" ({other.distribution} {other.version})" if other.distribution else ""
@@ -195,12 +195,16 @@ class Certificate:
                 f"not tried: {other.strategy}{origin}: {_short(one_line(other.why), SHOWN_WHY)}"
             )
         if self.failed:
-            lines.append(f"{self.failed} of {self.cells} cells failed in the first of these.")
+            lines.append(
+                f"{self.failed} of {_counted(self.cells, 'cell')} failed in the first of these."
+            )
         exactly = "byte for byte" if not self.tolerance else f"within {self.tolerance:g}"
         if self.difference is not None:
             lines.append(f"NOT THE SAME {exactly}: {self.difference}")
         else:
-            lines.append(f"the same {exactly}: {self.cells} cells, {len(self.trials)} times")
+            lines.append(
+                f"the same {exactly}: {_counted(self.cells, 'cell')}, {len(self.rows)} times"
+            )
         return "\n".join(lines)
 
     @property
@@ -208,24 +212,24 @@ class Certificate:
         return self.replicates - 1
 
 
-def _trial_data(trial: Trial) -> dict[str, Any]:
-    options = {key: str(value) for key, value in trial.options.items()}
-    plain = {k: v for k, v in trial.options.items() if isinstance(v, (bool, int, float, str))}
-    return vars(trial) | {"options": options | plain}
+def _row_data(row: CertificateRow) -> dict[str, Any]:
+    options = {key: str(value) for key, value in row.options.items()}
+    plain = {k: v for k, v in row.options.items() if isinstance(v, (bool, int, float, str))}
+    return vars(row) | {"options": options | plain}
 
 
-def _row(trial: Trial) -> tuple[str, ...]:
-    options = " ".join(f"{key}={value}" for key, value in trial.options.items())
+def _row(row: CertificateRow) -> tuple[str, ...]:
+    options = " ".join(f"{key}={value}" for key, value in row.options.items())
     cells = (
-        trial.strategy,
+        row.strategy,
         options or None,
-        trial.distribution,
-        trial.version,
-        trial.workers,
-        trial.hash_seed,
-        trial.digest and trial.digest[:SHOWN_DIGITS],
-        None if trial.seconds is None else f"{trial.seconds:.2f}",
-        "yes" if trial.same else "NO",
+        row.distribution,
+        row.version,
+        row.workers,
+        row.hash_seed,
+        row.digest and row.digest[:SHOWN_DIGITS],
+        None if row.seconds is None else f"{row.seconds:.2f}",
+        "yes" if row.same else "NO",
     )
     return tuple("-" if cell is None else one_line(cell) for cell in cells)
 
@@ -234,6 +238,10 @@ def _shown(value: Any) -> str:
     text = value if isinstance(value, str) and value.startswith("failed: ") else repr(value)
     text = one_line(text)
     return _short(text, SHOWN_VALUE)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _short(text: str, size: int) -> str:

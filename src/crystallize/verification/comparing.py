@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import struct
 from collections.abc import Iterator
@@ -102,8 +103,8 @@ class _Pair:
         ran = map(self._ran, self._done, self._errors)
         self.known: Mask = next(ran) & next(ran)
         self._both: Mask = self._done[0] & self._done[1]
-        # Where a cell is missing in one of them alone, its whole numbers may be kept as others.
-        self._strict = bool(np.array_equal(self._done[0], self._done[1]))
+        # Where a cell is missing, a column may have its numbers as others of the same value.
+        self._strict = bool(one.done[condition].all() and other.done[condition].all())
 
     def _ran(self, done: Mask, errors: Any) -> Mask:
         ran = done.copy()
@@ -162,15 +163,22 @@ class _Pair:
             if not self._tolerance:
                 return one.tobytes() == other.tobytes()
             return all(map(self._same, one.ravel().tolist(), other.ravel().tolist()))
-        if not all(type(value) in (int, float, complex) for value in (one, other)):
+        numbers = (int, float, complex) if self._strict else (bool, int, float, complex)
+        if not all(type(value) in numbers for value in (one, other)):
             return type(one) is type(other) and bool(one == other)
-        if one == other and self._tolerance:
-            return True
-        if self._tolerance and abs(one - other) <= self._tolerance * max(1, abs(one), abs(other)):
+        if self._tolerance and (one == other or _is_near(one, other, self._tolerance)):
             return True
         if self._strict and not self._tolerance and type(one) is not type(other):
             return False
         return _number(one) == _number(other)
+
+
+def _is_near(one: complex, other: complex, tolerance: float) -> bool:
+    try:
+        largest = max(1, abs(one), abs(other))
+        return largest < math.inf and abs(one - other) <= tolerance * largest
+    except OverflowError:  # whole numbers that are beyond floats
+        return False
 
 
 def _rows(column: Array) -> npt.NDArray[np.uint8]:
@@ -184,7 +192,7 @@ def _value(column: Array, place: int) -> Any:
 
 def _number(value: complex) -> bytes:
     if isinstance(value, int) and abs(value) > 2**53:
-        return repr(value).encode()
+        return hex(value).encode()
     return struct.pack("<dd", complex(value).real, complex(value).imag)
 
 
@@ -200,9 +208,12 @@ def _failure(error: CellError) -> tuple[str, str]:
 def _bytes(values: Array) -> bytes:
     if values.dtype != object:
         return f"{values.dtype.str}{values.shape}".encode() + values.tobytes()
-    return b"".join(
-        _bytes(value)
-        if isinstance(value, np.ndarray)
-        else f"{type(value).__name__} {value!r};".encode("utf-8", "backslashreplace")
-        for value in values
-    )
+    return b"".join(map(_bytes_of_one, values))
+
+
+def _bytes_of_one(value: Any) -> bytes:
+    if isinstance(value, np.ndarray):
+        return _bytes(value)
+    # Whole numbers of thousands of digits have no decimal text.
+    text = hex(value) if type(value) is int else repr(value)
+    return f"{type(value).__name__} {text};".encode("utf-8", "backslashreplace")

@@ -14,7 +14,7 @@ from crystallize.description.spec import ExperimentSpec
 from crystallize.description.versions import versions
 from crystallize.errors import CrystallizeError, InvalidValueError, listing
 from crystallize.results.result import Result
-from crystallize.verification.certificate import Trial
+from crystallize.verification.certificate import CertificateRow
 from crystallize.verification.comparing import digest
 
 
@@ -50,7 +50,9 @@ class Study:
         """
         faults = Faults()
         if experiment.seed != self.result.root:
-            faults(_refuse_seed, experiment.seed, self)
+            faults(self._refuse, "seed", experiment.seed, self.result.root)
+        if experiment.seed_rule != self.result.seed_rule:
+            faults(self._refuse, "seed_rule", experiment.seed_rule, repr(self.result.seed_rule))
         for condition in experiment.conditions:
             faults(known, f"{self.path}", condition, "condition", self.result.conditions)
         missing = [name for name in self.result.conditions if name not in experiment.conditions]
@@ -63,8 +65,11 @@ class Study:
             )
         faults.raise_any()
 
-    def trial(self, replicates: int) -> Trial:
-        """What is to be compared with, as the first of the trials."""
+    def _refuse(self, where: str, value: object, theirs: object) -> None:
+        raise InvalidValueError(where, value, f"what {self.path} has, {theirs}")
+
+    def row(self, replicates: int) -> CertificateRow:
+        """What is to be compared with, as the first of the rows."""
         provenance = self.result.provenance
         execution = provenance.get("execution", {})
         failed = {(error.condition, error.replicate) for error in self.result.errors}
@@ -73,7 +78,7 @@ class Study:
             == replicates
             for name, done in self.result.done.items()
         )
-        return Trial(
+        return CertificateRow(
             strategy=execution.get("strategy", self.path.name),
             options=execution.get("options", {}),
             distribution="(the study)",
@@ -110,10 +115,6 @@ def _as_json(conditions: Mapping[str, Any]) -> dict[str, Any]:
     text = re.sub("0x[0-9a-fA-F]+", "0x…", json.dumps(conditions, default=repr))
     data: dict[str, Any] = json.loads(text)
     return data
-
-
-def _refuse_seed(seed: int, study: Study) -> None:
-    raise InvalidValueError("seed", seed, f"the seed of {study.path}, {study.result.root}")
 
 
 def _versions(provenance: Mapping[str, Any]) -> Mapping[str, str]:

@@ -3,45 +3,23 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
-import sys
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
-from time import perf_counter
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
-from crystallize.cells.outcomes import Outcomes
-from crystallize.contracts import Capabilities
 from crystallize.description.spec import ExperimentSpec
 from crystallize.description.versions import versions
-from crystallize.errors import CrystallizeError, ExecutorError, GlobalRandomWarning, PluginError
-from crystallize.hookspecs import hookimpl
-from crystallize.installed.catalog import Catalog
+from crystallize.errors import ExecutorError, PluginError
 from crystallize.plugins.host import Host
 from crystallize.results.result import Result
-from crystallize.run import pumps
-from crystallize.run.engine import check_executor
-from crystallize.run.resources import contexts_of_plugins, worker_contexts
-from crystallize.run.run import Run
-from crystallize.verification.certificate import (
-    FRESH_PROCESS,
-    Certificate,
-    Difference,
-    NotTried,
-    Trial,
-)
-from crystallize.verification.comparing import compared, digest
-from crystallize.verification.fresh_process import run_in_fresh_process
+from crystallize.verification.certificate import Certificate, CertificateRow, Difference
+from crystallize.verification.comparing import Comparison, compared
+from crystallize.verification.runs import Runs
 from crystallize.verification.study import Study
-from crystallize.verification.ways import Way, installed_ways, own_way
+from crystallize.verification.ways import installed_ways, own_way
+from crystallize.verification.why import why_not_the_same
 
 HASH_SEEDS = (1, 2)
 """What ``PYTHONHASHSEED`` is set to: with one, a small set may be in the same order by chance."""
-
-WITH_RESULT = "What had finished is on this exception as .result."
 
 
 def verify(
@@ -65,6 +43,11 @@ def verify(
     tolerance : float
     study : Study, optional
         What somebody else has, which all ways are compared with.
+
+    Raises
+    ------
+    CrystallizeError
+        If nothing could be run at all.
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         # Or else each process that an engine starts would verify too, and start others.
@@ -72,255 +55,89 @@ def verify(
             "This program's file is executed again by a worker process of an engine. Put what "
             "runs below if __name__ == '__main__':"
         )
-    runs = _Runs(_few(experiment, replicates), host)
-    own = own_way(host)
-    ways: list[Way] = []
-    if strategies is not None or study is None:
-        ways, runs.not_tried = installed_ways(experiment, host, strategies)
-    if strategies is not None and not ways:
-        missing = "; ".join(f"{other.strategy}: {other.why}" for other in runs.not_tried)
-        raise PluginError(f"strategies: none of them can be had. {missing}".strip())
-    # Twice under one: the experiment's own way, or else the first of those that are asked for.
-    first = own if strategies is None else ways[0] if ways else None
-    attempts: list[tuple[Trial, Callable[[], Result]]] = []
-    if first is not None:
-        others = [way for way in ways if not _is_same(way, first)]
-        again = [first] if study is None else []
-        attempts += [runs.under(way) for way in [first, *again, *others]]
+    runs = Runs(replace(experiment, replicates=replicates), host)
     if study is None:
-        attempts += [runs.in_fresh_process(hash_seed) for hash_seed in HASH_SEEDS]
-    if study is not None:
-        runs.tried.append(_Tried(study.trial(replicates), study.result))
-    for trial, run in attempts:
-        runs.make(trial, run)
-    return runs.certificate(of=experiment.replicates, tolerance=tolerance, study=study)
+        _run_everywhere(runs, experiment, host, strategies)
+    else:
+        runs.made.append((study.row(replicates), study.result))
+        _run_again(runs, experiment, host, strategies)
+    if len(runs.made) < 2 and runs.failures:
+        raise runs.failures[0]
+    whole = experiment.replicates if study is None else study.result.replicates
+    return _certificate(runs, of=whole, tolerance=tolerance, study=study)
 
 
-@dataclass(frozen=True)
-class _Tried:
-    trial: Trial
-    result: Result
+def _run_everywhere(
+    runs: Runs, experiment: ExperimentSpec, host: Host, strategies: Sequence[str | object] | None
+) -> None:
+    """Twice under the experiment's own strategy, or the first that is named, then the others."""
+    ways, runs.not_tried = installed_ways(experiment, host, strategies)
+    if strategies is not None and not ways:
+        raise _none_of_them(runs)
+    first = own_way(host) if strategies is None else ways[0]
+    for way in [first, first, *(way for way in ways if not way.is_same(first))]:
+        runs.under(way)
+    for hash_seed in HASH_SEEDS:
+        runs.in_fresh_process(hash_seed)
 
 
-class _Runs:
-    """What was run so far, and what could not be."""
-
-    def __init__(self, experiment: ExperimentSpec, host: Host) -> None:
-        self.tried: list[_Tried] = []
-        self.not_tried: list[NotTried] = []
-        self._experiment = experiment
-        self._contexts = partial(worker_contexts, experiment, host)
-        self._plugins = [_GivesToWorkers(make) for _, make in contexts_of_plugins(experiment, host)]
-        self._hash_seed = _hash_seed()  # before an engine sets it for processes of its own
-        self._failures: list[CrystallizeError] = []
-        self._drawn: str | None = None
-
-    def under(self, way: Way) -> tuple[Trial, Callable[[], Result]]:
-        """How to run it under a strategy."""
-        trial = Trial(
-            strategy=way.strategy,
-            options=way.options,
-            distribution=way.distribution,
-            version=way.version,
-            hash_seed=self._hash_seed,
-        )
-        return trial, partial(self._run, way)
-
-    def in_fresh_process(self, hash_seed: int) -> tuple[Trial, Callable[[], Result]]:
-        """How to run it in an interpreter of its own."""
-        trial = Trial(strategy=FRESH_PROCESS, workers=1, hash_seed=str(hash_seed))
-        return trial, partial(self._run_afresh, hash_seed)
-
-    def make(self, trial: Trial, run: Callable[[], Result]) -> None:
-        """Run it, or note why that cannot be."""
-        began = perf_counter()
-        try:
-            with self._warnings():
-                result = run()
-        except CrystallizeError as error:
-            self._failures.append(error)
-            why = str(error).removesuffix(WITH_RESULT).strip()
-            self.not_tried.append(NotTried(trial.name, trial.distribution, trial.version, why))
-            return
-        seconds = perf_counter() - began
-        execution = result.provenance.get("execution", {})
-        made = replace(
-            trial,
-            workers=execution.get("workers", trial.workers),
-            digest=digest(result, self._experiment.replicates),
-            seconds=seconds,
-        )
-        self.tried.append(_Tried(made, result))
-
-    def certificate(self, *, of: int, tolerance: float, study: Study | None) -> Certificate:
-        """Compare everything with the first.
-
-        Raises
-        ------
-        CrystallizeError
-            If nothing could be run at all.
-        """
-        if len(self.tried) < 2 and self._failures:
-            raise self._failures[0]
-        reference, *others = self.tried
-        experiment = self._experiment
-        trials, differences = [reference.trial], []
-        cells = len(experiment.conditions) * experiment.replicates
-        for other in others:
-            found = compared(reference.result, other.result, experiment.replicates, tolerance)
-            cells = found.cells
-            trials.append(replace(other.trial, same=found.first is None))
-            if found.first is not None:
-                condition, replicate, metric, *values = found.first
-                ways = (reference.trial.name, self._name(other))
-                place = (condition, replicate, metric, ways, tuple(values), found.differing)
-                differences.append(Difference(*place))
-        first = differences[0] if differences else None
-        if first is not None:
-            why = study.why(others[0].result) if study is not None else self._why(tolerance)
-            first = replace(first, why=why)
-        replicates = experiment.replicates
-        failed = sum(error.replicate < replicates for error in reference.result.errors)
-        return Certificate(
-            experiment=experiment.name,
-            seed=experiment.seed,
-            replicates=replicates,
-            of=of,
-            conditions=tuple(experiment.conditions),
-            cells=cells,
-            failed=failed,
-            trials=tuple(trials),
-            not_tried=tuple(self.not_tried),
-            difference=first,
-            tolerance=tolerance,
-            against=None if study is None else str(study.path),
-            versions=versions(),
-        )
-
-    def _name(self, tried: _Tried) -> str:
-        is_again = tried.trial.name == self.tried[0].trial.name
-        return f"{tried.trial.name} again" if is_again else tried.trial.name
-
-    def _run(self, way: Way) -> Result:
-        host = Host(
-            executor=way.executor,
-            plugins=self._plugins,
-            defaults=(_Collects(),),
-            catalog=Catalog(()),
-        )
-        experiment = self._experiment
-        capabilities = Capabilities.of(host.executor)
-        if not (capabilities.can_cancel or capabilities.calls_are_async):
-            experiment = replace(experiment, timeout=None)  # nobody could end a cell
-        check_executor(way.strategy, capabilities, experiment)
-        return pumps.run(Run(experiment, host))
-
-    def _run_afresh(self, hash_seed: int) -> Result:
-        return run_in_fresh_process(self._experiment, self._contexts(), hash_seed)
-
-    @contextmanager
-    def _warnings(self) -> Iterator[None]:
-        """Keep what says why numbers differ; the rest goes where it went."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("always", GlobalRandomWarning)
-            shown = warnings.showwarning
-
-            def show(message: Any, category: type[Warning], *args: Any, **kwargs: Any) -> None:
-                if issubclass(category, GlobalRandomWarning):
-                    self._drawn = str(message)
-                else:
-                    shown(message, category, *args, **kwargs)
-
-            warnings.showwarning = show
-            yield
-
-    def _why(self, tolerance: float) -> str | None:
-        """Why the ways differ, found out by what agrees with what."""
-        if self._drawn is not None:
-            return self._drawn
-        afresh = {
-            tried.trial.hash_seed: tried.result
-            for tried in self.tried
-            if tried.trial.strategy == FRESH_PROCESS
-        }
-        seeds = [str(seed) for seed in HASH_SEEDS]
-        if not afresh.keys() >= set(seeds):
-            return None
-
-        def same(one: Result, other: Result) -> bool:
-            return compared(one, other, self._experiment.replicates, tolerance).first is None
-
-        try:
-            again = self._run_afresh(HASH_SEEDS[0])
-        except CrystallizeError:
-            return None
-        if not same(afresh[seeds[0]], again):
-            return (
-                "two fresh processes differ although everything is the same there: it draws from a "
-                "generator that is not seeded (ask for 'rng'), or reads the clock, a file or the "
-                "network"
-            )
-        if not all(same(afresh[seeds[0]], afresh[seed]) for seed in seeds[1:]):
-            return (
-                "it depends on PYTHONHASHSEED: sets and hashes of text are in another order in "
-                "another process; sort what you iterate over"
-            )
-        own, second = self.tried[:2]
-        if own.trial.name == second.trial.name and not same(own.result, second.result):
-            return (
-                "run twice in one process it differs, and in fresh processes it does not: a cell "
-                "changes what another one reads (a counter, a cache, an attribute of a module)"
-            )
-        if not same(own.result, again):
-            return (
-                "in another process it reaches other values than in this program: something that "
-                "was set or changed here after its module was imported, or the hash seed"
-            )
-        return (
-            "where cells run one after another it is the same: cells that run at once, or in "
-            "another order, change what others read"
-        )
+def _run_again(
+    runs: Runs, experiment: ExperimentSpec, host: Host, strategies: Sequence[str | object] | None
+) -> None:
+    """Once under the experiment's own strategy, or under those that are named."""
+    if strategies is None:
+        runs.under(own_way(host))
+        return
+    ways, runs.not_tried = installed_ways(experiment, host, strategies)
+    if not ways:
+        raise _none_of_them(runs)
+    for way in ways:
+        runs.under(way)
 
 
-class _GivesToWorkers:
-    """What one of the experiment's plugins opens in workers: all of it that takes part."""
-
-    def __init__(self, make: Callable[[], Any]) -> None:
-        self._make = make
-
-    @hookimpl
-    def worker_context(self) -> Callable[[], Any]:
-        return self._make
+def _none_of_them(runs: Runs) -> PluginError:
+    why = "; ".join(f"{other.strategy}: {other.why}" for other in runs.not_tried)
+    return PluginError(f"strategies: none of them can be had. {why}".strip())
 
 
-class _Collects:
-    """Makes the result, as no aggregator takes part."""
-
-    @hookimpl(trylast=True)
-    def aggregate_results(self, experiment: ExperimentSpec, outcomes: Outcomes) -> Result:
-        return Result.of_outcomes(outcomes, experiment.baseline)
-
-
-def _few(experiment: ExperimentSpec, replicates: int) -> ExperimentSpec:
-    """The experiment with few replicates, all of which are run, and nothing kept."""
-    return replace(
-        experiment,
-        replicates=replicates,
-        store=None,
-        retry_failed=False,
-        accept_changes=False,
-        on_error="collect",
-        max_failures=None,
-        progress=False,
+def _certificate(runs: Runs, *, of: int, tolerance: float, study: Study | None) -> Certificate:
+    """Compare everything with the first."""
+    experiment = runs.experiment
+    (reference, expected), *others = runs.made
+    rows, difference = [reference], None
+    cells = len(experiment.conditions) * experiment.replicates
+    for row, result in others:
+        found = compared(expected, result, experiment.replicates, tolerance)
+        cells = found.cells
+        rows.append(replace(row, same=found.first is None))
+        if difference is None and found.first is not None:
+            difference = _difference(reference, row, found)
+            why = why_not_the_same(runs, tolerance) if study is None else study.why(result)
+            difference = replace(difference, why=why)
+    return Certificate(
+        experiment=experiment.name,
+        seed=experiment.seed,
+        replicates=experiment.replicates,
+        of=of,
+        conditions=tuple(experiment.conditions),
+        cells=cells,
+        failed=_failed(expected, experiment.replicates),
+        rows=tuple(rows),
+        not_tried=tuple(dict.fromkeys(runs.not_tried)),
+        difference=difference,
+        tolerance=tolerance,
+        against=None if study is None else str(study.path),
+        versions=versions(),
     )
 
 
-def _is_same(way: Way, other: Way) -> bool:
-    one, two = ((w.strategy, w.distribution, dict(w.options)) for w in (way, other))
-    return one == two if other.distribution is not None else way.executor is other.executor
+def _difference(reference: CertificateRow, row: CertificateRow, found: Comparison) -> Difference:
+    assert found.first is not None
+    condition, replicate, metric, one, other = found.first
+    name = f"{row.name} again" if row.name == reference.name else row.name
+    ways = (reference.name, name)
+    return Difference(condition, replicate, metric, ways, (one, other), found.differing)
 
 
-def _hash_seed() -> str:
-    if not sys.flags.hash_randomization:
-        return "0"
-    return os.environ.get("PYTHONHASHSEED") or "random"
+def _failed(result: Result, replicates: int) -> int:
+    return sum(error.replicate < replicates for error in result.errors)

@@ -41,6 +41,13 @@ class Way:
     distribution: str | None = None
     version: str | None = None
 
+    def is_same(self, other: Way) -> bool:
+        """Whether both are one strategy with the same options."""
+        if self.distribution is None or other.distribution is None:
+            return self.executor is other.executor
+        one, two = ((w.strategy, w.distribution, dict(w.options)) for w in (self, other))
+        return one == two
+
 
 def own_way(host: Host) -> Way:
     """The strategy that the experiment has, as it has it."""

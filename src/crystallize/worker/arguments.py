@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import UserDict, UserList, deque
 from collections.abc import Collection, Mapping
-from copy import copy, deepcopy
-from dataclasses import is_dataclass
+from contextlib import suppress
+from copy import copy
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +13,7 @@ from numpy.random import default_rng
 
 from crystallize.description.seeding import Seeding
 from crystallize.description.streams import Streams
+from crystallize.worker.parameters import Copy, Large, copier, is_large, read_only
 
 
 class CellContext:
@@ -57,9 +57,18 @@ class Arguments:
     """Makes the keyword arguments of each call under one condition.
 
     A cell must not see what another did to its parameters, or its numbers would
-    depend on which cells share a process.  So arrays are passed read-only, and
-    containers and dataclass instances are copied for each call.  Other objects
-    (a model, a data frame) are shared, because a copy may cost more than a cell.
+    depend on which cells share a process: see :mod:`crystallize.worker.parameters`.
+
+    Parameters
+    ----------
+    seeding : Seeding
+    condition : str
+    params : mapping of str to object
+    injected : collection of str
+        What the function asks for by name.
+    copies_large : bool
+        Whether large containers are copied for each call too, because nobody looks
+        whether a cell has changed them.
     """
 
     def __init__(
@@ -68,18 +77,36 @@ class Arguments:
         condition: str,
         params: Mapping[str, Any],
         injected: Collection[str],
+        *,
+        copies_large: bool = True,
     ) -> None:
         self._seeding = seeding
         self._condition = condition
-        self._params = {key: _read_only(value) for key, value in params.items()}
-        self._mutable = [key for key, value in self._params.items() if _is_mutable(value)]
+        self._params = {key: read_only(value) for key, value in params.items()}
+        self._large: list[Large] = []
+        self._copies: list[tuple[str, Copy]] = []
+        for key, value in self._params.items():
+            if (copy := copier(value)) is None:
+                continue
+            if not copies_large and is_large(value):
+                with suppress(Exception):  # it cannot be looked at
+                    self._large.append(large := Large(copy))
+                    self._params[key] = large.passed
+                    continue
+            self._copies.append((key, copy))
+        self.untried = bool(self._large)
+        """Whether no cell has shown yet whether it changes a large container."""
         self._rng = "rng" in injected
         self._seed = "seed" in injected
         self._seed32 = "seed32" in injected
         self._others = [name for name in ("replicate", "condition", "ctx") if name in injected]
         self._streams = Streams(seeding, 0)
-        self.constant = None if injected or self._mutable else self._params
+        self.constant = None if injected or self._copies else self._params
         """The arguments, where they are the same for every replicate."""
+
+    def were_changed(self) -> bool:
+        """Whether a cell has changed a large container that others have got too."""
+        return any(large.has_changed() for large in self._large)
 
     def of_block(self, stop: int) -> Arguments:
         """The same for the cells of a block that ends before `stop`, in index order."""
@@ -91,8 +118,8 @@ class Arguments:
 
     def __call__(self, replicate: int) -> dict[str, Any]:
         arguments = self._params.copy()
-        for key in self._mutable:
-            arguments[key] = _fresh(arguments[key])
+        for key, fresh in self._copies:
+            arguments[key] = fresh()
         if self._rng:
             arguments["rng"] = self._streams.rng(replicate)
         if self._seed:
@@ -105,42 +132,6 @@ class Arguments:
             elif name == "condition":
                 arguments[name] = self._condition
             else:
-                params = {key: _fresh(value) for key, value in self._params.items()}
-                arguments[name] = CellContext(self._seeding, self._condition, replicate, params)
+                own = {**self._params, **{key: fresh() for key, fresh in self._copies}}
+                arguments[name] = CellContext(self._seeding, self._condition, replicate, own)
         return arguments
-
-
-COPIED = (list, dict, set, bytearray, deque, UserDict, UserList)
-
-
-def _read_only(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        if isinstance(value, np.memmap):  # the same type under every strategy
-            value = value.view(np.ndarray)
-        if type(value) is np.ndarray and not (value.flags.c_contiguous or value.flags.f_contiguous):
-            value = value.copy()  # as it arrives in a worker: sums depend on the order in memory
-        view = value.view()
-        view.flags.writeable = False
-        return view
-    if type(value) in (list, tuple):
-        return type(value)(_read_only(item) for item in value)
-    if type(value) is dict:
-        return {key: _read_only(item) for key, item in value.items()}
-    return value
-
-
-def _is_mutable(value: Any) -> bool:
-    if isinstance(value, tuple):
-        return any(_is_mutable(item) for item in value)
-    return isinstance(value, COPIED) or (is_dataclass(value) and not isinstance(value, type))
-
-
-def _fresh(value: Any) -> Any:
-    """A copy, but for arrays, which are read-only and may be large."""
-    if not _is_mutable(value):
-        return value
-    if type(value) in (list, tuple):
-        return type(value)(_fresh(item) for item in value)
-    if type(value) is dict:
-        return {key: _fresh(item) for key, item in value.items()}
-    return deepcopy(value)

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from contextvars import Context
+from contextvars import Context, copy_context
 from dataclasses import dataclass, replace
 from functools import partial
 from threading import get_ident
@@ -20,19 +20,33 @@ from crystallize.callables import is_async
 from crystallize.cells.block import Block, Failure, Row
 from crystallize.cells.metrics import checked_metrics
 from crystallize.cells.rows import Rows
+from crystallize.cells.warned import Notices, Warned, notices
 from crystallize.contracts import Task, named_tuple
+from crystallize.description.fingerprint import loaded_fingerprint
 from crystallize.description.seeding import Seeding
-from crystallize.errors import ResourceError
+from crystallize.errors import ResourceError, WorkerDiffersError
 from crystallize.worker.arguments import Arguments
 from crystallize.worker.blas import BlasLimits, limits_of_worker
+from crystallize.worker.cell_state import StateWatch
 from crystallize.worker.clock import clock
 from crystallize.worker.contexts import WorkerContexts
-from crystallize.worker.event_loop import CELL, CellTask, OwnLoop, StepTimer, loop_is_running
+from crystallize.worker.event_loop import (
+    CellTask,
+    InContext,
+    OwnLoop,
+    StepTimer,
+    loop_is_running,
+)
 from crystallize.worker.failures import TimedOut, failure_of
+from crystallize.worker.fresh_contexts import FreshContexts
 from crystallize.worker.global_random import GlobalRandomWatch, GlobalStateKept, seed_global
 from crystallize.worker.interruption import Interruption
+from crystallize.worker.logged import forwarding, labels, this_process
+from crystallize.worker.noticed import noticing
+from crystallize.worker.own_modules import OwnModules, unload_provided
 from crystallize.worker.pickling import pickled_by_value
-from crystallize.worker.running_cells import RunningCells, leave_child, strike_here
+from crystallize.worker.running_cells import CELL, Awaiting, RunningCells, leave_child, strike_here
+from crystallize.worker.same_code import unlike_driver
 
 GLANCE_SECONDS = 1e-3
 """How often the clock is read, ..."""
@@ -120,22 +134,31 @@ class BlockCall:
         self._options = options
         self.stamp = stamp
         self.blas = BlasLimits(options.blas_threads)
+        self._refusal: WorkerDiffersError | None = None
+        self._home = this_process()
+        self._fresh = FreshContexts()
         self._prepare()
 
     def _prepare(self) -> None:
+        self._is_async = is_async(self._function)
+        # Coroutines interleave, and a block that is run again would not keep to a time limit.
+        copies_large = self._is_async or self._options.timeout is not None
         self._arguments = [
-            Arguments(self._seeding, name, params, self._injected)
+            Arguments(self._seeding, name, params, self._injected, copies_large=copies_large)
             for name, params in self._conditions.items()
         ]
-        self._is_async = is_async(self._function)
         self._loops: dict[int, OwnLoop] = {}
         self._blocks: dict[int, RunningCells] = {}
-        self._awaited: dict[asyncio.Task[Any], Task] = {}
+        self._awaiting = Awaiting(tuple(self._conditions))
+        self._awaited: dict[asyncio.Task[Any], Task] = self._awaiting.cells
         self._struck: set[Task] = set()
         self._process = os.getpid()
         self.has_timeout = self._options.timeout is not None
         self.leaving = False
         self.watch = GlobalRandomWatch()
+        self.state = StateWatch(self._function)
+        self._is_elsewhere = self._home != this_process()
+        self._listens = False
         self._has_contexts = bool(self.contexts)
         self.leave_worker = self.contexts.leave if self._has_contexts else None
 
@@ -148,52 +171,92 @@ class BlockCall:
             "injected": self._injected,
             "options": self._options,
             "stamp": self.stamp,
+            "home": self._home,
+            "fresh": pickled_by_value(self._fresh),
             "path": sys.path,
+            "modules": OwnModules.loaded(),
+            "loaded": loaded_fingerprint(self._function, self._conditions),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Modules that the driver could import, a worker on the same machine can too.
         sys.path.extend(entry for entry in state["path"] if entry not in sys.path)
-        self._function, self._conditions, self.contexts = cloudpickle.loads(state["heavy"])
+        state["modules"].provide()
+        if state["loaded"].written:
+            unload_provided()  # what cells of an earlier run may have left in them
+        self._load(state["heavy"])
         self._seeding = state["seeding"]
         self._injected = state["injected"]
         self._options = state["options"]
         self.stamp = state["stamp"]
+        self._home = state["home"]
+        self._fresh = cloudpickle.loads(state["fresh"])
         self.blas = limits_of_worker(self._options.blas_threads)
+        self._refusal = unlike_driver(state["loaded"], self._function, self._conditions)
+        if self._refusal is not None and unload_provided():
+            self._load(state["heavy"])
+            self._refusal = unlike_driver(state["loaded"], self._function, self._conditions)
         self._prepare()
+
+    def _load(self, heavy: bytes) -> None:
+        self._function, self._conditions, self.contexts = cloudpickle.loads(heavy)
 
     def __call__(self, task: Task) -> Block:
         """Run the cells of a block one after another."""
+        if self._refusal is not None:
+            raise self._refusal
+        if self._is_elsewhere and not self._listens:
+            self._listen()
+        noticing.begin()
+        labels.begin()
+        try:
+            return self._watched(task)
+        finally:
+            labels.end()
+            noticing.end()
+
+    def _watched(self, task: Task) -> Block:
         self.blas.apply()
         if self._has_contexts and not self._is_async:
             self.contexts.entered()  # what making them draws or changes is no cell's doing
+        state = self.state.begin()
         if self._options.seed_globals:
             with GlobalStateKept():
-                return Context().run(self._run, task)
+                block = Context().run(self._run_apart, task)
+            block.changed = self.state.end(state)
+            return block
         before = self.watch.begin()
-        # A context of its own: NumPy's error state or decimal's precision around the run
-        # would not reach a worker process either.
-        block = Context().run(self._run, task)
+        # A context of its own for what is done around the cells, as it is elsewhere.
+        block = Context().run(self._run_apart, task)
         block.touched = self.watch.end(before)
+        block.changed = self.state.end(state)
         return block
 
     async def run_cell(self, task: Task) -> Row | Block:
         """Run a block of one cell of a coroutine function on the running loop."""
+        if self._refusal is not None:
+            raise self._refusal
         condition, replicate, _ = task
         arguments = self._arguments[condition]
         timeout = self._options.timeout
         running: Any = asyncio.current_task()
         began = 0.0 if timeout is None else perf_counter()
         outcome: Row | Block
-        CELL.set(task)
+        cell = self._awaiting, task
+        CELL.set(cell)
         if type(running) is CellTask:
-            running.cell = task
+            running.cell = cell
         self._awaited[running] = task
         try:
             given = arguments(replicate) if arguments.constant is None else arguments.constant
             if self._has_contexts:
                 given = {**await self.contexts.aentered(), **given}
-            awaitable: Awaitable[Any] = self._function(**given)
+            if self._fresh.is_empty and len(copy_context()) == 1:  # nobody's but ours
+                awaitable: Awaitable[Any] = self._function(**given)
+            else:
+                context = self._fresh.new()
+                context.run(CELL.set, cell)
+                awaitable = InContext(context, context.run(self._function, **given))
             if timeout is None:
                 result = await awaitable
                 seconds = 0.0
@@ -201,7 +264,7 @@ class BlockCall:
                 result = await _within(timeout, awaitable, self._options.cancels_late_cells)
                 seconds = perf_counter() - began
             names, values = checked_metrics(result)
-            outcome = named_tuple(Row, (task, names, values, self.stamp, seconds))
+            outcome = named_tuple(Row, (task, names, values, self.stamp, seconds, ()))
         except BaseException as error:
             cancelled = isinstance(error, (asyncio.CancelledError, GeneratorExit))
             if isinstance(error, (Interruption, ResourceError)) or (cancelled and self.leaving):
@@ -209,6 +272,7 @@ class BlockCall:
             outcome = self._failed(task, error)
         finally:
             del self._awaited[running]
+            noted = self._awaiting.warned.pop(id(task), None) if self._awaiting.warned else None
             if os.getpid() != self._process:
                 leave_child(sys.exc_info()[1])
         if task in self._struck:
@@ -219,7 +283,7 @@ class BlockCall:
                 await asyncio.sleep(0)
             while running.uncancel():
                 pass
-        return outcome
+        return _with_warnings(outcome, notices(noted)) if noted else outcome
 
     def strike(self) -> bool:
         """Strike the cell that this thread is running, if it is.
@@ -256,6 +320,10 @@ class BlockCall:
         try:
             self.contexts.close()
         finally:
+            if self._listens:
+                self._listens = False
+                for held in (forwarding, labels, noticing):
+                    held.end()
             while self._loops:
                 _, loop = self._loops.popitem()
                 try:
@@ -264,10 +332,30 @@ class BlockCall:
                 finally:
                     loop.close()
 
+    def _run_apart(self, task: Task) -> Block:
+        """Run a block whose cells see nothing of what others did to their parameters."""
+        arguments = self._arguments[task.condition]
+        if arguments.untried:
+            # Alone: what it does, the second might undo. The driver schedules the rest anew.
+            task = task._replace(stop=task.start + 1)
+        block = self._run(task)
+        arguments.untried = False
+        if len(block) and arguments.were_changed():
+            name, params = list(self._conditions.items())[task.condition]
+            self._arguments[task.condition] = Arguments(self._seeding, name, params, self._injected)
+            block = self._run(task._replace(stop=block.stop))
+        return block
+
+    def _listen(self) -> None:
+        """In another process than the driver's, hear from now on what cells warn of and log."""
+        self._listens = True
+        for held in (noticing, labels, forwarding):
+            held.begin()
+
     def _run(self, task: Task) -> Block:
         rows, failures = Rows(task.condition), list[Failure]()
         run = self._await_cells if self._is_async else self._call_cells
-        cells = RunningCells(task)
+        cells = RunningCells(task, self._awaiting.conditions[task.condition])
         thread = get_ident()
         began = perf_counter()
         # On Ctrl-C what finished of the block is kept; the driver knows of the signal.
@@ -280,12 +368,16 @@ class BlockCall:
                 self._blocks.pop(thread, None)
                 cells.end()
         cells.end()  # the signal may have come in the middle of the first
+        if cells.warned is not None:
+            rows.warned |= {replicate: notices(given) for replicate, given in cells.warned.items()}
         if cells.struck is not None:
             offset = cells.struck - task.start
             failures = [failure for failure in failures if failure.offset < offset]
             rows.forget_from(cells.struck)
         block = rows.block(task.start, failures, perf_counter() - began)
         block.stamp = self.stamp
+        if self._is_elsewhere:
+            block.logged = [*(cells.logged or ()), *self._awaiting.taken()]
         return block
 
     def _call_cells(
@@ -299,7 +391,7 @@ class BlockCall:
             function = partial(function, **self.contexts.entered())
         seeding, constant = options.seed_globals, arguments.constant
         call = partial(function, **constant) if constant else function
-        keep, add, clock = rows.numbers.append, rows.add, perf_counter
+        fresh, keep, add, clock = self._fresh.new, rows.numbers.append, rows.add, perf_counter
         most = GLANCE_CELLS if options.timeout is None else 1
         first, stop, few = task.start, task.stop, 1
         rows.flush(first)
@@ -309,11 +401,19 @@ class BlockCall:
             following = first + few
             if following > stop:
                 following = stop
+            context = fresh()
+            run = context.run
             try:
                 for replicate in cells.stretch(first, following):
                     if seeding:
                         seed_global(self._seeding.seed(replicate))
-                    result = call() if constant is not None else function(**arguments(replicate))
+                    if constant is not None:
+                        result = run(call)
+                    else:
+                        result = run(function, **arguments(replicate))
+                    if context:  # one that is empty still, no cell has changed
+                        context = fresh()
+                        run = context.run
                     if type(result) is float:
                         keep(result)
                     else:
@@ -351,7 +451,7 @@ class BlockCall:
                 seed_global(self._seeding.seed(replicate))
             cell = task._replace(start=replicate, stop=replicate + 1)
             try:
-                outcome = loop.run(self.run_cell(cell), cell)
+                outcome = loop.run(self.run_cell(cell))
             except asyncio.CancelledError:
                 return  # the driver's own: it leaves
             except ResourceError:
@@ -360,9 +460,13 @@ class BlockCall:
                 outcome = self._failed(cell, error)
             if isinstance(outcome, Row):
                 rows.add_checked(replicate, outcome.names, outcome.values)
+                if outcome.warned:
+                    rows.warned[replicate] = outcome.warned
             else:
                 (failure,) = outcome.failures
                 failures.append(replace(failure, offset=replicate - task.start))
+                if outcome.warned is not None:
+                    (rows.warned[replicate],) = outcome.warned.kinds
                 if self._options.stop_on_failure:
                     return
             if perf_counter() > deadline:
@@ -383,6 +487,14 @@ class BlockCall:
         if took - (clock.lost_seconds() - lost) > timeout:
             raise TimedOut(timeout)
         return result
+
+
+def _with_warnings(outcome: Row | Block, given: Notices) -> Row | Block:
+    """One cell's outcome with what it warned of."""
+    if isinstance(outcome, Row):
+        return outcome._replace(warned=given)
+    outcome.warned = Warned.of({0: given})
+    return outcome
 
 
 async def _within(timeout: float, awaitable: Awaitable[Any], cancels: bool) -> Any:

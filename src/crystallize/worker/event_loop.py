@@ -9,17 +9,15 @@ import threading
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import Future
 from contextlib import suppress
-from contextvars import ContextVar
 from typing import Any, TypeVar
 from weakref import WeakSet
+
+from crystallize.worker.running_cells import CELL
 
 T = TypeVar("T")
 
 END_SECONDS = 1.0
 """How long a coroutine that was cancelled may take to end; then it is left behind."""
-
-CELL: ContextVar[object] = ContextVar("crystallize-cell", default=None)
-"""In which cell code runs, tasks that the cell started included."""
 
 
 class Caller:
@@ -59,11 +57,11 @@ class CellTask(asyncio.Task[Any]):
 
     Attributes
     ----------
-    cell : object
-        The cell that it runs now.
+    cell : tuple or None
+        The cell that it runs now, as :data:`CELL` has it.
     """
 
-    cell: object = None
+    cell: Any = None
 
     def cancel(self, msg: Any = None) -> bool:
         """Cancel it, unless this is called in another cell.
@@ -99,10 +97,9 @@ class OwnLoop:
         self.loop = asyncio.new_event_loop()
         guard(self.loop)
 
-    def run(self, coroutine: Coroutine[Any, Any, T], cell: object = None) -> T:
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run to its end, whatever a cell does to the loop."""
         task = CellTask(coroutine, loop=self.loop)
-        task.cell = cell
         while True:
             try:
                 result: T = self.loop.run_until_complete(task)
@@ -139,7 +136,7 @@ class OwnLoop:
     def holder(self) -> object:
         """The cell that has the loop now, as seen from another thread; ``None`` if none has."""
         task = asyncio.current_task(self.loop)
-        return task.cell if isinstance(task, CellTask) else None
+        return task.cell[1] if isinstance(task, CellTask) and task.cell is not None else None
 
 
 def guard(loop: asyncio.AbstractEventLoop) -> None:
@@ -222,6 +219,33 @@ class StepTimer:
                 raise
             except BaseException as thrown:
                 error = thrown
+
+
+class InContext:
+    """Awaits something step by step in a context that is not its task's."""
+
+    def __init__(self, context: contextvars.Context, awaitable: Any) -> None:
+        self._run = context.run
+        self._awaitable = awaitable
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        run = self._run
+        steps = run(self._awaitable.__await__)
+        if not hasattr(steps, "throw"):
+            return (yield from steps)
+        step, given = steps.send, None
+        while True:
+            try:
+                waits_for = run(step, given)
+            except StopIteration as end:
+                return end.value
+            try:
+                step, given = steps.send, (yield waits_for)
+            except GeneratorExit:
+                run(steps.close)
+                raise
+            except BaseException as thrown:
+                step, given = steps.throw, thrown
 
 
 def loop_is_running() -> bool:

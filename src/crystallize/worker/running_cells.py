@@ -1,7 +1,8 @@
 """The cells that a thread is running, which others may have to end or to name.
 
 A signal's handler runs in the main thread in the middle of a cell, and a fork leaves
-a child in the middle of one.  Both must end the block after the present cell.
+a child in the middle of one.  Both must end the block after the present cell.  What
+a cell warns of and logs is that cell's, wherever in the code it does so.
 """
 
 from __future__ import annotations
@@ -9,12 +10,19 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from contextvars import ContextVar
 from operator import length_hint
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from crystallize.cells.warned import Given
 from crystallize.contracts import Task
+
+CELL: ContextVar[Any] = ContextVar("crystallize-cell", default=None)
+"""In which cell of a coroutine function code runs, tasks that the cell started included: the
+:class:`Awaiting` and the task."""
 
 
 class RunningCells:
@@ -30,12 +38,24 @@ class RunningCells:
         no result, whatever the function made of the exception.
     outer : RunningCells or None
         The block in one of whose cells this one is run: a nested experiment.
+    condition : str
+        The name of its condition.
+    warned : dict or None
+        Replicate -> what it warned of, and how often; ``None`` while none did.
+    logged : list of dict or None
+        What the cells logged that is to travel with the block.
     """
 
-    __slots__ = ("_forked", "_stretch", "outer", "pending", "struck", "task")
+    __slots__ = (
+        "_forked", "_stretch", "condition", "logged", "outer", "pending", "struck", "task",
+        "warned",
+    )  # fmt: skip
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, condition: str) -> None:
         self.task = task
+        self.condition = condition
+        self.warned: dict[int, Counter[Given]] | None = None
+        self.logged: list[dict[str, Any]] | None = None
         self.outer = _here.cells
         self.pending: list[int] = []
         self.struck: int | None = None
@@ -64,6 +84,18 @@ class RunningCells:
         left = length_hint(self._stretch)
         return self.pending[max(0, len(self.pending) - left - 1)]
 
+    def warn(self, given: Given) -> None:
+        """Keep what the present cell warned of."""
+        if self.warned is None:
+            self.warned = {}
+        self.warned.setdefault(self.present, Counter())[given] += 1
+
+    def log(self, record: dict[str, Any]) -> None:
+        """Keep what the present cell logged."""
+        if self.logged is None:
+            self.logged = []
+        self.logged.append(record)
+
     @property
     def have_ended(self) -> bool:
         """Whether no further cell of the block may begin."""
@@ -89,6 +121,66 @@ class RunningCells:
             cells._forked = True
             cells.pending.clear()
             cells = cells.outer
+
+
+class Awaiting:
+    """The cells that are awaited at once for one call.
+
+    Attributes
+    ----------
+    conditions : tuple of str
+        The names of the conditions.
+    cells : dict
+        asyncio's task -> ours.
+    """
+
+    def __init__(self, conditions: tuple[str, ...]) -> None:
+        self.conditions = conditions
+        self.cells: dict[Any, Task] = {}
+        self.warned: dict[int, Counter[Given]] = {}
+        self.logged: list[dict[str, Any]] = []
+
+    def has(self, task: Task) -> bool:
+        """Whether that very cell is under way; what it started may go on after its end."""
+        return id(task) in self.warned or any(found is task for found in self.cells.values())
+
+    def taken(self) -> list[dict[str, Any]]:
+        """Take what they logged."""
+        logged, self.logged = self.logged, []
+        return logged
+
+
+class AwaitedCell:
+    """One of them, for as long as something is said about it."""
+
+    def __init__(self, awaiting: Awaiting, task: Task) -> None:
+        self._awaiting = awaiting
+        self._task = task
+
+    @property
+    def condition(self) -> str:
+        return self._awaiting.conditions[self._task.condition]
+
+    @property
+    def present(self) -> int:
+        return self._task.start
+
+    def warn(self, given: Given) -> None:
+        """Keep what it warned of; who awaits it takes that when it ends."""
+        self._awaiting.warned.setdefault(id(self._task), Counter())[given] += 1
+
+    def log(self, record: dict[str, Any]) -> None:
+        """Keep what it logged."""
+        self._awaiting.logged.append(record)
+
+
+def present_cell() -> RunningCells | AwaitedCell | None:
+    """The cell in which this code runs, if it does."""
+    awaited = CELL.get()
+    if awaited is None:
+        return _here.cells
+    awaiting, task = awaited
+    return AwaitedCell(awaiting, task) if awaiting.has(task) else None
 
 
 class _Here(threading.local):

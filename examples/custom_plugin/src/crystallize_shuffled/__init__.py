@@ -6,6 +6,8 @@ import numpy as np
 
 from crystallize import hookimpl
 
+crystallize_api = 1
+
 
 class ShuffledExecution:
     """Runs the replicates in a random order and returns them in index order."""

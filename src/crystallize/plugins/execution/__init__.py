@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from crystallize.contracts import Completion as Completion
     from crystallize.plugins.execution.asynchronous import AsyncExecution as AsyncExecution
     from crystallize.plugins.execution.base import Execution as Execution
+    from crystallize.plugins.execution.factory import FactoryExecution as FactoryExecution
     from crystallize.plugins.execution.futures import FuturesExecution as FuturesExecution
     from crystallize.plugins.execution.parallel import VALID_EXECUTOR_TYPES as VALID_EXECUTOR_TYPES
     from crystallize.plugins.execution.parallel import ParallelExecution as ParallelExecution
@@ -20,6 +21,7 @@ __all__ = [
     "AsyncExecution",
     "Completion",
     "Execution",
+    "FactoryExecution",
     "FuturesExecution",
     "ParallelExecution",
     "SerialExecution",
@@ -33,6 +35,7 @@ if not TYPE_CHECKING:  # or else type checkers would take any name for one of ou
             "AsyncExecution": "crystallize.plugins.execution.asynchronous",
             "Completion": "crystallize.contracts",
             "Execution": "crystallize.plugins.execution.base",
+            "FactoryExecution": "crystallize.plugins.execution.factory",
             "FuturesExecution": "crystallize.plugins.execution.futures",
             "ParallelExecution": "crystallize.plugins.execution.parallel",
             "SerialExecution": "crystallize.plugins.execution.serial",

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, closing
+from contextvars import Context
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -129,6 +130,7 @@ class _Window:
         self._next_task = next_task
         self._size = size
         self._news = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
         self._workers: set[CellTask] = set()
         self._running: dict[Any, tuple[float, CellTask]] = {}
         self._cancelled: dict[Any, float] = {}
@@ -136,7 +138,8 @@ class _Window:
     def fill(self) -> bool:
         """Start workers while there is room and work; whether anything is left to wait for."""
         while len(self._workers) < self._size and (task := self._next_task()) is not None:
-            worker = CellTask(self._work(task), loop=asyncio.get_running_loop())
+            # In a context of its own: that of the program is nothing that its cells should see.
+            worker = CellTask(self._work(task), loop=self._loop, context=Context())
             self._workers.add(worker)
             worker.add_done_callback(self._ended)
         return bool(self._workers or self.done)

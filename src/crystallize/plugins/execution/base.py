@@ -224,7 +224,7 @@ class Execution(ABC):
     @default
     def capabilities(self) -> Capabilities:
         """What it can do; a class or an object of its own may have a plain attribute instead."""
-        return Capabilities()
+        return Capabilities.unsaid(self)
 
     @abstractmethod
     def execute(

@@ -9,7 +9,7 @@ beside threads::
     the driver                                          a worker process
     ----------                                          ----------------
     ProcessPool (pool), one a run                       serve (serve)
-        next_task() -> waiting                              LOAD: unpickle the callable
+        next_task() -> waiting                              STATE, LOAD: unpickle the callable
         Worker (worker), one a process                      RUN:  call(task)
             connection  <=== messages, both ways ===>       connection
             driver_end  ---- nothing, ever --------->       lifeline: ends with the driver
@@ -20,6 +20,7 @@ beside threads::
         idle workers, for the next run that would start them the same (surroundings)
 
 Messages (``messages``) are pickles; arrays of 16 kB and more travel beside them,
-uncopied.  A worker that is told to forget its callable puts back what cells changed
-in its process (``kept_state``).  What only Linux has is in ``linux``.
+uncopied.  A worker takes over what cells of the program would see in it (``driver_state``,
+``flags``), and sends what they log at once.  One that is told to forget its callable puts back
+what they changed in its process (``kept_state``).  What only Linux has is in ``linux``.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -12,11 +13,13 @@ from typing import Any
 from crystallize.contracts import TICK, Call, Completion, NextTask
 from crystallize.errors import CrystallizeError, ExecutorError
 from crystallize.plugins.execution.futures import IN_FLIGHT_PER_WORKER
+from crystallize.plugins.execution.processes.driver_state import DriverState
 from crystallize.plugins.execution.processes.messages import (
     FORGOTTEN,
     IMPORTED,
     IMPORTING,
     LOADED,
+    LOGGED,
     UNLOADABLE,
     VALUE,
     Message,
@@ -26,6 +29,7 @@ from crystallize.plugins.execution.processes.reserve import reserve
 from crystallize.plugins.execution.processes.surroundings import Surroundings
 from crystallize.plugins.execution.processes.worker import Worker
 from crystallize.plugins.execution.shipping import payload_of
+from crystallize.worker.logged import log_again
 
 LEAVE_SECONDS = 1.0
 """How long workers may take to leave what they have opened for their cells."""
@@ -58,6 +62,7 @@ class ProcessPool:
         self._waits_for_leaving = getattr(call, "leave_worker", None) is not None
         self._size = workers
         self._surroundings = Surroundings.now()
+        self._state = pickle.dumps(DriverState())
         self._workers: list[Worker] = []
         self._waiting: deque[Any] = deque()
         self._failed_starts = 0
@@ -78,7 +83,8 @@ class ProcessPool:
         if self._waits_for_leaving:
             latest = time.monotonic() + LEAVE_SECONDS
             for worker in self._workers:
-                worker.has_forgotten(max(0.0, latest - time.monotonic()))
+                said = worker.has_forgotten(max(0.0, latest - time.monotonic()))
+                log_again(message.value() for message in said if message.kind == LOGGED)
 
     def completions(self, next_task: NextTask) -> Iterator[Completion | None]:
         """Run tasks until there are none; ``None`` where nothing completes for a tick.
@@ -145,7 +151,7 @@ class ProcessPool:
             worker.generation = self._failed_starts
         self._workers += started
         for worker in started:
-            worker.load(self._payload)
+            worker.load(self._state, self._payload)
         return started
 
     def _receive(self, worker: Worker) -> Completion | tuple[Any, Message] | None:
@@ -162,6 +168,9 @@ class ProcessPool:
             return None
         if message.kind in (IMPORTING, IMPORTED):
             worker.stand_still(message.kind == IMPORTING)
+            return None
+        if message.kind == LOGGED:
+            log_again([message.value()])
             return None
         if message.kind == UNLOADABLE:
             raise ExecutorError(

@@ -20,6 +20,7 @@ import cloudpickle
 
 from crystallize.contracts import Call
 from crystallize.errors import CrystallizeError
+from crystallize.plugins.execution.processes.driver_state import DriverState
 from crystallize.plugins.execution.processes.kept_state import KeptState
 from crystallize.plugins.execution.processes.linux import end_with, let_the_driver_go_first
 from crystallize.plugins.execution.processes.messages import (
@@ -30,7 +31,9 @@ from crystallize.plugins.execution.processes.messages import (
     IMPORTING,
     LOAD,
     LOADED,
+    LOGGED,
     RUN,
+    STATE,
     UNLOADABLE,
     VALUE,
     Message,
@@ -40,6 +43,7 @@ from crystallize.plugins.execution.processes.messages import (
     widen,
 )
 from crystallize.worker.clock import clock
+from crystallize.worker.logged import Logged, forwarding
 
 SAFE_PATH = "PYTHONSAFEPATH"
 """Keeps a module in the working directory from being taken for one of the standard library."""
@@ -78,21 +82,32 @@ def serve(
     let_the_driver_go_first()
     kept = KeptState()
     sender = _Sender(connection)
+    forwarding.send = sender.log
     call = _NOTHING
+    state: DriverState | None = None
     with suppress(EOFError, OSError):  # the driver is gone, or wants nothing more
         while call is not _NOTHING or connection.poll(IDLE_SECONDS):
             message = receive(connection)
             if message.kind == RUN:
                 sender.run(call, message)
                 continue
+            if message.kind == STATE:
+                state = message.value()
+                continue
             _close(call)
             if message.kind == FORGET and getattr(call, "leave_worker", None) is not None:
                 send(connection, FORGOTTEN)
+            if call is not _NOTHING:
+                forwarding.end()
             call = _NOTHING  # and its memory free before the next one comes
             kept.restore()
             if message.kind == LOAD:
+                assert state is not None, "it is sent before"
+                state.take_over()
                 call = _load(message, connection)
+                state.take_over()  # again, after what modules do when they are imported
                 kept = KeptState()
+                forwarding.begin()
                 if getattr(call, "has_timeout", False):
                     clock.watch(sender.tell)
     _close(call)
@@ -104,6 +119,7 @@ class _Sender:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._lock = threading.Lock()
+        self._process = os.getpid()
         self._runs = False
 
     def run(self, call: Call, message: Message) -> None:
@@ -116,6 +132,12 @@ class _Sender:
             os._exit(0)  # a child that the function forked: only its parent answers
         with self._lock:
             send(self._connection, *answer)
+
+    def log(self, record: Logged) -> None:
+        """Send what was logged."""
+        if os.getpid() == self._process:  # a child that a cell forked has no pipe of its own
+            with self._lock, suppress(OSError):
+                send(self._connection, LOGGED, pickle.dumps(record))
 
     def tell(self, importing: bool) -> None:
         """Say that a task's time stands still, or goes on."""

@@ -19,7 +19,17 @@ from loky.backend import get_context
 from loky.backend.utils import kill_process_tree
 
 from crystallize.contracts import TICK
-from crystallize.plugins.execution.processes.messages import FORGET, LOAD, RUN, receive, send
+from crystallize.plugins.execution.processes.flags import started_with_flags
+from crystallize.plugins.execution.processes.messages import (
+    FORGET,
+    FORGOTTEN,
+    LOAD,
+    RUN,
+    STATE,
+    Message,
+    receive,
+    send,
+)
 from crystallize.plugins.execution.processes.serve import SAFE_PATH, SAFE_PATH_KEPT, serve
 
 MOST_WORDS = 2**16
@@ -61,7 +71,7 @@ class Worker:
         self.process = get_context("loky").Process(
             target=serve, args=(self.driver, lifeline, theirs, crash), env=safely
         )
-        with _flushable_streams():
+        with _flushable_streams(), started_with_flags():
             self.process.start()
         for end in (lifeline, theirs, crash):
             if end is not None:
@@ -72,9 +82,17 @@ class Worker:
         self._standing: float | None = None
         self.busy = self.loaded = self.stopped = False
 
-    def load(self, payload: bytes) -> None:
-        """Send the callable; only when it has arrived a task's time begins."""
+    def load(self, state: bytes, payload: bytes) -> None:
+        """Send the callable; only when it has arrived a task's time begins.
+
+        Parameters
+        ----------
+        state : bytes
+            What the worker takes over before and after.
+        payload : bytes
+        """
         self.loaded = False
+        self._send(STATE, state)
         self._send(LOAD, payload)
 
     def run(self, task: Any) -> None:
@@ -99,11 +117,17 @@ class Worker:
         """Free what the callable holds, and wait for another one."""
         self._send(FORGET)
 
-    def has_forgotten(self, seconds: float) -> None:
-        """Wait until it has left what it opened for cells; it says so when it has."""
+    def has_forgotten(self, seconds: float) -> list[Message]:
+        """Wait until it has left what it opened for cells; what it says before it says so."""
+        said: list[Message] = []
+        latest = time.monotonic() + seconds
         with suppress(OSError, EOFError):  # it died: there is nothing left to leave
-            if self.connection.poll(seconds):
-                receive(self.connection)
+            while self.connection.poll(max(0.0, latest - time.monotonic())):
+                message = receive(self.connection)
+                if message.kind == FORGOTTEN:
+                    break
+                said.append(message)
+        return said
 
     def is_usable(self) -> bool:
         if self.stopped:

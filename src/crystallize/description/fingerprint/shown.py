@@ -1,17 +1,24 @@
-"""What tells two functions or two parameters apart."""
+"""Functions and parameters as data, for people to look at."""
 
 from __future__ import annotations
 
 import hashlib
 import inspect
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
 
 from crystallize.callables import function_name
+
+SHOWN = (type(None), bool, int, float, str)
+"""What is shown as it is."""
+MOST_LETTERS, MOST_ITEMS, MOST_INTEGER = 40, 8, 10**20
+SECRET = re.compile("key|token|secret|passw|credential", re.IGNORECASE)
 
 
 def source_file(function: Callable[..., Any]) -> Path | None:
@@ -27,7 +34,7 @@ def source_hash(function: Callable[..., Any]) -> str | None:
     """SHA-256 of a function's source, or of its byte code where the source is not to be had."""
     try:
         source = inspect.getsource(inspect.unwrap(function)).encode()
-    except (OSError, TypeError):
+    except (OSError, TypeError, SyntaxError, TokenError):  # there is none, or it is no Python
         code = getattr(inspect.unwrap(function), "__code__", None)
         if code is None:
             return None
@@ -49,3 +56,16 @@ def shown_parameter(value: Any) -> Any:
     except (TypeError, ValueError):
         return repr(value)
     return value
+
+
+def short(name: str, value: Any) -> str | None:
+    """A small value as one line of text; none for what may be a secret."""
+    if SECRET.search(name):
+        return None
+    if isinstance(value, (tuple, list)) and type(value) in (tuple, list):
+        if len(value) > MOST_ITEMS or not all(type(item) in SHOWN for item in value):
+            return None
+    elif type(value) not in SHOWN:
+        return None
+    text = repr(value) if not isinstance(value, int) or abs(value) < MOST_INTEGER else ""
+    return text if 0 < len(text) <= MOST_LETTERS else None

@@ -1,0 +1,264 @@
+"""From a function to everything that it can reach, one part at a time."""
+
+from __future__ import annotations
+
+import functools
+import platform
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, Literal
+
+import numpy as np
+
+from crystallize.description.fingerprint import data
+from crystallize.description.fingerprint.changes import ARGUMENT, CLOSURE
+from crystallize.description.fingerprint.classes import members, shape
+from crystallize.description.fingerprint.glance import Glance
+from crystallize.description.fingerprint.globals import Globals, is_dunder
+from crystallize.description.fingerprint.kinds import WRAPPERS
+from crystallize.description.fingerprint.names import code_token, named
+from crystallize.description.fingerprint.naming import Names, folder, module_of, qualified_name
+from crystallize.description.fingerprint.origin import (
+    distribution_of,
+    is_own_function,
+    is_own_module,
+)
+from crystallize.description.fingerprint.parts import Fingerprint, Part
+from crystallize.description.fingerprint.shown import short
+from crystallize.description.fingerprint.source import source_token
+from crystallize.description.fingerprint.state import State
+from crystallize.description.fingerprint.tokens import combined, joined
+from crystallize.description.fingerprint.values import Values
+from crystallize.description.spec import ExperimentSpec
+
+Reading = Literal["source", "loaded", "nothing"]
+"""What counts of code: what its source says, the same under every version of Python; what was
+loaded, whatever its file says by now; or nothing, where only what is met matters."""
+
+
+class Walk:
+    """Goes from a function to what it reaches; each thing becomes a part, once.
+
+    Parameters
+    ----------
+    function : callable
+    reading : {"source", "loaded", "nothing"}
+    only : frozenset of str, optional
+        The parts whose content counts although nothing else does.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], reading: Reading, only: frozenset[str] = frozenset()
+    ) -> None:
+        self._reading = reading
+        self._only = only
+        self._exact = Values(self.refer)
+        self._state = State()
+        self._called = Names(function)
+        self._values = (
+            Glance(self.refer)
+            if reading == "nothing"
+            else Values(self.refer, folder=folder(function))
+        )
+        self._glance = Glance(self.refer)
+        self._parts: dict[str, Part] = {}
+        self._frames: dict[int, tuple[Any, list[tuple[str, bytes]]]] = {}
+        self._waiting: deque[tuple[str, Any, str | None]] = deque()
+        self._globals = Globals(
+            self._called, self._state, self._bound, self.refer, imports=reading != "nothing"
+        )
+        if isinstance(function, (FunctionType, type)):
+            self.refer(function)
+        else:
+            self.add("the function", function)
+        self._root = self._called.known(function)
+
+    @property
+    def generators(self) -> tuple[str, ...]:
+        """Those that no library holds for itself, by name."""
+        return tuple(self._values.generators)
+
+    @property
+    def state(self) -> dict[str, Part]:
+        """The parts that code changes and reads as well."""
+        return {name: part for name, part in self._parts.items() if name in self._state.both}
+
+    def fingerprint(self) -> Fingerprint:
+        """What was found."""
+        unknown = {**self._globals.unknown, **self._values.unknown}
+        versions = {"python": platform.python_version(), "numpy": np.__version__}
+        versions |= dict(filter(None, map(distribution_of, sorted(self._globals.modules))))
+        return Fingerprint(
+            parts={name: self._parts[name] for name in sorted(self._parts)},
+            unknown=tuple(f"{where} ({why})" for where, why in sorted(unknown.items())),
+            versions=versions,
+            generators=self.generators,
+            written=self._state.written,
+        )
+
+    def follow(self) -> None:
+        """Look at all that was referred to, and at what that refers to."""
+        while self._waiting:
+            name, value, self._called.condition = self._waiting.popleft()
+            if isinstance(value, type):
+                tokens = self._class(name, value)
+                where = None
+            else:
+                tokens = self._function(name, value)
+                where = _place(value.__code__)
+            self._add(name, joined(type(value).__name__, tokens), where=where)
+        self._called.condition = None
+
+    def close(self) -> None:
+        """Hold no value any more: a circle of objects would do so for long."""
+        self._values.let_go()
+        self._exact.let_go()
+        self._glance.let_go()
+        self._called.let_go()
+        self._frames.clear()
+        self._waiting.clear()
+
+    def add_all(self, spec: ExperimentSpec) -> None:
+        """Make resources and conditions parts, and follow everything."""
+        for name, factory in spec.resources.items():
+            self.add(f"resource `{name}`", factory)
+        self.follow()
+        for name, parameters in spec.conditions.items():
+            self.add_condition(name, parameters)
+
+    def add(self, name: str, value: Any) -> None:
+        """Make a value a part, also if it is a function that is one of its own."""
+        self._part(name, value)
+
+    def add_condition(self, name: str, parameters: Mapping[str, Any]) -> None:
+        """Make each parameter a part, and follow what it refers to.
+
+        What only this condition knows, a lambda or a closure, has names of its own here,
+        so that other conditions change nothing about it.
+        """
+        mark = self._values.mark()
+        self._called.condition = name
+        self._add(f"condition {name!r}", joined("names", (k.encode() for k in sorted(parameters))))
+        for key, value in parameters.items():
+            self._part(f"condition {name!r}, `{key}`", value)
+        self.follow()
+        if self._called.forget_conditions():
+            self._values.forget(mark)
+
+    def pass_through(self, value: Any) -> None:
+        """Refer to the functions and classes in a value, which is no part itself."""
+        self._glance.named("", value)
+
+    def refer(self, value: Any, hint: str = "", wrapper: str = "") -> bytes:
+        """The token of a function, class or module, which becomes a part if it is the user's."""
+        if isinstance(value, ModuleType):
+            return self._globals.module(value)
+        module = module_of(value)
+        if isinstance(value, FunctionType):
+            followed = is_own_function(value) or "<" in value.__qualname__ or wrapper != ""
+            followed = followed or hasattr(value, "__wrapped__")
+        else:
+            followed = isinstance(value, type) and is_own_module(module)
+        if not followed:
+            self._globals.reach(module)
+            return combined("installed", str(module).encode(), qualified_name(value).encode())
+        known = self._called.known(value)
+        if known is None:
+            names = self._called
+            known, scope = names.inside(value, wrapper) if wrapper else names.new(value, hint)
+            self._waiting.append((known, value, scope))
+        return combined("to", known.encode())
+
+    def _function(self, name: str, function: FunctionType) -> list[bytes]:
+        if hasattr(function, "registry") and hasattr(function, "dispatch"):
+            return [self._values.named(name, dict(function.registry))]  # its closure is a cache
+        code = function.__code__
+        names = named(code)
+        of = "" if name == self._root else f" of {name}"
+        own = is_own_function(function)
+        tokens = [self._code(code) if own else name.encode()]
+        if isinstance(inner := vars(function).get("__wrapped__"), FunctionType):
+            tokens.append(self.refer(inner, wrapper=name))
+        arguments = code.co_varnames[: code.co_argcount]
+        defaults = function.__defaults__ or ()
+        named_defaults = dict(
+            zip(arguments[len(arguments) - len(defaults) :], defaults, strict=True)
+        )
+        for key, value in {**named_defaults, **(function.__kwdefaults__ or {})}.items():
+            tokens += [key.encode(), self._bound(f"default `{key}`{of}", value)]
+            self._state.note(f"default `{key}`{of}", code, (ARGUMENT + key,))
+        for key, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+            try:
+                value = cell.cell_contents
+            except ValueError:  # not assigned yet
+                continue
+            tokens += [key.encode(), self._bound(f"closure `{key}`{of}", value, key)]
+            self._state.note(f"closure `{key}`{of}", code, (CLOSURE + key,))
+        for key, value in sorted(vars(function).items()):
+            if key in names.loose and not is_dunder(key):
+                tokens += [key.encode(), self._bound(f"{name}.{key}", value)]
+        if own:
+            tokens += self._globals.tokens(code, function.__globals__)
+        else:
+            self._globals.reach(function.__globals__.get("__name__"))
+        return tokens
+
+    def _code(self, code: CodeType) -> bytes:
+        if self._reading == "nothing":
+            return b""
+        found = source_token(code) if self._reading == "source" else None
+        return code_token(code) if found is None else found
+
+    def _class(self, name: str, cls: type) -> list[bytes]:
+        tokens = [self.refer(base) for base in (*cls.__bases__, type(cls))]
+        tokens.append(shape(cls).encode("utf-8", "surrogatepass"))
+        for key, value in members(cls):
+            self._state.note_member(cls, name, key, value)
+            tokens += [key.encode(), self._bound(f"{name}.{key}", value)]
+        return tokens
+
+    def _bound(self, name: str, value: Any, hint: str = "") -> bytes:
+        """The token of what a name stands for, which is a part of that name or of its own."""
+        if isinstance(value, (FunctionType, type, ModuleType)):
+            return self.refer(value, hint)
+        if isinstance(value, WRAPPERS):
+            return self._values.named(name, value)
+        return self._part(name, value)
+
+    def _part(self, name: str, value: Any) -> bytes:
+        if name not in self._parts:
+            self._add(name, b"")  # it may contain itself
+            self._state.note_value(name, value)
+            if name in self._only:
+                token = self._exact.named(name, value)
+            elif data.is_frame(value) and self._reading != "nothing":
+                token = self._frame(name, value)
+            else:
+                token = self._values.named(name, value)
+            self._add(name, token, shown=short(name, value))
+        return combined("to", name.encode())
+
+    def _frame(self, name: str, frame: Any) -> bytes:
+        """Of a frame that is large and has one cell changed, the column is what to look at."""
+        inner = functools.partial(self._values.named, name)
+        if id(frame) not in self._frames:
+            self._frames[id(frame)] = frame, list(data.columns(frame, inner))
+        for label, token in self._frames[id(frame)][1]:
+            self._add(f"{name}: column {label!r}", token)
+        return joined("frame", map(inner, (frame.index, frame.columns, frame.attrs)))
+
+    def _add(
+        self, name: str, token: bytes, *, shown: str | None = None, where: str | None = None
+    ) -> None:
+        digest, condition = combined("part", token).hex(), self._called.condition
+        if condition is not None and f"condition {condition!r}" not in name:
+            condition = None  # a global that it uses too
+        self._parts[name] = Part(
+            name=name, digest=digest, shown=shown, where=where, condition=condition
+        )
+
+
+def _place(code: CodeType) -> str:
+    return f"{Path(code.co_filename).name}:{code.co_firstlineno}"

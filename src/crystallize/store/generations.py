@@ -1,0 +1,196 @@
+"""Under which code, parameters, settings and versions the cells of a store ran.
+
+A generation is what cells of a store have in common of these.  There is one, until a run goes
+on although something changed, or under other versions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from crystallize.description.fingerprint import Fingerprint, fingerprint_of
+from crystallize.description.spec import ExperimentSpec
+from crystallize.errors import InvalidValueError, StoreError
+from crystallize.errors import described as error_text
+from crystallize.store.identity import differences, identity, settings
+from crystallize.store.records import Ranges
+from crystallize.store.sqlite import Identity, Store
+
+UNRECORDED = 0
+"""The generation of cells of a store whose format did not record what they could reach."""
+NOT_RECORDED = "an earlier version of Crystallize did not record what the function reached"
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What some cells of a store ran under, or those of a run would.
+
+    Attributes
+    ----------
+    number : int
+        From 1 on.
+    settings : dict
+        The seed and the like: :func:`~crystallize.store.identity.settings`.
+    fingerprint : Fingerprint or None
+        ``None`` where it was not recorded.
+    left : mapping of str to str
+        Name of a part -> its digest after the last run of this generation, where the
+        cells themselves had changed it: what a run did is no change of the user's.
+    """
+
+    number: int
+    settings: Identity
+    fingerprint: Fingerprint | None = None
+    left: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def now(cls, experiment: ExperimentSpec) -> Generation:
+        """That of an experiment's cells if they ran now; it has no number yet."""
+        return cls(UNRECORDED, settings(identity(experiment)), fingerprint_of(experiment))
+
+    @classmethod
+    def from_record(cls, number: int, record: Any) -> Generation:
+        """What :meth:`record` gave.
+
+        Raises
+        ------
+        InvalidValueError, LookupError, TypeError
+            If it is something else.
+        """
+        fingerprint = Fingerprint.from_record(record["fingerprint"])
+        return cls(number, settings(record["settings"]), fingerprint, dict(record["left"]))
+
+    def record(self) -> dict[str, Any]:
+        """It as data that JSON has."""
+        fingerprint = None if self.fingerprint is None else self.fingerprint.record()
+        return {"settings": self.settings, "fingerprint": fingerprint, "left": dict(self.left)}
+
+    def only(self, conditions: Collection[str]) -> Generation:
+        """The same of some conditions alone."""
+        if self.fingerprint is None:
+            return self
+        parts = {
+            name: part
+            for name, part in self.fingerprint.parts.items()
+            if part.condition is None or part.condition in conditions
+        }
+        return replace(self, fingerprint=replace(self.fingerprint, parts=parts))
+
+    def changes(self, now: Generation) -> list[str]:
+        """What makes it doubtful that these cells would have the same numbers now."""
+        found = differences(self.settings, now.settings)
+        if self.fingerprint is None or now.fingerprint is None:
+            return [*found, NOT_RECORDED]
+        found += now.fingerprint.differences(self._with_what_was_left(now.fingerprint))
+        unknown = dict.fromkeys((*self.fingerprint.unknown, *now.fingerprint.unknown))
+        return found + [f"{what} cannot be known, so it may have changed" for what in unknown]
+
+    def versions(self, now: Generation) -> list[str]:
+        """Which versions are others now."""
+        if self.fingerprint is None or now.fingerprint is None:
+            return []
+        return now.fingerprint.changed_versions(self.fingerprint)
+
+    def extended(self, now: Generation) -> Generation:
+        """The same generation, with the conditions of a run that goes on under it."""
+        if self.fingerprint is None or now.fingerprint is None:
+            return self
+        both = replace(
+            now.fingerprint,
+            # What a cell changed is kept as it was before the first.
+            parts=dict(sorted({**now.fingerprint.parts, **self.fingerprint.parts}.items())),
+            versions={**self.fingerprint.versions, **now.fingerprint.versions},
+        )
+        return replace(self, fingerprint=both)
+
+    def _with_what_was_left(self, now: Fingerprint) -> Fingerprint:
+        assert self.fingerprint is not None
+        parts = {
+            name: replace(part, digest=self.left[name])
+            if name in self.left and name in now.parts and now.parts[name].digest == self.left[name]
+            else part
+            for name, part in self.fingerprint.parts.items()
+        }
+        return replace(self.fingerprint, parts=parts)
+
+
+class Generations:
+    """Those of a store.
+
+    Parameters
+    ----------
+    known : iterable of Generation
+    """
+
+    def __init__(self, known: Iterable[Generation] = ()) -> None:
+        self._known = {one.number: one for one in known}
+
+    @classmethod
+    def of_store(cls, store: Store) -> Generations:
+        """Those of a store, without the conditions that have no cells in it.
+
+        Raises
+        ------
+        StoreError
+            If one cannot be read.
+        """
+        filled, stored = store.filled, store.identity
+        if stored is None:
+            return cls()
+        try:
+            found = [
+                Generation.from_record(*item).only(filled) for item in store.generations.items()
+            ]
+        except (InvalidValueError, LookupError, TypeError) as error:
+            raise StoreError(
+                f"{store.path}: the store is damaged, so what its cells ran under is not known "
+                f"({error_text(error)})."
+            ) from error
+        return cls([Generation(UNRECORDED, settings(stored)), *found])
+
+    def __getitem__(self, number: int) -> Generation:
+        return self._known[number]
+
+    def latest(self, stored: Identity) -> Generation:
+        """The one under which a store was last run."""
+        return self._known[stored.get("generation", UNRECORDED)]
+
+    def add(self, now: Generation) -> Generation:
+        """Take in what cells run under now: it is one of those that there are, or the next."""
+        made = replace(now, number=max(self._known, default=UNRECORDED) + 1)
+        for one in sorted(self._known.values(), key=lambda one: -one.number):
+            if not (one.changes(now) or one.versions(now)):
+                made = one.extended(now)
+                break
+        self._known[made.number] = made
+        return made
+
+    def described(self, cells: Ranges) -> list[dict[str, Any]]:
+        """Those that were recorded or have cells, as data that JSON has."""
+        return [
+            {
+                "number": number,
+                "fingerprint": None if one.fingerprint is None else one.fingerprint.digest,
+                "versions": {} if one.fingerprint is None else dict(one.fingerprint.versions),
+                "cells": cells.get(number, {}),
+            }
+            for number, one in sorted(self._known.items())
+            if number != UNRECORDED or number in cells
+        ]
+
+    def records(self) -> dict[int, Any]:
+        """All as data that a store keeps."""
+        return {number: one.record() for number, one in self._known.items() if one.fingerprint}
+
+
+def counts(cells: Ranges) -> dict[int, dict[str, int]]:
+    """How many cells of each condition are of a generation."""
+    return {
+        number: {
+            condition: sum(stop - start for start, stop in ranges)
+            for condition, ranges in of_conditions.items()
+        }
+        for number, of_conditions in sorted(cells.items())
+    }
