@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - programs are easier to read in one line
 """Programs that reach one number in many ways: every route to every carrier of it."""
 
 from __future__ import annotations
@@ -135,6 +136,7 @@ ROUTES = {
     "import in the function": "def trial():\n    import {m}_helper\n    return {m}_helper.helper()\n---\nTHING = {c}\ndef helper():\n    return THING",
     "name imported in the function": "def trial():\n    from {m}_helper import THING as x\n    return x\n---\nTHING = {c}",
     "module in hand": "import {m}_helper\ndef trial():\n    return getattr({m}_helper, 'THING')\n---\nTHING = {c}",
+    "module in a closure": "import {m}_helper\ndef make(module):\n    return lambda: module.THING\ntrial = make({m}_helper)\n---\nTHING = {c}",
     "code": "def trial():\n    return {c}",
     "code of a lambda": "trial = lambda: {c}",
     "coroutine": "async def trial():\n    return {c}",
@@ -144,10 +146,10 @@ ROUTES = {
 def modules(value: int) -> dict[str, str]:
     """Name -> source of every program of the family, with one number in all of them."""
     made = {}
-    for route_number, (route, text) in enumerate(ROUTES.items()):
-        for carrier_number, (carrier, expression) in enumerate(CARRIERS.items()):
+    for route_number, text in enumerate(ROUTES.values()):
+        for carrier_number, expression in enumerate(CARRIERS.values()):
             # Every carrier by the first route, every route with some carriers.
-            if route_number and (route_number + carrier_number) % 7 and carrier_number:
+            if route_number and (route_number + carrier_number) % 13 and carrier_number:
                 continue
             name = f"m{route_number}_{carrier_number}"
             filled = text.format(c=expression.format(v=value), m=name)

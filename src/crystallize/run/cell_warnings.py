@@ -70,10 +70,10 @@ class CellWarnings:
             return
         self._state_told.update(new)
         warnings.warn(
-            f"Cells of {function_name(self._experiment.function)} change "
-            f"{' and '.join(new)}, and read it, so numbers can depend on which cells share a "
-            "process. Make it inside the function, or give it as a parameter; what follows from "
-            "arguments alone may be kept by functools.cache.",
+            f"Cells of {function_name(self._experiment.function)} change {' and '.join(new)}, and "
+            "read it, so numbers can depend on which cells share a process. Make it inside the "
+            "function, or give it as a parameter; what follows from arguments alone may be kept by "
+            "functools.cache.",
             SharedStateWarning,
             stacklevel=2,
         )

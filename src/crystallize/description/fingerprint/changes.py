@@ -52,10 +52,13 @@ class Changes(NamedTuple):
         What is assigned, or changed in place.
     read : frozenset
         What is used for more than to be changed.
+    carried : frozenset
+        What of `written` follows from what was there: not what is assigned before it is read.
     """
 
     written: frozenset[Chain]
     read: frozenset[Chain]
+    carried: frozenset[Chain]
 
 
 @lru_cache(maxsize=4096)
@@ -63,6 +66,7 @@ def changes(code: CodeType) -> Changes:
     """Look for both, nested functions included."""
     written: set[Chain] = set()
     read: set[Chain] = set()
+    assigned: set[Chain] = set()
     steps = [step for step in instructions(code) if step[0] not in PASSED_OVER]
     place = 0
     while place < len(steps):
@@ -78,14 +82,15 @@ def changes(code: CodeType) -> Changes:
             written.add(_container(code, steps, place))
             place += 1
         elif chain:
-            _use(code, steps, chain, after, written, read)
+            _use(code, steps, chain, after, written, read, assigned)
         place = max(after, place + 1)
     for inner in code.co_consts:
         if isinstance(inner, CodeType):
             inside = changes(inner)
             written |= {chain for chain in inside.written if _is_outer(chain, code)}
             read |= {chain for chain in inside.read if _is_outer(chain, code)}
-    return Changes(frozenset(written - {()}), frozenset(read))
+    written.discard(())
+    return Changes(frozenset(written), frozenset(read), frozenset(written - assigned))
 
 
 def _use(
@@ -95,6 +100,7 @@ def _use(
     after: int,
     written: set[Chain],
     read: set[Chain],
+    assigned: set[Chain],
 ) -> None:
     """What is done with a chain that was loaded."""
     op, arg = steps[after] if after < len(steps) else (0, 0)
@@ -103,7 +109,10 @@ def _use(
         if chain[-1] not in ADDS:
             read.add(chain[:-1])
     elif op in STORE_ATTRIBUTES:
-        written.add((*chain, code.co_names[arg]))
+        target = (*chain, code.co_names[arg])
+        if not (target in written or is_among(target, frozenset(read))):
+            assigned.add(target)
+        written.add(target)
     elif (op, arg) == (COPY, 1) and steps[after + 1][0] in ATTRIBUTES:  # x.a += 1
         written.add((*chain, code.co_names[steps[after + 1][1] >> ATTRIBUTE_SHIFT]))
     elif not (_is_increased(code, steps, after, chain) or _is_container(code, steps, after)):
@@ -195,10 +204,10 @@ def _variable(code: CodeType, place: int) -> str:
     return _variables(code)[place]
 
 
-def of_first(code: CodeType) -> set[str]:
-    """The attributes that a method changes of its object, or a class method of its class."""
+def of_first(code: CodeType, chains: frozenset[Chain]) -> set[str]:
+    """The attributes, of some chains, of a method's object or of a class method's class."""
     first = ARGUMENT + code.co_varnames[0] if code.co_argcount else None
-    return {chain[1] for chain in changes(code).written if chain[0] == first and len(chain) > 1}
+    return {chain[1] for chain in chains if chain[0] == first and len(chain) > 1}
 
 
 def is_among(chain: Chain, chains: frozenset[Chain]) -> bool:

@@ -95,7 +95,7 @@ class Globals:
             elif module is None or not is_own(module):
                 self.reach(name)
             elif not wanted:
-                tokens += self._loosely(module, names, set())
+                tokens += self.loosely(module, names)
             for key in wanted if isinstance(module, ModuleType) and is_own(module) else ():
                 value = getattr(module, key, None)
                 tokens += [key.encode(), self._attribute(name, key, value, [], code)]
@@ -110,7 +110,7 @@ class Globals:
             if not is_own(value):
                 return self._installed(value, rest)
             if not rest:
-                return joined("module", self._loosely(value, named(code), set()))
+                return joined("module", self.loosely(value, named(code)))
             owner, (name, *rest) = value.__name__, rest
             chain = (*chain, name)
             value = getattr(value, name, _ABSENT)
@@ -139,15 +139,18 @@ class Globals:
             return self._refer(found)
         return combined("installed", ".".join([module.__name__, *rest]).encode())
 
-    def _loosely(self, module: ModuleType, names: Named, seen: set[str]) -> list[bytes]:
+    def loosely(
+        self, module: ModuleType, names: Named, seen: set[str] | None = None
+    ) -> list[bytes]:
         """What some code may mean that has a module in hand: all that it has a name for."""
         tokens = []
+        seen = set() if seen is None else seen
         seen.add(module.__name__)
         for name in sorted(names.loose & vars(module).keys()):
             value = vars(module)[name]
             if isinstance(value, ModuleType) and is_own(value):
                 if value.__name__ not in seen:
-                    tokens += self._loosely(value, names, seen)
+                    tokens += self.loosely(value, names, seen)
             elif not is_dunder(name):
                 label = self._names.label(module.__name__, name)
                 tokens.append(self._bound(label, value, name))

@@ -19,6 +19,7 @@ class State:
         self._read: set[str] = set()
         self._kinds: dict[str, type] = {}
         self._changing: set[type] = set()
+        self._carrying: set[type] = set()
 
     def note(self, name: str, code: CodeType, chain: Chain) -> None:
         """Note what some code does with a part that it knows as `chain`."""
@@ -35,28 +36,31 @@ class State:
     def note_member(self, cls: type, name: str, key: str, value: Any) -> None:
         """Note what a method changes of each object, or a class method of the class."""
         code = getattr(getattr(value, "__func__", value), "__code__", None)
-        if code is None or key in BEGINNINGS or not (changed := of_first(code)):
+        if code is None or key in BEGINNINGS:
             return
+        found = changes(code)
+        changed = of_first(code, found.written)
         if isinstance(value, classmethod):
             self._written |= {f"{name}.{attribute}" for attribute in changed}
             self._read |= {f"{name}.{attribute}" for attribute in changed}
-        else:
+        elif changed:
             self._changing.add(cls)
+            if of_first(code, found.carried):
+                self._carrying.add(cls)
 
     @property
     def written(self) -> frozenset[str]:
         """The parts that code changes."""
-        return frozenset(self._written | self._objects)
+        return frozenset(self._written | self._objects(self._changing))
 
     @property
     def both(self) -> frozenset[str]:
         """The parts that code changes, and reads for more than that."""
-        return frozenset((self._written & self._read) | self._objects)
+        return frozenset((self._written & self._read) | self._objects(self._carrying))
 
-    @property
-    def _objects(self) -> set[str]:
+    def _objects(self, classes: set[type]) -> set[str]:
         return {
             name
             for name, kind in self._kinds.items()
-            if self._changing.intersection(getattr(kind, "__mro__", ()))
+            if classes.intersection(getattr(kind, "__mro__", ()))
         }

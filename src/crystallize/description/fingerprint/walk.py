@@ -6,7 +6,6 @@ import functools
 import platform
 from collections import deque
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Literal
 
@@ -15,6 +14,7 @@ import numpy as np
 from crystallize.description.fingerprint import data
 from crystallize.description.fingerprint.changes import ARGUMENT, CLOSURE
 from crystallize.description.fingerprint.classes import members, shape
+from crystallize.description.fingerprint.functions import closure, defaults, place
 from crystallize.description.fingerprint.glance import Glance
 from crystallize.description.fingerprint.globals import Globals, is_dunder
 from crystallize.description.fingerprint.kinds import WRAPPERS
@@ -22,6 +22,7 @@ from crystallize.description.fingerprint.names import code_token, named
 from crystallize.description.fingerprint.naming import Names, folder, module_of, qualified_name
 from crystallize.description.fingerprint.origin import (
     distribution_of,
+    is_own,
     is_own_function,
     is_own_module,
 )
@@ -107,7 +108,7 @@ class Walk:
                 where = None
             else:
                 tokens = self._function(name, value)
-                where = _place(value.__code__)
+                where = place(value.__code__)
             self._add(name, joined(type(value).__name__, tokens), where=where)
         self._called.condition = None
 
@@ -181,20 +182,13 @@ class Walk:
         tokens = [self._code(code) if own else name.encode()]
         if isinstance(inner := vars(function).get("__wrapped__"), FunctionType):
             tokens.append(self.refer(inner, wrapper=name))
-        arguments = code.co_varnames[: code.co_argcount]
-        defaults = function.__defaults__ or ()
-        named_defaults = dict(
-            zip(arguments[len(arguments) - len(defaults) :], defaults, strict=True)
-        )
-        for key, value in {**named_defaults, **(function.__kwdefaults__ or {})}.items():
+        for key, value in defaults(function).items():
             tokens += [key.encode(), self._bound(f"default `{key}`{of}", value)]
             self._state.note(f"default `{key}`{of}", code, (ARGUMENT + key,))
-        for key, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
-            try:
-                value = cell.cell_contents
-            except ValueError:  # not assigned yet
-                continue
+        for key, value in closure(function):
             tokens += [key.encode(), self._bound(f"closure `{key}`{of}", value, key)]
+            if isinstance(value, ModuleType) and is_own(value):
+                tokens += self._globals.loosely(value, names)
             self._state.note(f"closure `{key}`{of}", code, (CLOSURE + key,))
         for key, value in sorted(vars(function).items()):
             if key in names.loose and not is_dunder(key):
@@ -258,7 +252,3 @@ class Walk:
         self._parts[name] = Part(
             name=name, digest=digest, shown=shown, where=where, condition=condition
         )
-
-
-def _place(code: CodeType) -> str:
-    return f"{Path(code.co_filename).name}:{code.co_firstlineno}"
