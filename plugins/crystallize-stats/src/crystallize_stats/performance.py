@@ -11,19 +11,18 @@ from crystallize import InvalidValueError, Result, UnknownNameError, hookimpl
 from crystallize_stats import measures
 from crystallize_stats.estimators import Cells, Described, Estimator
 from crystallize_stats.measured import MEASURES, measured, present
-from crystallize_stats.measures import Measured
 from crystallize_stats.options import listed, share
 from crystallize_stats.study import Row, Study
 
-KEYS = ("condition", "estimator", "measure", "value", "mcse", "n", "lower", "upper")
+KEYS = ("condition", "measure", "value", "mcse", "n", "lower", "upper", "estimator")
 
 
 class Performance:
     """Measures of performance, each with its Monte Carlo standard error.
 
-    A row has ``condition``, the factors, ``estimator`` (the metric of the estimate),
-    ``measure``, ``value``, ``mcse``, ``n`` (replicates that it was computed from), and for
-    proportions ``lower`` and ``upper``, Wilson's interval.  Measures that need what is not
+    A row has ``condition``, the factors, ``measure``, ``value``, ``mcse``, ``n`` (replicates that
+    it was computed from), for proportions ``lower`` and ``upper``, Wilson's interval, and
+    ``estimator``, the metric of the estimate.  Measures that need what is not
     given, a truth or standard errors, have no row; a value that does not exist is ``None``.
 
     Parameters
@@ -140,8 +139,13 @@ class Performance:
                     other[pairs], own.error[pairs], self._jackknife
                 )
             for measure in (name for name in MEASURES if name in found):
-                row = {"condition": condition, **labels, "estimator": name, "measure": measure}
-                yield {**row, **_columns(found[measure])}
+                yield {
+                    "condition": condition,
+                    **labels,
+                    "measure": measure,
+                    **found[measure]._asdict(),
+                    "estimator": name,
+                }
 
     def _reference_of(
         self, factors: Any, baseline: str, estimator: str, condition: str | None = None
@@ -166,13 +170,3 @@ class Performance:
         raise UnknownNameError(
             "condition, estimator or level", wanted, known, where="performance.reference"
         )
-
-
-def _columns(measured: Measured) -> Row:
-    return {
-        "value": measured.value,
-        "mcse": measured.mcse,
-        "n": measured.n,
-        "lower": measured.lower,
-        "upper": measured.upper,
-    }
