@@ -32,8 +32,9 @@ class Performance:
         Methods that are conditions need one.
     se : str or list of str, optional
         Its standard error; as many as there are estimates.
-    truth : number or str, optional
-        What is estimated: a number, a metric, or a parameter of the conditions.
+    truth : number, str or list of these, optional
+        What is estimated: a number, a metric, or a parameter of the function; one for all
+        estimates, or one for each.
     lower, upper : str or list of str, optional
         The bounds of the interval.  Without them it is
         estimate ± t(1 - alpha/2, df) se, with `se`.
@@ -69,7 +70,7 @@ class Performance:
         self,
         estimate: str | list[str],
         se: str | list[str] | None = None,
-        truth: float | str | None = None,
+        truth: float | str | list[float | str] | None = None,
         lower: str | list[str] | None = None,
         upper: str | list[str] | None = None,
         df: float | str | list[str] | None = None,
@@ -80,15 +81,16 @@ class Performance:
         mcse: Literal["formula", "jackknife"] = "formula",
     ) -> None:
         estimates = listed(estimate)
-        if not estimates:
-            raise InvalidValueError("estimate", estimate, "at least one metric")
+        if not estimates or len(set(estimates)) < len(estimates):
+            raise InvalidValueError("estimate", estimate, "at least one metric, each once")
         if (lower is None) != (upper is None):
             missing = "lower" if lower is None else "upper"
             raise InvalidValueError(missing, None, "a metric, as the other bound has one")
         columns: dict[str, Sequence[Any]] = {}
-        for name, given in (("se", se), ("lower", lower), ("upper", upper), ("df", df), ("p", p)):
+        options = {"se": se, "lower": lower, "upper": upper, "df": df, "p": p, "truth": truth}
+        for name, given in options.items():
             several: list[Any] = given if isinstance(given, list) else [given]
-            if isinstance(given, float | int):
+            if isinstance(given, float | int) or (name == "truth" and isinstance(given, str)):
                 several = [given] * len(estimates)
             if given is not None and len(several) != len(estimates):
                 raise InvalidValueError(name, given, f"as many as estimates, {len(estimates)}")
@@ -97,7 +99,6 @@ class Performance:
             Estimator(name, **{key: column[i] for key, column in columns.items()})
             for i, name in enumerate(estimates)
         ]
-        self._truth = truth
         self._alpha = share("alpha", alpha)
         self._reference = reference
         self._null = null
@@ -118,7 +119,7 @@ class Performance:
     def _rows(self, study: Study, experiment: Described) -> Iterator[Row]:
         cells = {
             (condition, estimator.estimate): Cells.of(
-                study, experiment, condition, estimator, self._truth, self._alpha
+                study, experiment, condition, estimator, self._alpha
             )
             for condition in study.conditions
             for estimator in self._estimators
