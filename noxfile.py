@@ -15,7 +15,11 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent
 PYTHONS = ("3.11", "3.12", "3.13")
-PLUGINS = ("plugins/crystallize-dask", "plugins/crystallize-stats")
+PLUGINS = (
+    "plugins/crystallize-dask[test]",
+    "plugins/crystallize-ray",
+    "plugins/crystallize-stats",
+)
 
 nox.needs_version = ">=2024.4.15"
 nox.options.sessions = ["lint", "types", "tests"]
@@ -49,7 +53,14 @@ def tests(session: nox.Session) -> None:
 def faults(session: nox.Session) -> None:
     """Workers and drivers that are killed, hang or are interrupted; full disks."""
     install(session)
-    pytest(session, "-m", "faults and not matrix")
+    pytest(session, "-m", "faults and not matrix and not mpi")
+
+
+@nox.session(python=PYTHONS)
+def mpi(session: nox.Session) -> None:
+    """Experiments on real ranks; needs Open MPI or MPICH (Debian's openmpi-bin)."""
+    install(session)
+    pytest(session, "-m", "mpi")
 
 
 @nox.session(python=PYTHONS[0])
@@ -92,7 +103,7 @@ def coverage(session: nox.Session) -> None:
     # other engines do not start where each of their processes is traced.
     ignored = ("--ignore=tests/cli/test_startup.py", "--ignore=plugins")
     try:
-        pytest = ("-m", "pytest", "-q", "-m", "not matrix", *ignored)
+        pytest = ("-m", "pytest", "-q", "-m", "not matrix and not mpi", *ignored)
         session.run("coverage", "run", *pytest, *session.posargs)
     finally:
         session.run("coverage", "combine", "-q")
@@ -103,11 +114,16 @@ def coverage(session: nox.Session) -> None:
 def minimum(session: nox.Session) -> None:
     """The tests with the oldest version of every dependency that we claim to work with."""
     constraints = Path(session.create_tmp()) / "minimum.txt"
-    lines = sorted(oldest(ROOT / "pyproject.toml", *(ROOT / p / "pyproject.toml" for p in PLUGINS)))
+    lines = sorted(
+        oldest(
+            ROOT / "pyproject.toml",
+            *(ROOT / p.partition("[")[0] / "pyproject.toml" for p in PLUGINS),
+        )
+    )
     constraints.write_text("\n".join(lines) + "\n", encoding="utf-8")
     install(session, constraints)
     session.run("python", "-m", "pip", "list")
-    pytest(session, "-m", "not matrix")
+    pytest(session, "-m", "not matrix and not mpi")
 
 
 def oldest(*projects: Path) -> set[str]:

@@ -184,7 +184,9 @@ def test_no_imports_go_round_in_a_circle() -> None:
 def test_a_run_loads_no_library_that_is_optional() -> None:
     program = "from crystallize import Experiment\n"
     program += "print(Experiment(lambda: 1.0, replicates=2).run())"
-    assert not loaded_by(program) & {"pandas", "yaml", "pytest", "psutil"}
+    loaded = loaded_by(program)
+    assert not loaded & {"pandas", "yaml", "pytest", "psutil", "dask", "distributed", "ray"}
+    assert not [name for name in loaded if name.startswith("crystallize_")]
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
@@ -200,10 +202,13 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 @pytest.mark.parametrize("strategy", strategies())
 def test_naming_a_strategy_imports_no_other(strategy: str) -> None:
     function = "async def f(): return 1.0" if strategy == "async" else "def f(): return 1.0"
+    options = {"factory": "concurrent.futures:ThreadPoolExecutor"} if strategy == "futures" else {}
     loaded = loaded_by(
         f"from crystallize import Experiment\n{function}\n"
-        f"Experiment(f, replicates=3, execution={strategy!r}).run()"
+        f"execution = {{'execution': {strategy!r}, 'execution_options': {options}}}\n"
+        "Experiment(f, replicates=3, **execution).run()"
     )
+    assert not loaded & {"executorlib", "mpi4py", "distributed", "dask"}
     used = {name for name, module in strategies().items() if module in loaded}
     assert used == {strategy}
     # Threads do without what processes need, though both are called `parallel`.

@@ -12,7 +12,8 @@ HASH_SEED = "PYTHONHASHSEED"
 
 def command() -> None:
     """Run the command; where cells run, under a fixed hash seed."""
-    if _hashes_at_random() and sys.argv[1:2] and sys.argv[1] in RUNS_CELLS:
+    runs_cells = sys.argv[1:2] and sys.argv[1] in RUNS_CELLS
+    if runs_cells and _hashes_at_random() and _is_the_program():
         _start_again()
     from crystallize.cli import main
 
@@ -23,6 +24,12 @@ def _hashes_at_random() -> bool:
     # Without an environment, and where nobody knows the interpreter, it stays as it is.
     readable = sys.executable and not sys.flags.ignore_environment
     return bool(readable) and os.environ.get(HASH_SEED, "") in ("", "random")
+
+
+def _is_the_program() -> bool:
+    """Whether the interpreter was started for this; ``python -m mpi4py.futures`` runs others."""
+    given = sys.orig_argv
+    return "-m" not in given or given[given.index("-m") + 1 :][:1] == ["crystallize"]
 
 
 def _start_again() -> None:

@@ -99,7 +99,7 @@ class FactoryExecution(FuturesExecution):
     """
 
     factory = Option(_factory)
-    factory_options = Option(table)
+    factory_options: Option[Any] = Option(optional(table))
     workers = Option(optional(partial(whole_number, least=1)))
     worker_type: Option[str | None] = Option(optional(partial(choice, choices=WORKER_TYPES)))
     block_seconds = Option(seconds)

@@ -6,12 +6,16 @@ import inspect
 import threading
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from crystallize.errors import ExecutorError
 
 ATTEMPTS = 3
 """How often a factory may give an executor that was shut down, in a row."""
+
+HURRY_SECONDS = 1.0
+"""How long an executor may take to learn that it is to end, before it is left behind."""
 
 
 class Leases:
@@ -51,7 +55,14 @@ class Leases:
                 self._in_use[id(executor)] = executor, runs - 1
                 return
             self._shut.add(executor)
-        executor.shutdown(wait=not hurry, **(_at_once(executor) if hurry else {}))
+        if not hurry:
+            executor.shutdown(wait=True)
+            return
+        # Some wait all the same, for ever if a worker was killed.
+        shutdown = partial(executor.shutdown, wait=False, **_at_once(executor))
+        thread = threading.Thread(target=shutdown, name="crystallize-shutdown", daemon=True)
+        thread.start()
+        thread.join(HURRY_SECONDS)
 
 
 def _at_once(executor: Any) -> dict[str, bool]:
