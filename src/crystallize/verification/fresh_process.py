@@ -19,11 +19,11 @@ from crystallize.cells.table import Table
 from crystallize.contracts import Task
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import CrystallizeError, ExecutorError, described
-from crystallize.plugins.execution.processes.driver_state import DriverState
-from crystallize.plugins.execution.processes.flags import interpreter_flags
 from crystallize.results.result import Result
 from crystallize.worker.block_runner import BlockCall, CellOptions
 from crystallize.worker.contexts import WorkerContexts
+from crystallize.worker.driver_state import DriverState
+from crystallize.worker.interpreter_flags import interpreter_flags
 
 Answer = tuple[list[Block], CrystallizeError | None]
 PROGRAM = "import sys; sys.path[:] = {path!r}; from {module} import main; main()"

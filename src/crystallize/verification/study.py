@@ -15,6 +15,7 @@ from crystallize.description.versions import versions
 from crystallize.errors import CrystallizeError, InvalidValueError, listing
 from crystallize.results.result import Result
 from crystallize.store.generations import Generation
+from crystallize.store.identity import identity
 from crystallize.store.stored import StoredExperiment
 from crystallize.verification.certificate import CertificateRow
 from crystallize.verification.comparing import digest
@@ -97,7 +98,7 @@ class Study:
     def why(self, experiment: ExperimentSpec, ours: Result) -> str | None:
         """What is known to differ between the study and what was run here."""
         if self._stored is not None:  # which knows all that the function reached
-            then, now = self._stored.latest, Generation.now(experiment)
+            then, now = self._stored.latest, Generation.now(experiment, identity(experiment))
             return "; ".join([*then.changes(now), *then.versions(now)]) or None
         return self._why_by_provenance(ours)
 

@@ -13,7 +13,6 @@ from typing import Any
 from crystallize.contracts import TICK, Call, Completion, NextTask
 from crystallize.errors import CrystallizeError, ExecutorError
 from crystallize.plugins.execution.futures import IN_FLIGHT_PER_WORKER
-from crystallize.plugins.execution.processes.driver_state import DriverState
 from crystallize.plugins.execution.processes.messages import (
     FORGOTTEN,
     IMPORTED,
@@ -29,6 +28,7 @@ from crystallize.plugins.execution.processes.reserve import reserve
 from crystallize.plugins.execution.processes.surroundings import Surroundings
 from crystallize.plugins.execution.processes.worker import Worker
 from crystallize.plugins.execution.shipping import payload_of
+from crystallize.worker.driver_state import DriverState
 from crystallize.worker.logged import log_again
 
 LEAVE_SECONDS = 1.0

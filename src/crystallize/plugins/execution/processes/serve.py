@@ -20,7 +20,6 @@ import cloudpickle
 
 from crystallize.contracts import Call
 from crystallize.errors import CrystallizeError
-from crystallize.plugins.execution.processes.driver_state import DriverState
 from crystallize.plugins.execution.processes.kept_state import KeptState
 from crystallize.plugins.execution.processes.linux import end_with, let_the_driver_go_first
 from crystallize.plugins.execution.processes.messages import (
@@ -43,6 +42,7 @@ from crystallize.plugins.execution.processes.messages import (
     widen,
 )
 from crystallize.worker.clock import clock
+from crystallize.worker.driver_state import DriverState
 from crystallize.worker.logged import Logged, forwarding
 
 SAFE_PATH = "PYTHONSAFEPATH"

@@ -19,7 +19,6 @@ from loky.backend import get_context
 from loky.backend.utils import kill_process_tree
 
 from crystallize.contracts import TICK
-from crystallize.plugins.execution.processes.flags import started_with_flags
 from crystallize.plugins.execution.processes.messages import (
     FORGET,
     FORGOTTEN,
@@ -31,6 +30,7 @@ from crystallize.plugins.execution.processes.messages import (
     send,
 )
 from crystallize.plugins.execution.processes.serve import SAFE_PATH, SAFE_PATH_KEPT, serve
+from crystallize.worker.interpreter_flags import started_with_flags
 
 MOST_WORDS = 2**16
 """How much of a traceback is read."""
