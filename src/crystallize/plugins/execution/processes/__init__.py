@@ -20,7 +20,8 @@ beside threads::
         idle workers, for the next run that would start them the same (surroundings)
 
 Messages (``messages``) are pickles; arrays of 16 kB and more travel beside them,
-uncopied.  A worker takes over what cells of the program would see in it (:mod:`crystallize.worker.driver_state`,
-``interpreter_flags``), and sends what they log at once.  One that is told to forget its callable puts back
-what they changed in its process (``kept_state``).  What only Linux has is in ``linux``.
+uncopied.  A worker takes over what cells of the program would see in it
+(``worker/driver_state``, ``worker/interpreter_flags``), and sends what they log at once.
+One that is told to forget its callable puts back what they changed in its process
+(``kept_state``).  What only Linux has is in ``linux``.
 """
