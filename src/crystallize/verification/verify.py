@@ -117,7 +117,11 @@ def _certificate(runs: Runs, *, of: int, tolerance: float, study: Study | None) 
         rows.append(replace(row, same=found.first is None))
         if difference is None and found.first is not None:
             difference = _difference(reference, row, found)
-            why = why_not_the_same(runs, tolerance) if study is None else study.why(result)
+            why = (
+                why_not_the_same(runs, tolerance)
+                if study is None
+                else study.why(experiment, result)
+            )
             difference = replace(difference, why=why)
     return Certificate(
         experiment=experiment.name,
