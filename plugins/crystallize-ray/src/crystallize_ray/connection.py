@@ -8,6 +8,7 @@ import random
 import signal
 import socket
 import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -163,7 +164,9 @@ def _unreachable(place: str) -> Exception | None:
 
 
 def _init(**options: Any) -> None:
-    ray.init(log_to_driver=False, configure_logging=False, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # older versions announce newer ones
+        ray.init(log_to_driver=False, configure_logging=False, **options)
     # Ray reports what happens to workers on standard output, which is the user's.
     ray_worker.print_to_stdstream = _log
 

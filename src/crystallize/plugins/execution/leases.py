@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import multiprocessing
 import threading
 import weakref
 from collections.abc import Callable
@@ -63,6 +64,7 @@ class Leases:
         thread = threading.Thread(target=shutdown, name="crystallize-shutdown", daemon=True)
         thread.start()
         thread.join(HURRY_SECONDS)
+        multiprocessing.active_children()  # those that were killed are forgotten by this
 
 
 def _at_once(executor: Any) -> dict[str, bool]:
