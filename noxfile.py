@@ -15,7 +15,11 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent
 PYTHONS = ("3.11", "3.12", "3.13")
-PLUGINS = ("plugins/crystallize-dask", "plugins/crystallize-stats")
+PLUGINS = (
+    "plugins/crystallize-dask[test]",
+    "plugins/crystallize-ray",
+    "plugins/crystallize-stats",
+)
 
 nox.needs_version = ">=2024.4.15"
 nox.options.sessions = ["lint", "types", "tests"]
@@ -110,7 +114,12 @@ def coverage(session: nox.Session) -> None:
 def minimum(session: nox.Session) -> None:
     """The tests with the oldest version of every dependency that we claim to work with."""
     constraints = Path(session.create_tmp()) / "minimum.txt"
-    lines = sorted(oldest(ROOT / "pyproject.toml", *(ROOT / p / "pyproject.toml" for p in PLUGINS)))
+    lines = sorted(
+        oldest(
+            ROOT / "pyproject.toml",
+            *(ROOT / p.partition("[")[0] / "pyproject.toml" for p in PLUGINS),
+        )
+    )
     constraints.write_text("\n".join(lines) + "\n", encoding="utf-8")
     install(session, constraints)
     session.run("python", "-m", "pip", "list")

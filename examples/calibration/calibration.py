@@ -56,6 +56,13 @@ def mcnemar(rng, data, n):
     return covers(interval, 0), yes_no.mcnemar_test(pairs).p
 
 
+def odds_ratio(rng, data, n):
+    kind = rng.choice(3, p=[0.7, 0.2, 0.1], size=n)
+    pairs = yes_no.Discordant(int((kind == 1).sum()), int((kind == 2).sum()), n)
+    lower, upper = yes_no.matched_odds_ratio(pairs, ALPHA).interval
+    return covers((lower, np.inf if upper is None else upper), 2), None
+
+
 def newcombe(rng, data, n):
     counts = rng.binomial(n, 0.3), n, rng.binomial(2 * n, 0.3), 2 * n
     return covers(yes_no.newcombe_interval(*counts, ALPHA), 0), yes_no.score_test(*counts).p
@@ -74,13 +81,30 @@ def median(rng, data, n):
     return covers(order.quantile(drawn(rng, data, n), 0.5, ALPHA)[1:], truth), None
 
 
+def upper_decile(rng, data, n):
+    truth = np.log(10) - 1 if data == "skewed" else 1.2815515655446004
+    return covers(order.quantile(drawn(rng, data, n), 0.9, ALPHA)[1:], truth), None
+
+
 def effect(rng, data, n):
     return covers(effects.paired_effect(drawn(rng, data, n) + 0.5, ALPHA).interval, 0.5), None
+
+
+def unpaired_effect(rng, data, n):
+    one, other = drawn(rng, data, n) + 0.5, drawn(rng, data, 2 * n)
+    return covers(effects.unpaired_effect(one, other, ALPHA).interval, 0.5), None
 
 
 def friedman(rng, data, n):
     scores = drawn(rng, data, (n, 5))
     return None, ranks.friedman(np.argsort(np.argsort(scores, axis=1), axis=1) + 1.0).p
+
+
+def nemenyi(rng, data, n):
+    """Whether any two of five methods differ by the critical difference; as a p value of 0 or 1."""
+    scores = drawn(rng, data, (n, 5))
+    means = (np.argsort(np.argsort(scores, axis=1), axis=1) + 1.0).mean(axis=0)
+    return None, float(np.ptp(means) < ranks.critical_difference(5, n, ALPHA))
 
 
 def holm(rng, data, n):
@@ -98,13 +122,14 @@ def covers(interval, truth):
 METHODS = {
     "t": student, "bca": bca, "wilcoxon": wilcoxon, "permutation": permutation, "welch": welch,
     "mcnemar": mcnemar, "newcombe": newcombe, "wilson": wilson,
-    "clopper-pearson": clopper_pearson, "median": median, "effect": effect, "friedman": friedman,
-    "holm": holm,
+    "clopper-pearson": clopper_pearson, "median": median, "upper decile": upper_decile,
+    "effect": effect, "odds ratio": odds_ratio, "unpaired effect": unpaired_effect,
+    "friedman": friedman, "nemenyi": nemenyi, "holm": holm,
 }  # fmt: skip
 CASES = {
     "t": {"normal": (5, 40), "skewed": (20, 100, 400), "tied": (10, 40)},
     "bca": {"normal": (30, 100), "skewed": (30, 100), "tied": (40,)},
-    "wilcoxon": {"normal": (6, 15, 40), "tied": (15, 40)},
+    "wilcoxon": {"normal": (6, 15, 40, 300), "tied": (15, 40)},
     "permutation": {"normal": (6, 12, 40), "tied": (12, 40), "skewed": (40,)},
     "welch": {"normal": (5, 20), "skewed": (20, 100), "tied": (20,)},
     "mcnemar": {"yes or no": (20, 50, 200)},
@@ -112,8 +137,12 @@ CASES = {
     "wilson": {"yes or no": (10, 50, 200)},
     "clopper-pearson": {"yes or no": (10, 50, 200)},
     "median": {"normal": (10, 50), "skewed": (50,), "tied": (50,)},
+    "upper decile": {"normal": (50, 200), "skewed": (50,)},
     "effect": {"normal": (5, 40), "skewed": (100,)},
+    "odds ratio": {"yes or no": (20, 50, 200)},
+    "unpaired effect": {"normal": (5, 40)},
     "friedman": {"normal": (5, 15)},
+    "nemenyi": {"normal": (5, 15)},
     "holm": {"normal": (20,)},
 }
 CONDITIONS = {

@@ -61,7 +61,8 @@ def test_the_table_is_on_stdout_and_nothing_else(crystallize, config):
 def test_json_alone_is_on_stdout(crystallize, config):
     done = crystallize("run", config, "--json")
     content = json.loads(done.stdout)
-    assert set(content) == {"metrics", "seeds", "errors", "summary", "sections", "provenance"}
+    names = {"metrics", "seeds", "errors", "warnings", "summary", "sections", "provenance"}
+    assert set(content) == names
     assert len(content["metrics"]["a"]["x"]) == 6
     assert content["provenance"]["execution"]["strategy"] == "parallel"
 

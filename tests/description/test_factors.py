@@ -57,3 +57,17 @@ def test_a_result_has_them_and_keeps_them_in_its_file(tmp_path):
     assert result.factors == {"a": {"x": 1}, "b": {"x": 2}}
     result.save(tmp_path / "r.zip")
     assert Result.load(tmp_path / "r.zip").factors == result.factors
+
+
+def test_large_values_are_levels_without_being_looked_through():
+    one, same, other = np.zeros(10**6), np.zeros(10**6), np.ones(10**6)
+    numbers = list(range(10**5))
+    found = factors(
+        {
+            "a": {"data": one, "numbers": numbers},
+            "b": {"data": same, "numbers": [*numbers]},
+            "c": {"data": other, "numbers": [*numbers, 1]},
+        }
+    )
+    assert found["a"] == found["b"] != found["c"]
+    assert found["c"]["numbers"] == "list of 100001"

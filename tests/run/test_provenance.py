@@ -60,6 +60,15 @@ def test_large_parameters_are_a_digest():
     json.dumps(result.to_dict(), allow_nan=False)
 
 
+def test_parameters_of_any_kind_are_shown_and_saved(tmp_path):
+    values = {"keys": {0: 1.0, True: [{2: 3}]}, "objects": np.array([1, "x", None], dtype=object)}
+    conditions = {name: {"value": value} for name, value in values.items()}
+    result = Experiment(lambda value: 1.0, conditions).run()
+    result.save(tmp_path / "result.zip")
+    result.to_json(tmp_path / "result.json")
+    assert result.provenance["conditions"]["keys"]["value"] == "{0: 1.0, True: [{2: 3}]}"
+
+
 def test_a_function_whose_file_is_no_python_has_a_provenance_too(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("Text (with a parenthesis\n\n  and a line that is indented:\n")

@@ -24,7 +24,7 @@ from crystallize import testing
 
 PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
 WRITTEN = re.compile(r"(<!-- matrix: written by [^>]*-->\n).*?(<!-- end of matrix -->)", re.DOTALL)
-PATIENCE = 16.0
+PATIENCE = 20.0
 LIMIT = 120.0
 """Seconds after which a broken plugin is given up."""
 SUITES = {name: getattr(testing, name) for name in testing.__all__ if name.endswith("Suite")}

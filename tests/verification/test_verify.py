@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import colorsys
+import importlib
 import itertools
 import json
 import os
@@ -28,6 +30,7 @@ from crystallize import (
     PluginError,
     Result,
     ResultFileError,
+    SharedStateWarning,
     StoreError,
     UnknownNameError,
     hookimpl,
@@ -41,7 +44,6 @@ QUICK = ["serial", "parallel"]
 WORDS = {"alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta"}
 COUNTER = itertools.count()
 GENERATOR = np.random.default_rng()
-STATE = {"changed": False}
 
 
 def normal(rng, shift=0.0):
@@ -66,10 +68,6 @@ def of_an_unseeded_generator(rng):
 
 def of_the_clock(rng):
     return time.perf_counter_ns()
-
-
-def of_the_program(rng):
-    return {"x": rng.random(), "changed": STATE["changed"]}
 
 
 def failing(rng, replicate):
@@ -280,18 +278,42 @@ def test_what_depends_on_something_else_is_found_with_both_values_and_why(
     assert not all(row.same for row in certificate.rows)
 
 
-def test_state_of_the_program_that_a_worker_does_not_have_is_found(monkeypatch, tmp_path) -> None:
-    (tmp_path / "state_of_a_study.py").write_text(
-        "STATE = {'changed': False}\ndef trial(rng):\n    return STATE['changed'] + rng.random()\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    import state_of_a_study  # type: ignore[import-not-found]
+def of_a_library(rng):
+    return rng.random() + getattr(colorsys, "SETTING", 0)
 
-    state_of_a_study.STATE["changed"] = True
 
-    certificate = Experiment(state_of_a_study.trial, seed=1).verify(["serial"])
+def test_state_of_the_program_that_a_new_process_does_not_have_is_found(monkeypatch) -> None:
+    monkeypatch.setattr(colorsys, "SETTING", 1, raising=False)
+
+    certificate = Experiment(of_a_library, seed=1).verify(["serial"])
 
     assert "in another process it reaches other values" in str(certificate.difference)
+
+
+def test_workers_that_would_compute_other_numbers_are_no_success(monkeypatch, tmp_path) -> None:
+    (tmp_path / "verified_helper.py").write_text("ORDER = 5\ndef trial(rng):\n    return ORDER\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    helper = importlib.import_module("verified_helper")
+    monkeypatch.setattr(helper, "ORDER", 2)
+
+    certificate = Experiment(helper.trial, seed=1).verify(QUICK)
+
+    assert not certificate.same
+    assert certificate.difference is None
+    refused = {other.strategy.partition(" ")[0] for other in certificate.not_tried if other.differs}
+    assert refused == {"parallel", "(fresh"}
+    assert "`ORDER` is 2 in your program and 5 in a worker process" in str(certificate)
+    assert "NOT THE SAME: there are workers" in str(certificate)
+    assert certificate.to_dict()["same"] is False
+
+
+def test_what_may_differ_is_warned_of_where_it_did_not() -> None:
+    def cached(rng, cache={}):  # noqa: B006
+        return cache.setdefault("x", 1.0)
+
+    with pytest.warns(SharedStateWarning, match="change .*cache") as told:
+        assert Experiment(cached, replicates=4, seed=1).verify(["serial"]).same
+    assert len(told) == 1
 
 
 def test_only_some_cells_may_differ() -> None:
@@ -517,11 +539,26 @@ def test_another_function_is_found_out_and_said_to_be_another(tmp_path: Path) ->
 
     changed = Experiment(other, {"a": {"shift": 0.0}, "b": {"shift": 1.0}}, replicates=30, seed=3)
     for path in (tmp_path / "r.zip", tmp_path / "s.db"):
-        certificate = changed.verify(against=path)
-        assert certificate.difference is not None
-        assert (certificate.difference.condition, certificate.difference.metric) == ("b", "x")
-        assert "the function's source is another" in str(certificate.difference.why)
+        difference = changed.verify(against=path).difference
+        assert difference is not None
+        assert (difference.condition, difference.metric) == ("b", "x")
         assert changed.verify(against=path, tolerance=1e-9).same
+        why = str(difference.why)
+        assert ("the function's source is another" in why) if path.suffix == ".zip" else why
+
+
+def test_another_helper_of_a_store_is_named(monkeypatch, tmp_path: Path) -> None:
+    (tmp_path / "verified_study.py").write_text(
+        "def helper(x):\n    return x\ndef trial(rng):\n    return helper(rng.random())\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("verified_study")
+    Experiment(module.trial, replicates=5, seed=3, store=tmp_path / "s.db").run()
+    monkeypatch.setattr(module, "helper", lambda x: x + 1)
+
+    certificate = Experiment(module.trial, replicates=5, seed=3).verify(against=tmp_path / "s.db")
+
+    assert "helper" in str(certificate.difference)
 
 
 def test_another_parameter_is_named(tmp_path: Path) -> None:

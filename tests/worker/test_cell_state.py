@@ -125,11 +125,21 @@ def logging(replicate):
     return result
 
 
+LOADED = None
+
+
+def loading(replicate):
+    global LOADED
+    if LOADED is None:
+        LOADED = {"model": 2.0}
+    return LOADED["model"] * replicate
+
+
 def looking():
     return MODEL.predicted()
 
 
-@pytest.mark.parametrize("function", [logging, looking])
+@pytest.mark.parametrize("function", [logging, looking, loading])
 def test_caches_logs_and_what_nobody_reads_are_no_offence(function):
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from crystallize import Experiment, Result
 
@@ -49,6 +51,13 @@ def plugins_raise(monkeypatch):
 @pytest.fixture
 def rng():
     return np.random.default_rng(20190417)
+
+
+@pytest.fixture
+def seeded():
+    """The seed of what SciPy resamples, by the name that the argument has in its version."""
+    parameters = inspect.signature(scipy.stats.bootstrap).parameters
+    return {"rng" if "rng" in parameters else "random_state": np.random.default_rng(1)}
 
 
 @pytest.fixture

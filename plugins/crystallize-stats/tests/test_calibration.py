@@ -17,7 +17,10 @@ EXAMPLE = Path(__file__).parents[3] / "examples" / "calibration" / "calibration.
 REPLICATES = {"bca": 300}
 OTHERWISE = 800
 # Of which coverage may be above, and size below: they are exact and discrete, or bounds.
-CAUTIOUS = {"clopper-pearson", "median", "mcnemar", "holm", "wilson"}
+CAUTIOUS = {
+    "clopper-pearson", "wilson", "median", "upper decile", "odds ratio", "mcnemar", "holm",
+    "nemenyi",
+}  # fmt: skip
 CAUTIOUS_CASES = {
     "wilcoxon, normal, 6", "wilcoxon, tied, 15", "wilcoxon, tied, 40",
     "permutation, normal, 6", "permutation, tied, 12", "permutation, tied, 40",

@@ -35,10 +35,10 @@ def test_a_mean_has_students_interval_of_scipy(rng):
     assert t_interval(values, 0.1) == pytest.approx(tuple(expected))
 
 
-def test_the_bootstraps_interval_is_that_of_scipy_but_for_its_randomness(rng):
+def test_the_bootstraps_interval_is_that_of_scipy_but_for_its_randomness(rng, seeded):
     values = rng.exponential(size=60)
     expected = scipy.stats.bootstrap(
-        (values,), np.mean, n_resamples=30000, method="BCa", rng=np.random.default_rng(1)
+        (values,), np.mean, n_resamples=30000, method="BCa", **seeded
     ).confidence_interval
     spread = np.std(values) / 60**0.5
     assert bca_interval(values, 0.05, seed_for(1)) == pytest.approx(expected, abs=0.06 * spread)

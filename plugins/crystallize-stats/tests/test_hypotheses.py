@@ -76,6 +76,15 @@ def test_a_yes_or_no_is_decided_by_mcnemar_or_the_binomial(columns, study):
     assert rows["all"]["lower"] < rows["all"]["difference"] < rows["all"]["upper"]
 
 
+def test_a_rank_test_decides_by_ranks(study):
+    """Most differences are above 0, and one that is far below 0 makes the mean negative."""
+    columns = {"a": {"x": [*range(1, 20), -1000.0]}, "b": {"x": [0.0] * 20}}
+    given = {"h": {"claim": "a.x > b.x", "test": "wilcoxon"}}
+    row = decided(study(columns, Hypotheses(given)))["h"]
+    assert row["difference"] < 0
+    assert (row["decision"], row["p"] < 0.01) == ("supported", True)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -62,10 +62,10 @@ def test_the_sign_flip_test_counts_what_fisher_counted():
     assert found.p == pytest.approx(2 * 863 / 32768)
 
 
-def test_the_sign_flip_test_is_that_of_scipy_where_signs_are_drawn(rng):
+def test_the_sign_flip_test_is_that_of_scipy_where_signs_are_drawn(rng, seeded):
     values = rng.normal(0.3, size=40)
     expected = scipy.stats.permutation_test(
-        (values,), np.mean, permutation_type="samples", n_resamples=50000, rng=1
+        (values,), np.mean, permutation_type="samples", n_resamples=50000, **seeded
     ).pvalue
     assert permutation_test(values, SEED).p == pytest.approx(expected, abs=0.012)
     far = permutation_test(values + 9, SEED)

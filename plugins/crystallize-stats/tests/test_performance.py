@@ -150,6 +150,13 @@ def test_the_truth_may_be_a_default_of_the_function():
         assert found == pytest.approx(result.metrics[name]["estimate"].mean() - p)
 
 
+def test_each_estimate_may_have_a_truth_of_its_own(study):
+    columns = {"one": {"a": [1.0, 2.0], "b": [10.0, 12.0], "ten": [10.0, 10.0]}}
+    result = study(columns, Performance(["a", "b"], truth=[1.0, "ten"]))
+    found = [by_measure(result, "one", name)["bias"]["value"] for name in ("a", "b")]
+    assert found == [0.5, 1.0]
+
+
 def test_bounds_that_are_infinite_cover_and_have_no_mean_width(study):
     columns = {"one": {"x": [0.0, 1.0], "low": [-math.inf, 0.5], "high": [math.inf, math.nan]}}
     aggregator = Performance("x", lower="low", upper="high", truth=0.0)
@@ -259,6 +266,8 @@ def test_estimates_that_overflow_are_none_without_a_warning(study):
     [
         ({"estimate": "theta", "alpha": 1.5}, "alpha: expected a number between 0 and 1"),
         ({"estimate": [], "alpha": 0.5}, "estimate: expected at least one metric"),
+        ({"estimate": ["a", "a"]}, "estimate: expected at least one metric, each once"),
+        ({"estimate": ["a", "b"], "truth": [1.0]}, "truth: expected as many as estimates, 2"),
         ({"estimate": "a", "lower": "l"}, "upper: expected a metric, as the other bound has one"),
         ({"estimate": ["a", "b"], "se": "s"}, "se: expected as many as estimates, 2"),
     ],

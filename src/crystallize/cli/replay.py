@@ -59,9 +59,10 @@ def _experiment(stored: StoredExperiment, condition: str | None) -> Experiment:
         function,
         {condition: identity["conditions"][condition]},
         seed=identity["seed"],
+        seed_rule=identity.get("seed_rule", "numpy"),
         name=identity["name"],
     )
-    now = Generation.now(experiment.spec)
+    now = Generation.now(experiment.spec, identity)
     for change in stored.latest.changes(now) + stored.latest.versions(now):
         click.echo(f"Warning: since the store was made: {change}", err=True)
     return experiment

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from crystallize.callables import function_name
 from crystallize.cells.plain import plain_data
 
 Factors = dict[str, dict[str, Any]]
 SHOWN = 40
 """How long the text may be that stands for a value which is no number, text or boolean."""
+
+MOST_ITEMS = 1000
+"""How many items a container may have to be made plain."""
 
 
 def factors(conditions: Mapping[str, Mapping[str, Any]]) -> Factors:
@@ -47,7 +52,7 @@ def _levels(name: str, conditions: Mapping[str, Mapping[str, Any]]) -> dict[str,
             continue
         value = given[name]
         try:
-            plain = plain_data(value, name)
+            plain = value if _is_large(value) else plain_data(value, name)
         except (TypeError, RecursionError):
             plain = value
         if plain is None or type(plain) in (bool, int, float, str):
@@ -63,7 +68,16 @@ def _levels(name: str, conditions: Mapping[str, Mapping[str, Any]]) -> dict[str,
     return levels
 
 
+def _is_large(value: object) -> bool:
+    """Whether it is a container that takes long to be made plain, or text."""
+    if isinstance(value, np.ndarray):
+        return value.size > MOST_ITEMS
+    return isinstance(value, (list, tuple, dict)) and len(value) > MOST_ITEMS
+
+
 def _text(value: object) -> str:
+    if isinstance(value, (list, tuple, dict)) and _is_large(value):
+        return f"{type(value).__name__} of {len(value)}"
     shown = function_name(value) if callable(value) else repr(value)
     shown = " ".join(shown.split())
     return shown if len(shown) <= SHOWN else shown[: SHOWN - 1] + "…"
@@ -71,6 +85,8 @@ def _text(value: object) -> str:
 
 def _same(one: object, other: object) -> bool:
     try:
+        if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+            return one is other or (one.dtype == other.dtype and np.array_equal(one, other))
         return one is other or (type(one) is type(other) and bool(one == other))
     except Exception:  # what cannot be compared is told apart by what it is
         return False

@@ -11,15 +11,16 @@ from typing import Any
 
 from crystallize.cells.outcome import CellError
 from crystallize.cells.table import Table
+from crystallize.description.fingerprint import function_fingerprint
 from crystallize.description.spec import ExperimentSpec
-from crystallize.errors import CrystallizeError, StoreMismatchError, StoreWarning
+from crystallize.errors import StoreMismatchError, StoreWarning
 from crystallize.store.generations import Generation, Generations, counts
 from crystallize.store.identity import identity, united
 from crystallize.store.records import Cell, Ranges, read_records
 from crystallize.store.sqlite import Record, Store
 
 SHOWN = 20
-"""How many changes are shown."""
+"""How many lines are shown of what changed."""
 
 
 class Archive:
@@ -51,7 +52,6 @@ class Archive:
         self._cells: Ranges = {}
         self.found = 0
         try:
-            self._now = Generation.now(experiment)
             self._agree()
         except BaseException:
             self._store.close()
@@ -60,6 +60,7 @@ class Archive:
     def _agree(self) -> None:
         """See that the store is of this experiment, and say in it what there is of it now."""
         wanted, stored = identity(self._experiment), self._store.identity
+        self._now = Generation.now(self._experiment, wanted)
         self._generations = Generations.of_store(self._store)
         if stored is not None and self._store.filled:
             changes = self._generations.latest(stored).changes(self._now)
@@ -71,10 +72,8 @@ class Archive:
         self._keep(self._generation)
 
     def _refusal(self, changes: Sequence[str]) -> str:
-        lines = "\n".join(f"  - {line}" for line in changes[:SHOWN])
-        more = f"\n  … and {len(changes) - SHOWN} more" if len(changes) > SHOWN else ""
         return (
-            f"{self._store.path}: this store holds another experiment:\n{lines}{more}\n"
+            f"{self._store.path}: this store holds another experiment:\n{_listed(changes)}\n"
             "Give another store; or forget cells with 'crystallize drop', so that they are run "
             "again; or accept the changes (accept_changes=True, --accept-changes), and its cells "
             "stand beside the new ones."
@@ -126,7 +125,7 @@ class Archive:
     def close(self) -> None:
         """Close the file; what was kept is in it already."""
         if self._has_run:
-            with suppress(CrystallizeError):  # only the next run in this process would look at it
+            with suppress(Exception):  # only the next run in this process would look at it
                 self._keep_what_was_left()
         self._store.close()
 
@@ -135,8 +134,10 @@ class Archive:
 
     def _keep_what_was_left(self) -> None:
         """Keep what the cells themselves made of what they reach, in this process."""
-        before, after = self._now.fingerprint, Generation.now(self._experiment).fingerprint
-        assert before is not None and after is not None
+        before = self._now.fingerprint
+        if before is None or not before.written:
+            return
+        after = function_fingerprint(self._experiment.function)
         left = {
             name: part.digest
             for name, part in after.parts.items()
@@ -154,7 +155,7 @@ class Archive:
             if (why := self._why(number, condition))
         ]
         if lines:
-            shown = "\n".join(f"  - {line}" for line in lines)
+            shown = _listed(lines)
             warnings.warn(
                 f"{self._store.path}: there are cells that ran under something else than those of "
                 f"now, generation {self._generation.number}:\n{shown}\n"
@@ -169,3 +170,9 @@ class Archive:
             return []
         before, now = self._generations[number], self._now.only([condition])
         return before.changes(now) + before.versions(now)
+
+
+def _listed(lines: Sequence[str]) -> str:
+    """A line each, as many as one wants to read."""
+    more = [f"  … and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+    return "\n".join([*(f"  - {line}" for line in lines[:SHOWN]), *more])

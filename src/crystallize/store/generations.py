@@ -14,7 +14,7 @@ from crystallize.description.fingerprint import Fingerprint, fingerprint_of
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import InvalidValueError, StoreError
 from crystallize.errors import described as error_text
-from crystallize.store.identity import differences, identity, settings
+from crystallize.store.identity import differences, settings
 from crystallize.store.records import Ranges
 from crystallize.store.sqlite import Identity, Store
 
@@ -46,9 +46,9 @@ class Generation:
     left: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def now(cls, experiment: ExperimentSpec) -> Generation:
+    def now(cls, experiment: ExperimentSpec, identity: Identity) -> Generation:
         """That of an experiment's cells if they ran now; it has no number yet."""
-        return cls(UNRECORDED, settings(identity(experiment)), fingerprint_of(experiment))
+        return cls(UNRECORDED, settings(identity), fingerprint_of(experiment))
 
     @classmethod
     def from_record(cls, number: int, record: Any) -> Generation:

@@ -7,6 +7,8 @@ from math import isfinite
 from types import NoneType
 from typing import Any
 
+import numpy as np
+
 from crystallize.description.fingerprint import shown_parameter, source_file
 from crystallize.description.spec import ExperimentSpec
 from crystallize.description.versions import versions
@@ -31,7 +33,7 @@ def identity(experiment: ExperimentSpec) -> Identity:
         "baseline": experiment.baseline,
         "replicates": experiment.replicates,
         "conditions": {
-            condition: {key: shown_parameter(value) for key, value in parameters.items()}
+            condition: {key: _shown(value) for key, value in parameters.items()}
             for condition, parameters in experiment.conditions.items()
         },
         "opaque": {
@@ -68,6 +70,13 @@ def united(stored: Identity, wanted: Identity) -> Identity:
 def _name(function: Callable[..., Any]) -> str:
     """A function's name, or that of its class, which are the same in every process."""
     return str(getattr(function, "__qualname__", None) or type(function).__qualname__)
+
+
+def _shown(value: Any) -> Any:
+    """A parameter as data; of arrays no digest, which the fingerprint has."""
+    if isinstance(value, np.ndarray):
+        return {"array": {"dtype": str(value.dtype), "shape": list(value.shape)}}
+    return shown_parameter(value)
 
 
 def _is_data(value: Any) -> bool:

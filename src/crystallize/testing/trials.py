@@ -145,18 +145,6 @@ async def refusing_async(index: int) -> int:
     return refusing(index)
 
 
-def slow(replicate: int) -> float:
-    """Take a twentieth of a second."""
-    time.sleep(0.05)
-    return float(replicate)
-
-
-async def slow_async(replicate: int) -> float:
-    """The same as a coroutine function."""
-    await asyncio.sleep(0.05)
-    return float(replicate)
-
-
 def hanging(replicate: int) -> float:
     """Do not come back at one replicate."""
     if replicate == FAILING:

@@ -73,12 +73,15 @@ class NotTried:
     strategy : str
     distribution, version : str or None
     why : str
+    differs : bool
+        Whether it would compute other numbers: its workers have other code or values.
     """
 
     strategy: str
     distribution: str | None
     version: str | None
     why: str
+    differs: bool = False
 
 
 @dataclass(frozen=True)
@@ -163,8 +166,8 @@ class Certificate:
 
     @property
     def same(self) -> bool:
-        """Whether every way gave the same."""
-        return self.difference is None
+        """Whether every way gave the same, and none would have given something else."""
+        return self.difference is None and not any(other.differs for other in self.not_tried)
 
     def to_dict(self) -> dict[str, Any]:
         """The certificate as strict JSON has it."""
@@ -201,6 +204,8 @@ class Certificate:
         exactly = "byte for byte" if not self.tolerance else f"within {self.tolerance:g}"
         if self.difference is not None:
             lines.append(f"NOT THE SAME {exactly}: {self.difference}")
+        elif not self.same:
+            lines.append("NOT THE SAME: there are workers that would compute other numbers")
         else:
             lines.append(
                 f"the same {exactly}: {_counted(self.cells, 'cell')}, {len(self.rows)} times"

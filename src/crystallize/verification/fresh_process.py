@@ -19,10 +19,13 @@ from crystallize.cells.table import Table
 from crystallize.contracts import Task
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import CrystallizeError, ExecutorError, described
+from crystallize.plugins.execution.processes.driver_state import DriverState
+from crystallize.plugins.execution.processes.flags import interpreter_flags
 from crystallize.results.result import Result
 from crystallize.worker.block_runner import BlockCall, CellOptions
 from crystallize.worker.contexts import WorkerContexts
 
+Answer = tuple[list[Block], CrystallizeError | None]
 PROGRAM = "import sys; sys.path[:] = {path!r}; from {module} import main; main()"
 WATCH_SECONDS = 1.0
 """How often the process looks whether who started it is still there."""
@@ -52,35 +55,34 @@ def run_in_fresh_process(
         contexts=contexts,
     )
     try:
-        order = (call, len(experiment.conditions), experiment.replicates, experiment.retries)
-        orders = pickle.dumps(order)
+        cells = (len(experiment.conditions), experiment.replicates, experiment.retries)
+        # The call in bytes of its own: what the driver's state decides is there before it is made.
+        orders = pickle.dumps((DriverState(), pickle.dumps(call), cells))
     except CrystallizeError:
         raise
     except Exception as error:
         raise ExecutorError(
             f"the function cannot be sent to another process: {described(error)}"
         ) from error
-    blocks, problem = _answer(orders, hash_seed)
-    if problem is not None:
-        raise ExecutorError(problem)
+    blocks, refusal = _answer(orders, hash_seed)
+    if refusal is not None:
+        raise refusal
     return _result(experiment, blocks)
 
 
-def _answer(orders: bytes, hash_seed: int) -> tuple[list[Block], str | None]:
-    # As every module that starts interpreters of its own kind does it.
-    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+def _answer(orders: bytes, hash_seed: int) -> Answer:
     program = PROGRAM.format(path=sys.path, module=__name__)
     # -P: a module in the working directory must not be taken for the standard library's.
     ended = subprocess.run(
-        [sys.executable, *flags, "-P", "-c", program],
+        [sys.executable, *interpreter_flags(), "-P", "-c", program],
         input=orders,
         stdout=subprocess.PIPE,
         env=os.environ | {"PYTHONHASHSEED": str(hash_seed)},
     )
     try:
-        answer: tuple[list[Block], str | None] = pickle.loads(ended.stdout)
+        answer: Answer = pickle.loads(ended.stdout)
     except Exception:
-        return [], f"the process ended with exit code {ended.returncode}"
+        return [], ExecutorError(f"the process ended with exit code {ended.returncode}")
     return answer
 
 
@@ -114,13 +116,18 @@ def main() -> None:
     os.dup2(2, 1)
     blocks: list[Block] = []
     try:
-        call, conditions, replicates, retries = pickle.load(orders)
+        state, heavy, (conditions, replicates, retries) = pickle.load(orders)
+        state.take_over()
+        call = pickle.loads(heavy)
+        state.take_over()  # again, after what modules do when they are imported
         for condition in range(conditions):
             blocks.extend(_blocks(call, condition, replicates, retries))
         call.close()
-        answer: tuple[list[Block], str | None] = blocks, None
+        answer: Answer = blocks, None
+    except CrystallizeError as error:
+        answer = [], error
     except Exception as error:
-        answer = [], described(error)
+        answer = [], ExecutorError(described(error))
     with answers:
         pickle.dump(answer, answers)
 

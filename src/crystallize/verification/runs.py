@@ -15,7 +15,13 @@ from typing import Any
 from crystallize.cells.outcomes import Outcomes
 from crystallize.contracts import Capabilities
 from crystallize.description.spec import ExperimentSpec
-from crystallize.errors import CrystallizeError, GlobalRandomWarning
+from crystallize.errors import (
+    CrystallizeError,
+    CrystallizeWarning,
+    GlobalRandomWarning,
+    SharedStateWarning,
+    WorkerDiffersError,
+)
 from crystallize.hookspecs import hookimpl
 from crystallize.installed.catalog import Catalog
 from crystallize.plugins.host import Host
@@ -30,6 +36,9 @@ from crystallize.verification.fresh_process import run_in_fresh_process
 from crystallize.verification.ways import Way
 
 WITH_RESULT = "What had finished is on this exception as .result."
+
+REASONS = (GlobalRandomWarning, SharedStateWarning)
+"""What there is a warning of that explains why numbers differ."""
 
 
 class Runs:
@@ -49,8 +58,8 @@ class Runs:
     not_tried : list of NotTried
     failures : list of CrystallizeError
         Why what could not be run was not.
-    drew : str or None
-        What there was to say of draws from global generators.
+    told : dict of type to str
+        The warnings that say why numbers can differ.
     """
 
     def __init__(self, experiment: ExperimentSpec, host: Host) -> None:
@@ -66,7 +75,7 @@ class Runs:
         self.made: list[tuple[CertificateRow, Result]] = []
         self.not_tried: list[NotTried] = []
         self.failures: list[CrystallizeError] = []
-        self.drew: str | None = None
+        self.told: dict[type[Warning], str] = {}
         self._contexts = partial(worker_contexts, experiment, host)
         self._plugins = [_GivesToWorkers(make) for _, make in contexts_of_plugins(experiment, host)]
         self._hash_seed = _hash_seed()  # before an engine sets it for processes of its own
@@ -104,7 +113,8 @@ class Runs:
         except CrystallizeError as error:
             self.failures.append(error)
             why = str(error).removesuffix(WITH_RESULT).strip(" .")
-            self.not_tried.append(NotTried(row.name, row.distribution, row.version, why))
+            differs = isinstance(error, WorkerDiffersError)
+            self.not_tried.append(NotTried(row.name, row.distribution, row.version, why, differs))
             return
         row = replace(
             row,
@@ -131,14 +141,14 @@ class Runs:
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
-        """Keep the warning that says why numbers differ; others go where they went."""
+        """Keep the warnings that say why numbers differ; others go where they went."""
         with warnings.catch_warnings():
-            warnings.simplefilter("always", GlobalRandomWarning)
+            warnings.simplefilter("always", CrystallizeWarning)  # also where they are errors
             shown = warnings.showwarning
 
             def show(message: Any, category: type[Warning], *args: Any, **kwargs: Any) -> None:
-                if issubclass(category, GlobalRandomWarning):
-                    self.drew = str(message)
+                if issubclass(category, REASONS):
+                    self.told[category] = str(message)
                 else:
                     shown(message, category, *args, **kwargs)
 

@@ -14,6 +14,8 @@ from crystallize.description.spec import ExperimentSpec
 from crystallize.description.versions import versions
 from crystallize.errors import CrystallizeError, InvalidValueError, listing
 from crystallize.results.result import Result
+from crystallize.store.generations import Generation
+from crystallize.store.stored import StoredExperiment
 from crystallize.verification.certificate import CertificateRow
 from crystallize.verification.comparing import digest
 
@@ -38,8 +40,12 @@ class Study:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        is_saved = path.is_file() and zipfile.is_zipfile(path)
-        self.result = Result.load(path) if is_saved else Result.from_store(path)
+        self._stored: StoredExperiment | None = None
+        if path.is_file() and zipfile.is_zipfile(path):
+            self.result = Result.load(path)
+        else:
+            self._stored = StoredExperiment(path)
+            self.result = Result.of_outcomes(self._stored.outcomes(), self._stored.baseline)
 
     def check_same(self, experiment: ExperimentSpec) -> None:
         """Refuse an experiment that cannot be this study.
@@ -88,24 +94,31 @@ class Study:
             seconds=provenance.get("seconds"),
         )
 
-    def why(self, ours: Result) -> str | None:
+    def why(self, experiment: ExperimentSpec, ours: Result) -> str | None:
         """What is known to differ between the study and what was run here."""
+        if self._stored is not None:  # which knows all that the function reached
+            then, now = self._stored.latest, Generation.now(experiment)
+            return "; ".join([*then.changes(now), *then.versions(now)]) or None
+        return self._why_by_provenance(ours)
+
+    def _why_by_provenance(self, ours: Result) -> str | None:
         theirs, here = self.result.provenance, ours.provenance
         found = [
-            f"{name} {old} there, {versions().get(name)} here"
-            for name, old in _versions(theirs).items()
-            if versions().get(name) != old
+            f"{name} {version} there, {versions().get(name)} here"
+            for name, version in _versions(theirs).items()
+            if versions().get(name) != version
         ]
-        if _source(theirs) != _source(here):
+        before, after = _source(theirs), _source(here)
+        if None not in (before, after) and before != after:
             found.append("the function's source is another")
         then, now = (_as_json(given.get("conditions", {})) for given in (theirs, here))
         for condition, parameters in now.items():
-            before: Mapping[str, Any] = then.get(condition, {})
+            old: Mapping[str, Any] = then.get(condition, {})
             found += [
-                f"condition {condition!r}, {key!r}: {before.get(key)!r} there, "
+                f"condition {condition!r}, {key!r}: {old.get(key)!r} there, "
                 f"{parameters.get(key)!r} here"
-                for key in dict.fromkeys([*before, *parameters])
-                if before.get(key) != parameters.get(key)
+                for key in dict.fromkeys([*old, *parameters])
+                if old.get(key) != parameters.get(key)
             ]
         return "; ".join(found) or None
 
@@ -123,7 +136,4 @@ def _versions(provenance: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def _source(provenance: Mapping[str, Any]) -> Any:
-    function = provenance.get("function")
-    if isinstance(function, Mapping):
-        return function.get("source_sha256")
-    return provenance.get("source_sha256")
+    return provenance.get("function", {}).get("source_sha256")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -64,7 +65,11 @@ def verify(
     if len(runs.made) < 2 and runs.failures:
         raise runs.failures[0]
     whole = experiment.replicates if study is None else study.result.replicates
-    return _certificate(runs, of=whole, tolerance=tolerance, study=study)
+    certificate = _certificate(runs, of=whole, tolerance=tolerance, study=study)
+    if certificate.difference is None:
+        for category, message in runs.told.items():
+            warnings.warn(message, category, stacklevel=3)  # the line that calls Experiment.verify
+    return certificate
 
 
 def _run_everywhere(
@@ -112,7 +117,11 @@ def _certificate(runs: Runs, *, of: int, tolerance: float, study: Study | None) 
         rows.append(replace(row, same=found.first is None))
         if difference is None and found.first is not None:
             difference = _difference(reference, row, found)
-            why = why_not_the_same(runs, tolerance) if study is None else study.why(result)
+            why = (
+                why_not_the_same(runs, tolerance)
+                if study is None
+                else study.why(experiment, result)
+            )
             difference = replace(difference, why=why)
     return Certificate(
         experiment=experiment.name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crystallize.errors import CrystallizeError
+from crystallize.errors import CrystallizeError, GlobalRandomWarning, SharedStateWarning
 from crystallize.results.result import Result
 from crystallize.verification.certificate import FRESH_PROCESS
 from crystallize.verification.comparing import compared
@@ -32,8 +32,8 @@ AT_ONCE = (
 
 def why_not_the_same(runs: Runs, tolerance: float) -> str | None:
     """Look at what agrees, and run it once more in a fresh process; ``None`` where that fails."""
-    if runs.drew is not None:
-        return runs.drew
+    if GlobalRandomWarning in runs.told:
+        return runs.told[GlobalRandomWarning]
     afresh = [(row, result) for row, result in runs.made if row.strategy == FRESH_PROCESS]
     if len(afresh) < 2:
         return None
@@ -52,5 +52,10 @@ def why_not_the_same(runs: Runs, tolerance: float) -> str | None:
         return HASH_SEED
     (first, result), (second, repeated) = runs.made[:2]
     if first.name == second.name and not same(result, repeated):
-        return STATE
-    return AT_ONCE if same(result, one) else ELSEWHERE
+        return _with_names(STATE, runs)
+    return _with_names(AT_ONCE, runs) if same(result, one) else ELSEWHERE
+
+
+def _with_names(why: str, runs: Runs) -> str:
+    """What is known to be changed by cells, where they were seen to."""
+    return " ".join(filter(None, [f"{why}.", runs.told.get(SharedStateWarning)]))

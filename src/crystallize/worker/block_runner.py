@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from threading import get_ident
 from time import perf_counter
 from typing import Any
@@ -141,12 +141,7 @@ class BlockCall:
 
     def _prepare(self) -> None:
         self._is_async = is_async(self._function)
-        # Coroutines interleave, and a block that is run again would not keep to a time limit.
-        copies_large = self._is_async or self._options.timeout is not None
-        self._arguments = [
-            Arguments(self._seeding, name, params, self._injected, copies_large=copies_large)
-            for name, params in self._conditions.items()
-        ]
+        vars(self).pop("_arguments", None)
         self._loops: dict[int, OwnLoop] = {}
         self._blocks: dict[int, RunningCells] = {}
         self._awaiting = Awaiting(tuple(self._conditions))
@@ -161,6 +156,16 @@ class BlockCall:
         self._listens = False
         self._has_contexts = bool(self.contexts)
         self.leave_worker = self.contexts.leave if self._has_contexts else None
+
+    @cached_property
+    def _arguments(self) -> list[Arguments]:
+        """What makes the arguments of each condition's cells, where cells run."""
+        # Coroutines interleave, and a block that is run again would not keep to a time limit.
+        copies_large = self._is_async or self._options.timeout is not None
+        return [
+            Arguments(self._seeding, name, params, self._injected, copies_large=copies_large)
+            for name, params in self._conditions.items()
+        ]
 
     def __getstate__(self) -> dict[str, Any]:
         # cloudpickle's bytes inside, so that an executor's plain pickle takes lambdas too.
@@ -338,12 +343,13 @@ class BlockCall:
         if arguments.untried:
             # Alone: what it does, the second might undo. The driver schedules the rest anew.
             task = task._replace(stop=task.start + 1)
-        block = self._run(task)
+        block = self._run(task, arguments)
         arguments.untried = False
         if len(block) and arguments.were_changed():
             name, params = list(self._conditions.items())[task.condition]
-            self._arguments[task.condition] = Arguments(self._seeding, name, params, self._injected)
-            block = self._run(task._replace(stop=block.stop))
+            arguments = Arguments(self._seeding, name, params, self._injected)
+            self._arguments[task.condition] = arguments
+            block = self._run(task._replace(stop=block.stop), arguments)
         return block
 
     def _listen(self) -> None:
@@ -352,9 +358,8 @@ class BlockCall:
         for held in (noticing, labels, forwarding):
             held.begin()
 
-    def _run(self, task: Task) -> Block:
+    def _run(self, task: Task, arguments: Arguments) -> Block:
         rows, failures = Rows(task.condition), list[Failure]()
-        run = self._await_cells if self._is_async else self._call_cells
         cells = RunningCells(task, self._awaiting.conditions[task.condition])
         thread = get_ident()
         began = perf_counter()
@@ -363,7 +368,10 @@ class BlockCall:
             try:
                 self._blocks[thread] = cells
                 cells.begin()
-                run(task, cells, rows, failures)
+                if self._is_async:
+                    self._await_cells(task, cells, rows, failures)
+                else:
+                    self._call_cells(task, arguments.of_block(task.stop), cells, rows, failures)
             finally:
                 self._blocks.pop(thread, None)
                 cells.end()
@@ -381,11 +389,16 @@ class BlockCall:
         return block
 
     def _call_cells(
-        self, task: Task, cells: RunningCells, rows: Rows, failures: list[Failure]
+        self,
+        task: Task,
+        arguments: Arguments,
+        cells: RunningCells,
+        rows: Rows,
+        failures: list[Failure],
     ) -> None:
         # The inner loop of everything: what can be done once for a block is done before it, and
         # what can be done once for a few cells is done after these.
-        options, arguments = self._options, self._arguments[task.condition].of_block(task.stop)
+        options = self._options
         function = self._function if options.timeout is None else self._timed
         if self._has_contexts:
             function = partial(function, **self.contexts.entered())

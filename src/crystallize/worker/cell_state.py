@@ -46,4 +46,9 @@ class StateWatch:
         if before is None or not self._names:
             return ()
         now = state_of(self._function, self._names)
-        return tuple(part.quoted for name, part in now.items() if before.get(name) != part)
+        return tuple(part.quoted for name, part in now.items() if _differs(before.get(name), part))
+
+
+def _differs(before: Part | None, now: Part) -> bool:
+    """Whether cells changed a part; what the first one makes for all is no change."""
+    return before != now and (before is None or before.shown != "None")

@@ -9,6 +9,7 @@ other process could have them.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextvars import Context
 from typing import Any
 
@@ -44,7 +45,7 @@ class FreshContexts:
         self._base.run(self._set)
         self.is_empty = not len(self._base) and self._decimal is None
         """Whether it is just a new one."""
-        self.new = self._base.copy if self._decimal is None else self._with_decimal
+        self.new = self._base.copy if self._decimal is None else self._with_decimal()
         """Makes the context of one cell."""
 
     def __getstate__(self) -> dict[str, Any]:
@@ -62,12 +63,17 @@ class FreshContexts:
         if self._print:
             np.set_printoptions(**self._print)
 
-    def _with_decimal(self) -> Context:
+    def _with_decimal(self) -> Callable[[], Context]:
         from decimal import setcontext
 
-        context = self._base.copy()
-        context.run(setcontext, self._decimal.copy())  # which cells change in place
-        return context
+        base, begins = self._base.copy, self._decimal.copy
+
+        def new() -> Context:
+            context = base()
+            context.run(setcontext, begins())  # a copy: cells change it in place
+            return context
+
+        return new
 
 
 def _decimal() -> Any:

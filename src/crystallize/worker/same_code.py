@@ -27,7 +27,6 @@ def unlike_driver(
     return WorkerDiffersError(
         "A worker process would compute other numbers than your program:\n"
         + "".join(f"  - {each}\n" for each in found)
-        + "A worker imports modules from their files: it sees no change that your program made to "
-        "them, and every edit since. Pass what changes as a parameter, set it inside the "
-        "function, or start the program anew."
+        + "A worker executes modules anew: it sees no change that your program made to them. Pass "
+        "what changes as a parameter, set it inside the function, or start the program anew."
     )

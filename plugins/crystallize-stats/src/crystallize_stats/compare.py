@@ -168,6 +168,7 @@ class Compare:
                     **compared(Sample.of(*columns), how, seed),
                 }
                 notes = [*conditional, *row.pop("note")]
+                del row["direction"]
                 if splitter is not None and self._test_to_train is None:
                     notes.append(
                         f"replicates overlap if {splitter} splits one data set: set test_to_train"

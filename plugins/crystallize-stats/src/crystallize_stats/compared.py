@@ -77,7 +77,10 @@ class Sample:
 
 
 def compared(sample: Sample, methods: Methods, seed: np.random.SeedSequence) -> Row:
-    """The columns of a row that come of the values."""
+    """The columns of a row that come of the values, and what is not shown as it is.
+
+    That is ``note``, here a list, and ``direction``, in which the test speaks.
+    """
     notes = []
     if sample.infinite:
         notes.append(f"{sample.infinite} infinite left out")
@@ -200,4 +203,5 @@ def _columns(
         "interval": name,
         "p_exact": test.p_exact,
         "replicates_saved": None,
+        "direction": test.direction,
     }

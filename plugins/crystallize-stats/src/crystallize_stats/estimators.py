@@ -37,6 +37,7 @@ class Estimator:
     upper: str | None = None
     df: str | float | None = None
     p: str | None = None
+    truth: float | str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,6 @@ class Cells:
         experiment: Described,
         condition: str,
         estimator: Estimator,
-        truth: float | str | None,
         alpha: float,
     ) -> Cells:
         """Read the metrics of an estimator; the interval follows from `se` where it has no bounds.
@@ -74,7 +74,9 @@ class Cells:
 
         estimate = study.numbers(condition, estimator.estimate, "estimate")
         estimate = np.where(np.isfinite(estimate), estimate, np.nan)
-        truths = None if truth is None else truths_of(study, experiment, condition, truth)
+        truths = None
+        if estimator.truth is not None:
+            truths = truths_of(study, experiment, condition, estimator.truth)
         se = column("se", estimator.se)
         lower, upper = column("lower", estimator.lower), column("upper", estimator.upper)
         if lower is None and se is not None:

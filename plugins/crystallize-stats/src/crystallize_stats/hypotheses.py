@@ -34,8 +34,8 @@ class Hypotheses:
     ``test``, ``statistic``, ``p``, ``alpha``, ``seed``, ``hash``, ``registered`` (when it was
     written to `register`) and ``note``.
 
-    The decision is ``"supported"`` where the two-sided test rejects at alpha and the difference is
-    above 0, ``"not supported"`` where it rejects and the difference is below 0, and
+    The decision is ``"supported"`` where the two-sided test rejects at alpha and speaks for the
+    claim, ``"not supported"`` where it rejects and speaks against it, and
     ``"undecided"`` where it does not: so a claim that is false is supported with probability
     alpha/2 at most, and a true one is not with as much.  Each hypothesis has its own alpha, and
     none is adjusted for others.
@@ -141,8 +141,8 @@ def _decided(study: Study, hypothesis: Hypothesis, claim: Claim) -> Row:
         seed = seed_for(study.root, "hypothesis", hypothesis.text)
         row = compared(Sample.of(greater - claim.margin, smaller), methods, seed)
     decision = "undecided"
-    if row["p"] is not None and row["p"] < hypothesis.alpha and row["difference"]:
-        decision = "supported" if row["difference"] > 0 else "not supported"
+    if row["p"] is not None and row["p"] < hypothesis.alpha and row["direction"]:
+        decision = "supported" if row["direction"] > 0 else "not supported"
     return {"decision": decision, **{key: row[key] for key in COLUMNS}, "note": row["note"]}
 
 
@@ -176,6 +176,7 @@ def _against_number(
         "upper": upper,
         "test": "binomial",
         "statistic": float(hits),
+        "direction": difference,
         "p": p,
         "note": [],
     }

@@ -81,14 +81,14 @@ def wilcoxon_test(differences: Numbers) -> Test:
     if len(differences) == 0:
         return Test("wilcoxon", notes=("too few pairs for a test",))
     if n == 0:
-        return Test("wilcoxon", 0.0, 1.0, notes=tuple(notes))
+        return Test("wilcoxon", 0.0, 1.0, lean=0.0, notes=tuple(notes))
     positive = float(np.sum(ranks[nonzero > 0]))
     if n <= EXACT_RANKS:
         p = _exact_rank_p(np.rint(2 * ranks).astype(np.int64), round(2 * positive))
     else:
         z = (positive - n * (n + 1) / 4) / np.sqrt(np.sum(ranks**2) / 4)
         p = float(2 * special.ndtr(-abs(z)))
-    return Test("wilcoxon", positive, p, notes=tuple(notes))
+    return Test("wilcoxon", positive, p, lean=positive - n * (n + 1) / 4, notes=tuple(notes))
 
 
 def _repeated(values: Numbers) -> Numbers:

@@ -11,19 +11,18 @@ from crystallize import InvalidValueError, Result, UnknownNameError, hookimpl
 from crystallize_stats import measures
 from crystallize_stats.estimators import Cells, Described, Estimator
 from crystallize_stats.measured import MEASURES, measured, present
-from crystallize_stats.measures import Measured
 from crystallize_stats.options import listed, share
 from crystallize_stats.study import Row, Study
 
-KEYS = ("condition", "estimator", "measure", "value", "mcse", "n", "lower", "upper")
+KEYS = ("condition", "measure", "value", "mcse", "n", "lower", "upper", "estimator")
 
 
 class Performance:
     """Measures of performance, each with its Monte Carlo standard error.
 
-    A row has ``condition``, the factors, ``estimator`` (the metric of the estimate),
-    ``measure``, ``value``, ``mcse``, ``n`` (replicates that it was computed from), and for
-    proportions ``lower`` and ``upper``, Wilson's interval.  Measures that need what is not
+    A row has ``condition``, the factors, ``measure``, ``value``, ``mcse``, ``n`` (replicates that
+    it was computed from), for proportions ``lower`` and ``upper``, Wilson's interval, and
+    ``estimator``, the metric of the estimate.  Measures that need what is not
     given, a truth or standard errors, have no row; a value that does not exist is ``None``.
 
     Parameters
@@ -33,8 +32,9 @@ class Performance:
         Methods that are conditions need one.
     se : str or list of str, optional
         Its standard error; as many as there are estimates.
-    truth : number or str, optional
-        What is estimated: a number, a metric, or a parameter of the conditions.
+    truth : number, str or list of these, optional
+        What is estimated: a number, a metric, or a parameter of the function; one for all
+        estimates, or one for each.
     lower, upper : str or list of str, optional
         The bounds of the interval.  Without them it is
         estimate ± t(1 - alpha/2, df) se, with `se`.
@@ -70,7 +70,7 @@ class Performance:
         self,
         estimate: str | list[str],
         se: str | list[str] | None = None,
-        truth: float | str | None = None,
+        truth: float | str | list[float | str] | None = None,
         lower: str | list[str] | None = None,
         upper: str | list[str] | None = None,
         df: float | str | list[str] | None = None,
@@ -81,15 +81,16 @@ class Performance:
         mcse: Literal["formula", "jackknife"] = "formula",
     ) -> None:
         estimates = listed(estimate)
-        if not estimates:
-            raise InvalidValueError("estimate", estimate, "at least one metric")
+        if not estimates or len(set(estimates)) < len(estimates):
+            raise InvalidValueError("estimate", estimate, "at least one metric, each once")
         if (lower is None) != (upper is None):
             missing = "lower" if lower is None else "upper"
             raise InvalidValueError(missing, None, "a metric, as the other bound has one")
         columns: dict[str, Sequence[Any]] = {}
-        for name, given in (("se", se), ("lower", lower), ("upper", upper), ("df", df), ("p", p)):
+        options = {"se": se, "lower": lower, "upper": upper, "df": df, "p": p, "truth": truth}
+        for name, given in options.items():
             several: list[Any] = given if isinstance(given, list) else [given]
-            if isinstance(given, float | int):
+            if isinstance(given, float | int) or (name == "truth" and isinstance(given, str)):
                 several = [given] * len(estimates)
             if given is not None and len(several) != len(estimates):
                 raise InvalidValueError(name, given, f"as many as estimates, {len(estimates)}")
@@ -98,7 +99,6 @@ class Performance:
             Estimator(name, **{key: column[i] for key, column in columns.items()})
             for i, name in enumerate(estimates)
         ]
-        self._truth = truth
         self._alpha = share("alpha", alpha)
         self._reference = reference
         self._null = null
@@ -119,7 +119,7 @@ class Performance:
     def _rows(self, study: Study, experiment: Described) -> Iterator[Row]:
         cells = {
             (condition, estimator.estimate): Cells.of(
-                study, experiment, condition, estimator, self._truth, self._alpha
+                study, experiment, condition, estimator, self._alpha
             )
             for condition in study.conditions
             for estimator in self._estimators
@@ -140,8 +140,13 @@ class Performance:
                     other[pairs], own.error[pairs], self._jackknife
                 )
             for measure in (name for name in MEASURES if name in found):
-                row = {"condition": condition, **labels, "estimator": name, "measure": measure}
-                yield {**row, **_columns(found[measure])}
+                yield {
+                    "condition": condition,
+                    **labels,
+                    "measure": measure,
+                    **found[measure]._asdict(),
+                    "estimator": name,
+                }
 
     def _reference_of(
         self, factors: Any, baseline: str, estimator: str, condition: str | None = None
@@ -166,13 +171,3 @@ class Performance:
         raise UnknownNameError(
             "condition, estimator or level", wanted, known, where="performance.reference"
         )
-
-
-def _columns(measured: Measured) -> Row:
-    return {
-        "value": measured.value,
-        "mcse": measured.mcse,
-        "n": measured.n,
-        "lower": measured.lower,
-        "upper": measured.upper,
-    }

@@ -63,7 +63,9 @@ def mcnemar_test(pairs: Discordant) -> Test:
     log_chance = special.gammaln(both + 1) - special.gammaln(b + 1) - special.gammaln(c + 1)
     here = float(np.exp(log_chance - both * np.log(2)))
     notes = (f"of {n} pairs {b} only for the treatment, {c} only for the baseline",)
-    return Test("mcnemar", float(b), min(1.0, 2 * tail - here), min(1.0, 2 * tail), notes)
+    return Test(
+        "mcnemar", float(b), min(1.0, 2 * tail - here), min(1.0, 2 * tail), float(b - c), notes
+    )
 
 
 def bonett_price_interval(pairs: Discordant, alpha: float) -> Interval:

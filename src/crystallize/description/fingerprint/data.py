@@ -23,6 +23,9 @@ def token(value: Any, inner: Token) -> bytes | None:
     """
     if isinstance(value, np.ndarray):
         if type(value) is not np.ndarray:
+            if isinstance(value, np.ma.MaskedArray):
+                parts = (value.data, np.ma.getmaskarray(value), value.fill_value)
+                return joined("masked", map(inner, parts))
             if not isinstance(value, np.memmap):
                 return None
             value = value.view(np.ndarray)

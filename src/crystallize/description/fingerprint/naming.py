@@ -18,6 +18,8 @@ class Names:
     ----------
     function : callable
         Names of its module stand alone; those of others come after their module's.
+    pickled : bool
+        Whether it may have come pickled by value: classes lose their qualified names then.
 
     Attributes
     ----------
@@ -25,7 +27,8 @@ class Names:
         The condition that is being looked at.
     """
 
-    def __init__(self, function: Any) -> None:
+    def __init__(self, function: Any, *, pickled: bool = False) -> None:
+        self._pickled = pickled
         self._home = home(function)
         self._shared: dict[int, str] = {}
         self._own: dict[int, str] = {}
@@ -45,6 +48,8 @@ class Names:
             What it is bound to there where it was met.
         """
         name = qualified_name(value)
+        if self._pickled and isinstance(value, type):
+            name = value.__name__
         if isinstance(value, FunctionType) and name.endswith("<lambda>"):
             name = hint if hint and value.__globals__.get(hint) is value else name
         name = self.short(module_of(value)) + name

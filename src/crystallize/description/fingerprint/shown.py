@@ -46,7 +46,7 @@ def shown_parameter(value: Any) -> Any:
     """A parameter as data: itself where JSON has it, a digest for arrays, else its ``repr``."""
     if isinstance(value, np.generic):
         value = value.item()
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
         digest = hashlib.sha256(np.ascontiguousarray(value).view(np.uint8).data).hexdigest()
         return {"array": {"dtype": str(value.dtype), "shape": list(value.shape), "sha256": digest}}
     if callable(value):
@@ -55,7 +55,20 @@ def shown_parameter(value: Any) -> Any:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError):
         return repr(value)
-    return value
+    return value if _has_names_as_keys(value) else repr(value)
+
+
+def _has_names_as_keys(value: Any) -> bool:
+    """Whether all keys inside are text: JSON makes text of numbers."""
+    if isinstance(value, dict):
+        if not set(map(type, value)) <= {str}:
+            return False
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        return True
+    # By kind, of which there are few: a long list of numbers is read at C's speed.
+    nested = any(issubclass(kind, (dict, list, tuple)) for kind in set(map(type, value)))
+    return not nested or all(map(_has_names_as_keys, value))
 
 
 def short(name: str, value: Any) -> str | None:

@@ -55,15 +55,11 @@ class Walk:
     ) -> None:
         self._reading = reading
         self._only = only
-        self._exact = Values(self.refer)
         self._state = State()
-        self._called = Names(function)
-        self._values = (
-            Glance(self.refer)
-            if reading == "nothing"
-            else Values(self.refer, folder=folder(function))
-        )
+        self._called = Names(function, pickled=reading == "loaded")
         self._glance = Glance(self.refer)
+        exact = Values(self.refer, folder=folder(function))
+        self._exact, self._values = exact, self._glance if reading == "nothing" else exact
         self._parts: dict[str, Part] = {}
         self._frames: dict[int, tuple[Any, list[tuple[str, bytes]]]] = {}
         self._waiting: deque[tuple[str, Any, str | None]] = deque()
@@ -84,7 +80,8 @@ class Walk:
     @property
     def state(self) -> dict[str, Part]:
         """The parts that code changes and reads as well."""
-        return {name: part for name, part in self._parts.items() if name in self._state.both}
+        names = self._state.both
+        return {name: part for name, part in self._parts.items() if name in names}
 
     def fingerprint(self) -> Fingerprint:
         """What was found."""
@@ -114,10 +111,8 @@ class Walk:
 
     def close(self) -> None:
         """Hold no value any more: a circle of objects would do so for long."""
-        self._values.let_go()
-        self._exact.let_go()
-        self._glance.let_go()
-        self._called.let_go()
+        for holder in (self._exact, self._glance, self._called):
+            holder.let_go()
         self._frames.clear()
         self._waiting.clear()
 

@@ -42,6 +42,9 @@ class FuturesExecution(Execution):
     [0, 1, 4]
     """
 
+    in_flight_per_worker: int = IN_FLIGHT_PER_WORKER
+    """One is for an engine that would run them all at once."""
+
     @abstractmethod
     def submitter(
         self, call: Call, workers: int
@@ -103,7 +106,7 @@ class FuturesExecution(Execution):
     ) -> Iterator[Completion | None]:
         workers = self.capabilities.workers
         in_flight = InFlight(self)
-        room = workers * IN_FLIGHT_PER_WORKER
+        room = workers * self.in_flight_per_worker
         if overrides(self, "cancel_running"):
             run.register_control(in_flight.cancel, in_flight.elapsed)
             if getattr(call, "has_timeout", False):

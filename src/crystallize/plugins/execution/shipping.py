@@ -137,6 +137,17 @@ class Shipped:
         finally:
             _keeper.give_back(kept)
 
+    def load(self) -> None:
+        """Unpickle the call here, where it was not: an engine may begin to count time then.
+
+        Raises
+        ------
+        ExecutorError
+            If it cannot be unpickled.
+        """
+        if self._call is None and (kept := _keeper.take(self.key, self._payload)) is not None:
+            _keeper.give_back(kept)
+
     @property
     def by_key(self) -> Shipped:
         """The same without what is heavy, for workers that should have it by now."""
