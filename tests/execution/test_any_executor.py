@@ -27,6 +27,7 @@ class TestThreadPool(ExecutorSuite):
         return FactoryExecution("concurrent.futures:ThreadPoolExecutor", workers=3)
 
 
+@pytest.mark.faults  # slow: each test starts its workers
 class TestProcessPool(ExecutorSuite):
     patience = 60.0
 

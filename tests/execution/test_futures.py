@@ -70,6 +70,7 @@ class Pool(FuturesExecution):
         return future.running_seconds()
 
 
+@pytest.mark.faults  # slow: each test starts its workers
 class TestPool(ExecutorSuite):
     patience = PATIENCE
 
