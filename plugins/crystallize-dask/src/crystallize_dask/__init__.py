@@ -179,7 +179,7 @@ class DaskExecution(FuturesExecution):
         if self.address is not None:
             security = Security(require_encryption=True, **self._tls) if self._tls else None
             try:
-                client = Client(
+                client = _Client(
                     self.address, timeout=CONNECT_SECONDS, set_as_default=False, security=security
                 )
             except Exception as error:  # what Dask raises at a wrong certificate differs
@@ -206,6 +206,21 @@ class DaskExecution(FuturesExecution):
             serve = {"scheduler_kwargs": {"dashboard": self.dashboard}}
             with opened("distributed:LocalCluster", LocalCluster, serve, sizes) as cluster:
                 yield cluster
+
+
+class _Client(Client):
+    """Closed at once where it cannot connect.
+
+    Left to the garbage collector it waits for a lock of Dask's that whoever is being
+    interrupted by the collector may hold.
+    """
+
+    def start(self, **options: Any) -> Any:
+        try:
+            return super().start(**options)  # type: ignore[no-untyped-call]
+        except BaseException:
+            self.close()  # type: ignore[no-untyped-call]
+            raise
 
 
 def _itself(shipped: Shipped) -> Shipped:
