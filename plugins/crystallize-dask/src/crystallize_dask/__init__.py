@@ -179,7 +179,7 @@ class DaskExecution(FuturesExecution):
         if self.address is not None:
             security = Security(require_encryption=True, **self._tls) if self._tls else None
             try:
-                client = _Client(
+                client = _Client(  # type: ignore[no-untyped-call]
                     self.address, timeout=CONNECT_SECONDS, set_as_default=False, security=security
                 )
             except Exception as error:  # what Dask raises at a wrong certificate differs
