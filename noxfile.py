@@ -68,7 +68,7 @@ def matrix(session: nox.Session) -> None:
     """What takes too long for CI: every broken plugin under its suite; writes the page of it."""
     install(session)
     pytest(session, "-m", "matrix")
-    session.run("python", "tests/testing/matrix.py")
+    session.run("python", "tests/testing/broken_matrix.py")
 
 
 @nox.session(python=PYTHONS[0])

@@ -25,12 +25,12 @@ def statuses(catalog):
     return {info.name: info.status for info in catalog.entries}
 
 
-def test_the_strategies_in_the_box_are_three_entry_points():
+def test_the_strategies_in_the_box_are_entry_points():
     found = {
         i.name: i.value for i in Catalog.installed().entries if i.distribution == "crystallize-core"
     }
-    assert set(found) == {"serial", "parallel", "async"}
-    assert len(set(found.values())) == 3
+    assert set(found) == {"serial", "parallel", "async", "futures"}
+    assert len(set(found.values())) == 4
 
 
 def test_a_stranger_is_found_and_run_by_name(distribution):

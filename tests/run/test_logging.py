@@ -104,11 +104,12 @@ def test_records_arrive_with_their_cell_under_every_strategy(name, kept):
 
 @pytest.mark.parametrize("name", ["serial", "process"])
 def test_outside_of_cells_records_are_as_they_were(name, kept):
+    factory = logging.getLogRecordFactory()  # Ray sets one of its own
     run(name)
     logging.getLogger("crystallize_tests").warning("after")
 
     assert not hasattr(kept[-1], "condition")
-    assert logging.getLogRecordFactory() is logging.LogRecord
+    assert logging.getLogRecordFactory() is factory
 
 
 @pytest.mark.parametrize("name", ["serial", "process"])
@@ -222,6 +223,8 @@ def test_records_and_warnings_come_back_from_a_strangers_processes(kept, tmp_pat
 
 
 def test_two_runs_at_once_label_their_own(kept):
+    factory = logging.getLogRecordFactory()  # Ray sets one of its own
+
     def log(replicate, condition):
         logging.getLogger("crystallize_tests").info("of %s", condition)
         return 1.0
@@ -237,4 +240,4 @@ def test_two_runs_at_once_label_their_own(kept):
 
     assert len(kept) == 400
     assert all(record.getMessage() == f"of {record.condition}" for record in kept)
-    assert logging.getLogRecordFactory() is logging.LogRecord
+    assert logging.getLogRecordFactory() is factory

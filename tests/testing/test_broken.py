@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import broken
-import matrix
+import broken_matrix as matrix
 import pytest
 from broken import BROKEN, Processes
 from broken_streams import CallsOneTwice, CompletesOneTwice, DropsOne

@@ -16,6 +16,7 @@ import zipfile
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import FrozenInstanceError
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,9 @@ from crystallize import (
 from crystallize.plugins.execution import AsyncExecution, ParallelExecution, SerialExecution
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+STRANGERS = {"dask", "ray"} & {entry.name for entry in entry_points(group="crystallize.executors")}
+"""What else may be installed here, and starts what it needs by itself."""
 
 QUICK = ["serial", "parallel"]
 """Installed with the core."""
@@ -116,7 +120,7 @@ def test_all_that_is_installed_is_tried_or_listed_with_the_reason() -> None:
     tried = {row.strategy for row in certificate.rows}
     left_out = {other.strategy: other.why for other in certificate.not_tried}
     assert certificate.same
-    assert {"serial", "parallel", "dask", "(fresh process)"} == tried
+    assert {"serial", "parallel", *STRANGERS, "(fresh process)"} == tried
     assert left_out.keys() == {"async", "futures"}
     assert left_out["async"] == "it takes coroutine functions only"
     assert "needs the option 'factory'" in left_out["futures"]
@@ -129,7 +133,8 @@ def test_coroutines_are_tried_with_what_takes_them() -> None:
     assert certificate.same
     options = [dict(t.options) for t in certificate.rows if t.strategy == "async"]
     assert options == [{}, {}, {"max_concurrency": 1}, {"max_concurrency": 3}]
-    assert {other.strategy for other in certificate.not_tried} == {"parallel", "dask", "futures"}
+    left_out = {other.strategy for other in certificate.not_tried}
+    assert left_out == {"parallel", "futures", *STRANGERS}
 
 
 def test_the_experiments_own_options_are_kept_and_its_workers_varied() -> None:
@@ -398,9 +403,10 @@ def test_strategies_that_cannot_be_had_are_listed_with_why(distribution) -> None
 
 
 def test_a_strategy_that_is_blocked_is_listed() -> None:
-    certificate = Experiment(normal, seed=1, block=["dask", "parallel"]).verify(replicates=1)
+    blocked = {*STRANGERS, "parallel"}
+    certificate = Experiment(normal, seed=1, block=sorted(blocked)).verify(replicates=1)
 
-    assert {o.strategy for o in certificate.not_tried if "blocked" in o.why} == {"dask", "parallel"}
+    assert {o.strategy for o in certificate.not_tried if "blocked" in o.why} == blocked
 
 
 def test_an_unknown_strategy_is_refused_with_the_closest() -> None:

@@ -143,7 +143,9 @@ def test_the_loop_works_alone(cluster):
 
 
 def test_no_scheduler_at_the_address_is_said_before_anything_runs():
-    with pytest.raises(CrystallizeError, match=r"no Dask scheduler at 'tcp://127\.0\.0\.1:1'"):
+    with pytest.raises(
+        CrystallizeError, match=r"no Dask scheduler to be reached at 'tcp://127\.0\.0\.1:1'"
+    ):
         Experiment(
             trial, CONDITIONS, execution="dask", execution_options={"address": "tcp://127.0.0.1:1"}
         )
@@ -154,7 +156,7 @@ def test_no_scheduler_at_the_address_is_said_before_anything_runs():
     [
         ({"n_workers": 0}, "n_workers"),
         ({"threads_per_worker": 2.5}, "threads_per_worker"),
-        ({"address": "tcp://127.0.0.1:1", "n_workers": 2}, "local cluster"),
+        ({"address": "tcp://127.0.0.1:1", "n_workers": 2}, "describe a cluster that is opened"),
         ({"adress": "tcp://127.0.0.1:1"}, "Did you mean 'address'"),
     ],
 )

@@ -45,8 +45,12 @@ def rays_processes():
     return [
         child
         for child in psutil.Process().children(recursive=True)
-        if child.status() != psutil.STATUS_ZOMBIE
+        if child.status() != psutil.STATUS_ZOMBIE and _is_rays(child.cmdline())
     ]
+
+
+def _is_rays(words):
+    return any(word.startswith("ray::") or "/ray/" in word for word in words)
 
 
 def listening():

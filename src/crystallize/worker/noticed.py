@@ -30,6 +30,12 @@ class _InCell:
     def __repr__(self) -> str:
         return f"InCell({self._pattern!r})"
 
+    @property
+    def pattern(self) -> str:
+        """The text of the pattern, which libraries hand on with a filter to threads of theirs."""
+        pattern = self._pattern
+        return str(getattr(pattern, "pattern", pattern or ""))
+
     def match(self, text: str) -> bool:
         if present_cell() is None:
             return False

@@ -1,4 +1,4 @@
-"""Which check finds which broken plugin: ``python matrix.py`` writes it into docs/conformance.md.
+"""Which check finds which broken plugin: ``python broken_matrix.py`` writes docs/conformance.md.
 
 Each broken plugin runs under its whole suite, in a process of its own.
 """
