@@ -60,7 +60,13 @@ PROCESSES = (
 )
 
 
-@pytest.mark.parametrize("strategy", ["", PROCESSES], ids=["serial", "process"])
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        pytest.param("", id="serial"),
+        pytest.param(PROCESSES, id="process", marks=pytest.mark.faults),
+    ],
+)
 @pytest.mark.parametrize("case", REDIRECTED)
 def test_a_run_keeps_all_when(folder, case, strategy):
     redirection, code = REDIRECTED[case]

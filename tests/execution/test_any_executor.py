@@ -36,6 +36,7 @@ class TestProcessPool(ExecutorSuite):
         return FactoryExecution(ProcessPoolExecutor, options)
 
 
+@pytest.mark.faults
 class TestLoky(ExecutorSuite):
     patience = 60.0
 

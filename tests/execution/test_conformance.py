@@ -4,6 +4,8 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 
+import pytest
+
 from crystallize import hookimpl
 from crystallize.plugins.execution import AsyncExecution, ParallelExecution, SerialExecution
 from crystallize.testing import AsyncExecutorSuite, ExecutorSuite, LoopExecutorSuite
@@ -29,11 +31,13 @@ class TestOneThread(ExecutorSuite):
         return ParallelExecution(1)
 
 
+@pytest.mark.faults  # slow: each test starts its workers
 class TestProcesses(ExecutorSuite):
     def make(self):
         return ParallelExecution(2, "process")
 
 
+@pytest.mark.faults  # slow: each test starts its workers
 class TestOneProcess(ExecutorSuite):
     def make(self):
         return ParallelExecution(1, "process")
@@ -84,6 +88,7 @@ class TestBackwards(LoopExecutorSuite):
         return Backwards()
 
 
+@pytest.mark.faults  # slow: each test starts its workers
 class TestStandardPool(LoopExecutorSuite):
     replicates = 20
     processes = True
