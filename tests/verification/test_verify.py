@@ -46,7 +46,7 @@ STRANGERS = {"dask", "ray"} & {entry.name for entry in entry_points(group="cryst
 QUICK = ["serial", "parallel"]
 """Installed with the core."""
 WORDS = {"alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta"}
-COUNTER = itertools.count()
+COUNTER = iter(range(10**9))
 GENERATOR = np.random.default_rng()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import warnings
 
 import pytest
@@ -13,6 +14,8 @@ COUNT = 0
 SEEN: list[int] = []
 CACHE: dict[int, float] = {}
 LOG: list[int] = []
+NUMBERS = itertools.count()
+ITEMS = iter(range(10**6))
 
 
 class Model:
@@ -62,6 +65,14 @@ def fitting():
     return MODEL.fit(1.0)
 
 
+def counting():
+    return float(next(NUMBERS))
+
+
+def taking():
+    return float(next(ITEMS))
+
+
 def class_counter():
     return float(Model.counted())
 
@@ -99,6 +110,8 @@ def made():
         (caching, "global `CACHE`"),
         (fitting, "global `MODEL`"),
         (class_counter, "`Model.fits`"),
+        (counting, "global `NUMBERS`"),
+        (taking, "global `ITEMS`"),
         (attribute, "`attribute.calls`"),
         (default, "default `seen`"),
         (made(), "closure `count`"),

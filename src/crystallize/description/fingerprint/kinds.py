@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import logging
 import random
 import types
@@ -118,6 +119,11 @@ def _view(tokens: Tokens, value: Any) -> bytes:
     return combined("view", tokens.token(dict(value)))
 
 
+def _count(tokens: Tokens, value: Any) -> bytes:
+    # Iterators cannot be pickled from Python 3.14 on; this one shows all that it is.
+    return combined("count", repr(value).encode())
+
+
 def _code(tokens: Tokens, value: CodeType) -> bytes:
     return code_token(value)
 
@@ -144,6 +150,7 @@ _BY_TYPE: dict[type, Callable[[Tokens, Any], bytes]] = {
     classmethod: _wrapped,
     functools.cached_property: _cached_property,
     types.MappingProxyType: _view,
+    itertools.count: _count,
     types.WrapperDescriptorType: _refer,
     types.MethodDescriptorType: _refer,
     CodeType: _code,

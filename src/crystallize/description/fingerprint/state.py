@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import CodeType
 from typing import Any
 
@@ -32,6 +33,9 @@ class State:
     def note_value(self, name: str, value: Any) -> None:
         """Note whose methods may change a part."""
         self._kinds[name] = type(getattr(value, "__self__", value))
+        if isinstance(value, Iterator):  # whoever takes from it changes what comes next
+            self._written.add(name)
+            self._read.add(name)
 
     def note_member(self, cls: type, name: str, key: str, value: Any) -> None:
         """Note what a method changes of each object, or a class method of the class."""
