@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import cloudpickle
@@ -116,6 +116,20 @@ def test_a_function_that_workers_cannot_import_ends_the_run(cluster, tmp_path, m
         experiment.run()
 
 
+@pytest.fixture(scope="module")
+def used_cluster(cluster):
+    """One that has the connections between its scheduler and workers that it opens once."""
+
+    def slow(rng):
+        time.sleep(0.02)
+        return rng.normal()
+
+    execution = DaskExecution(cluster.scheduler_address)
+    with closing(Experiment(slow, replicates=150, execution=execution).stream()) as outcomes:
+        next(outcomes)
+    return cluster
+
+
 @pytest.mark.faults
 class TestConformance(ExecutorSuite):
     patience = 120.0  # Dask takes its time to give up on workers that die
@@ -124,8 +138,8 @@ class TestConformance(ExecutorSuite):
     processes = True  # of this machine here, though Dask does not know
 
     @pytest.fixture(autouse=True)
-    def _on(self, cluster):
-        self.address = cluster.scheduler_address
+    def _on(self, used_cluster):
+        self.address = used_cluster.scheduler_address
 
     def make(self):
         return DaskExecution(self.address)
