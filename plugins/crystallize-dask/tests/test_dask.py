@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cloudpickle
 import numpy as np
+import psutil
 import pytest
 from crystallize_dask import DaskExecution
 from distributed import Client, LocalCluster
@@ -116,20 +117,6 @@ def test_a_function_that_workers_cannot_import_ends_the_run(cluster, tmp_path, m
         experiment.run()
 
 
-@pytest.fixture(scope="module")
-def used_cluster(cluster):
-    """One that has the connections between its scheduler and workers that it opens once."""
-
-    def slow(rng):
-        time.sleep(0.02)
-        return rng.normal()
-
-    execution = DaskExecution(cluster.scheduler_address)
-    with closing(Experiment(slow, replicates=150, execution=execution).stream()) as outcomes:
-        next(outcomes)
-    return cluster
-
-
 @pytest.mark.faults
 class TestConformance(ExecutorSuite):
     patience = 120.0  # Dask takes its time to give up on workers that die
@@ -138,14 +125,30 @@ class TestConformance(ExecutorSuite):
     processes = True  # of this machine here, though Dask does not know
 
     @pytest.fixture(autouse=True)
-    def _on(self, used_cluster):
-        self.address = used_cluster.scheduler_address
+    def _on(self, cluster):
+        self.address = cluster.scheduler_address
+
+    # The scheduler is in this process, and its connections to workers come and go: see below.
+    test_nothing_is_open_after_closing = None
 
     def make(self):
         return DaskExecution(self.address)
 
     def example(self):
         return DaskExecution(n_workers=2)
+
+
+def test_runs_that_are_left_in_their_middle_leave_no_more_and_more_open(cluster):
+    def slow(rng):
+        time.sleep(0.02)
+        return rng.normal()
+
+    execution, opened = DaskExecution(cluster.scheduler_address), []
+    for _ in range(8):
+        with closing(Experiment(slow, replicates=150, execution=execution).stream()) as outcomes:
+            next(outcomes)
+        opened.append(psutil.Process().num_fds())
+    assert min(opened[4:]) <= max(opened[:4])
 
 
 def test_the_loop_works_alone(cluster):
