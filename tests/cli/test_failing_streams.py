@@ -47,11 +47,15 @@ def shell(command, folder):
     )
 
 
+def prepared(folder):
+    (folder / "trials.py").write_text(TRIAL)
+    (folder / "c.toml").write_text(CONFIG)
+    return folder
+
+
 @pytest.fixture
 def folder(tmp_path):
-    (tmp_path / "trials.py").write_text(TRIAL)
-    (tmp_path / "c.toml").write_text(CONFIG)
-    return tmp_path
+    return prepared(tmp_path)
 
 
 COMMAND = f"{shlex.quote(sys.executable)} -m crystallize"
@@ -78,13 +82,20 @@ def test_a_run_keeps_all_when(folder, case, strategy):
     assert [error.replicate for error in kept.errors] == [7]
 
 
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    """A folder with a store."""
+    folder = prepared(tmp_path_factory.mktemp("stored"))
+    shell(f"{COMMAND} run c.toml --store s.db", folder)
+    return folder
+
+
 @pytest.mark.parametrize(
     "command", ["show s.db", "check s.db", "plugins", "--help", "--version", "run --help"]
 )
 @pytest.mark.parametrize("redirection", [">&-", "> /dev/full", "| true"])
-def test_an_answer_that_cannot_be_written_is_an_error(folder, command, redirection):
-    shell(f"{COMMAND} run c.toml --store s.db", folder)
-    done = shell(f"{COMMAND} {command} {redirection}", folder)
+def test_an_answer_that_cannot_be_written_is_an_error(stored, command, redirection):
+    done = shell(f"{COMMAND} {command} {redirection}", stored)
     assert done.returncode == 3
     said = "Error: Standard output could not be written: "
     assert done.stderr.startswith(said) or (redirection == "| true" and not done.stderr)

@@ -114,6 +114,7 @@ def test_a_function_of_its_seed_is_the_same_everywhere() -> None:
     assert {row.distribution for row in certificate.rows[:6]} == {"crystallize-core"}
 
 
+@pytest.mark.faults  # slow: it starts every engine that is installed
 def test_all_that_is_installed_is_tried_or_listed_with_the_reason() -> None:
     certificate = Experiment(normal, seed=1).verify(replicates=2)
 
