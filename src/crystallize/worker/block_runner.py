@@ -491,7 +491,8 @@ class BlockCall:
 
     def _timed(self, **arguments: Any) -> Any:
         """Refuse a result that came too late, but before anyone stopped the worker."""
-        began, lost = perf_counter(), clock.lost_seconds()
+        lost = clock.lost_seconds()  # first: what is lost between the two must not count
+        began = perf_counter()
         result = self._function(**arguments)
         took = perf_counter() - began
         timeout = self._options.timeout
