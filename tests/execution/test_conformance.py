@@ -26,6 +26,7 @@ class TestThreads(ExecutorSuite):
         return ParallelExecution(3)
 
 
+@pytest.mark.faults  # slow, and much like its neighbours
 class TestOneThread(ExecutorSuite):
     def make(self):
         return ParallelExecution(1)
@@ -48,6 +49,7 @@ class TestAsync(AsyncExecutorSuite):
         return AsyncExecution(max_concurrency=7)
 
 
+@pytest.mark.faults  # slow, and much like its neighbours
 class TestAsyncOneAtATime(AsyncExecutorSuite):
     def make(self):
         return AsyncExecution(max_concurrency=1)
@@ -97,6 +99,7 @@ class TestStandardPool(LoopExecutorSuite):
         return StandardPool()
 
 
+@pytest.mark.faults  # slow, and much like its neighbours
 class TestStandardThreads(ExecutorSuite):
     def make(self):
         return StandardThreads()
