@@ -8,11 +8,12 @@ from pathlib import Path
 
 import click
 
-from crystallize.checks import Faults, not_negative, optional, whole_number
+from crystallize.checks import Faults, not_negative, optional
 from crystallize.cli.streams import print_answer, stdout_kept_clean
 from crystallize.description.config import read_config
 from crystallize.description.from_config import experiment_arguments
 from crystallize.description.lookup import find_function
+from crystallize.description.spec import RULES
 from crystallize.experiments.experiment import Experiment
 from crystallize.located import FromFile
 from crystallize.verification.certificate import Certificate
@@ -77,7 +78,7 @@ def command(
     try:
         with stdout_kept_clean():
             faults = Faults()
-            faults(optional(_count), "--replicates", replicates)
+            faults(optional(RULES["replicates"]), "--replicates", replicates)
             faults(not_negative, "--tolerance", tolerance)
             faults.raise_any()
             certificate = _certificate(
@@ -89,10 +90,6 @@ def command(
     content = certificate.to_dict()
     print_answer(json.dumps(content, allow_nan=False, indent=2) if as_json else str(certificate))
     ctx.exit(0 if certificate.same else NOT_THE_SAME)
-
-
-def _count(where: str, value: object) -> int:
-    return whole_number(where, value, least=1)
 
 
 def _certificate(

@@ -27,7 +27,7 @@ from crystallize.results.checking import (
     unique_names,
 )
 from crystallize.results.replacing import replaced_whole
-from crystallize.results.unpacking import Archive
+from crystallize.results.unpacking import opened_within
 
 FORMAT = "crystallize-result"
 
@@ -76,7 +76,7 @@ def save(result: Parts, path: Path) -> None:
 def load(path: Path, max_bytes: int | None = None) -> Parts:
     """Read what a result consists of; see :meth:`crystallize.Result.load`."""
     try:
-        with Archive(path, max_bytes) as archive:
+        with opened_within(path, max_bytes) as archive:
             content = json.loads(archive.read(CONTENT))
             if content["format"] != FORMAT or content["version"] != VERSION:
                 raise ResultFileError(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
-from crystallize.results.tables import one_line
+from crystallize.results.tables import aligned, one_line
 
 Row = Mapping[str, Any]
 LONG = 40
@@ -119,16 +119,8 @@ def _shown(value: object) -> str:
 
 
 def _text(table: SectionTable) -> str:
-    lines = [table.columns, *table.rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    padded = (
-        "  ".join(
-            text.rjust(width) if is_number else text.ljust(width)
-            for text, width, is_number in zip(line, widths, table.numbers, strict=True)
-        ).rstrip()
-        for line in lines
-    )
-    return "\n".join([table.heading, *padded, *table.notes])
+    lines = aligned([table.columns, *table.rows], table.numbers)
+    return "\n".join([table.heading, *lines, *table.notes])
 
 
 def _html(table: SectionTable) -> str:

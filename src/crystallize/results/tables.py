@@ -16,7 +16,7 @@ def as_text(rows: Sequence[SummaryRow], failed: int, warned: int = 0) -> str:
     """An aligned table, and how many cells failed and warnings there were, where any."""
     columns = _columns(rows)
     cells = [columns, *(tuple(_shown(row[column]) for column in columns) for row in rows)]
-    lines = aligned(cells, NAMES)
+    lines = aligned(cells, [place >= NAMES for place in range(len(columns))])
     if failed:
         lines.append(f"{_failures(failed)}; see .errors")
     if warned:
@@ -24,14 +24,14 @@ def as_text(rows: Sequence[SummaryRow], failed: int, warned: int = 0) -> str:
     return "\n".join(lines)
 
 
-def aligned(cells: Sequence[Sequence[str]], names: int) -> list[str]:
-    """The lines of a table whose first columns hold `names`, at the left; others at the right."""
+def aligned(cells: Sequence[Sequence[str]], numbers: Sequence[bool]) -> list[str]:
+    """The lines of a table; `numbers` says which columns hold some, and are at the right."""
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = []
     for line in cells:
         padded = [
-            text.ljust(width) if place < names else text.rjust(width)
-            for place, (text, width) in enumerate(zip(line, widths, strict=True))
+            text.rjust(width) if is_number else text.ljust(width)
+            for text, width, is_number in zip(line, widths, numbers, strict=True)
         ]
         lines.append("  ".join(padded).rstrip())
     return lines

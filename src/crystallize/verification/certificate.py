@@ -16,8 +16,8 @@ HEAD = (
     "strategy", "options", "distribution", "version", "workers", "hash seed", "digest", "seconds",
     "same",
 )  # fmt: skip
-NAMES = 4
-"""How many of the columns, at the left, hold names."""
+NUMBERS = [False] * 4 + [True] * 5
+"""Which columns are at the right."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,7 +190,7 @@ class Certificate:
         lines = [
             f"{one_line(self.experiment)}: {shown} of {self.of} under "
             f"{_counted(len(self.conditions), 'condition')}, seed {self.seed}{against}",
-            *aligned([HEAD, *map(_row, self.rows)], NAMES),
+            *aligned([HEAD, *map(_row, self.rows)], NUMBERS),
         ]
         for other in self.not_tried:
             origin = f" ({other.distribution} {other.version})" if other.distribution else ""
