@@ -169,7 +169,7 @@ class BlockCall:
 
     def __getstate__(self) -> dict[str, Any]:
         # cloudpickle's bytes inside, so that an executor's plain pickle takes lambdas too.
-        heavy = (self._function, self._conditions, self.contexts)
+        heavy = (self._function, self._conditions, self.contexts, self._fresh)
         return {
             "heavy": pickled_by_value(heavy),
             "seeding": self._seeding,
@@ -177,7 +177,6 @@ class BlockCall:
             "options": self._options,
             "stamp": self.stamp,
             "home": self._home,
-            "fresh": pickled_by_value(self._fresh),
             "path": sys.path,
             "modules": OwnModules.loaded(),
             "loaded": loaded_fingerprint(self._function, self._conditions),
@@ -195,7 +194,6 @@ class BlockCall:
         self._options = state["options"]
         self.stamp = state["stamp"]
         self._home = state["home"]
-        self._fresh = cloudpickle.loads(state["fresh"])
         self.blas = limits_of_worker(self._options.blas_threads)
         self._refusal = unlike_driver(state["loaded"], self._function, self._conditions)
         if self._refusal is not None and unload_provided():
@@ -204,7 +202,8 @@ class BlockCall:
         self._prepare()
 
     def _load(self, heavy: bytes) -> None:
-        self._function, self._conditions, self.contexts = cloudpickle.loads(heavy)
+        parts = cloudpickle.loads(heavy)
+        self._function, self._conditions, self.contexts, self._fresh = parts
 
     def __call__(self, task: Task) -> Block:
         """Run the cells of a block one after another."""
