@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import random
 import signal
@@ -29,6 +30,8 @@ Things = dict[str, Counter[Any]]
 
 def things() -> Things:
     """The threads, child processes, files and sockets of this process, by kind."""
+    # multiprocessing keeps the pipes of children that have ended until it is next asked for them.
+    multiprocessing.active_children()
     found: Things = {kind: Counter() for kind in KINDS}
     # The objects: numbers of threads are given again.
     found["thread"].update(threading.enumerate())
