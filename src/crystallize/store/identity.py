@@ -64,6 +64,8 @@ def differences(stored: Identity, wanted: Identity) -> list[str]:
 def united(stored: Identity, wanted: Identity) -> Identity:
     """The identity of all that either of two has."""
     both = {key: {**stored[key], **wanted[key]} for key in ("conditions", "opaque")}
+    if stored["baseline"] not in wanted["conditions"]:  # only some conditions were run
+        both["baseline"] = stored["baseline"]
     return {**wanted, **both, "replicates": max(stored["replicates"], wanted["replicates"])}
 
 
