@@ -35,12 +35,14 @@ if TYPE_CHECKING:
     from crystallize.errors import StoreError as StoreError
     from crystallize.errors import StoreMismatchError as StoreMismatchError
     from crystallize.errors import StoreWarning as StoreWarning
+    from crystallize.errors import TooLargeError as TooLargeError
     from crystallize.errors import UnknownNameError as UnknownNameError
     from crystallize.errors import WorkerDiffersError as WorkerDiffersError
     from crystallize.experiments.experiment import Experiment as Experiment
     from crystallize.hookspecs import hookimpl as hookimpl
     from crystallize.results.errors import CellFailedError as CellFailedError
     from crystallize.results.errors import Interrupted as Interrupted
+    from crystallize.results.errors import MetricsRefusedError as MetricsRefusedError
     from crystallize.results.errors import TooManyFailuresError as TooManyFailuresError
     from crystallize.results.result import Result as Result
 
@@ -63,6 +65,7 @@ __all__ = [
     "Interrupted",
     "InvalidValueError",
     "InvalidValuesError",
+    "MetricsRefusedError",
     "OptionError",
     "Outcome",
     "PluginError",
@@ -75,6 +78,7 @@ __all__ = [
     "StoreError",
     "StoreMismatchError",
     "StoreWarning",
+    "TooLargeError",
     "TooManyFailuresError",
     "UnknownNameError",
     "WorkerDiffersError",
@@ -105,6 +109,7 @@ if not TYPE_CHECKING:  # or else type checkers would take any name for one of ou
             "Interrupted": "crystallize.results.errors",
             "InvalidValueError": "crystallize.errors",
             "InvalidValuesError": "crystallize.errors",
+            "MetricsRefusedError": "crystallize.results.errors",
             "OptionError": "crystallize.errors",
             "Outcome": "crystallize.cells.outcome",
             "PluginError": "crystallize.errors",
@@ -117,6 +122,7 @@ if not TYPE_CHECKING:  # or else type checkers would take any name for one of ou
             "StoreError": "crystallize.errors",
             "StoreMismatchError": "crystallize.errors",
             "StoreWarning": "crystallize.errors",
+            "TooLargeError": "crystallize.errors",
             "TooManyFailuresError": "crystallize.results.errors",
             "UnknownNameError": "crystallize.errors",
             "WorkerDiffersError": "crystallize.errors",

@@ -91,6 +91,10 @@ class ExperimentRefusedError(CrystallizeError, ValueError):
     """An experiment that a plugin does not let run; the message says which and why."""
 
 
+class TooLargeError(CrystallizeError, MemoryError):
+    """More cells, or more of each, than fits into memory; nothing further was run."""
+
+
 class ResourceError(CrystallizeError, RuntimeError):
     """Something that each worker needs for its cells could not be made ready there."""
 

@@ -144,6 +144,11 @@ class Recorder:
         """Keep cells that never came back."""
         self._landed += [Landed(None, [error]) for error in errors]
 
+    def has_finished(self, condition: int) -> bool:
+        """Whether there are metrics of any cell of a condition."""
+        table = self.tables[self._names[condition]]
+        return bool(self._rows[condition]) or bool(table.done.any())
+
     def gathered(self) -> list[Landed]:
         """Take what landed since the last time."""
         for rows in self._rows:

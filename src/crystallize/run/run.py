@@ -28,7 +28,12 @@ from crystallize.errors import (
     PluginError,
 )
 from crystallize.plugins.host import Host
-from crystallize.results.errors import CellFailedError, Interrupted, TooManyFailuresError
+from crystallize.results.errors import (
+    CellFailedError,
+    Interrupted,
+    MetricsRefusedError,
+    TooManyFailuresError,
+)
 from crystallize.results.result import Result
 from crystallize.run.cell_warnings import CellWarnings
 from crystallize.run.deadlines import Deadlines
@@ -330,6 +335,8 @@ class Run:
             If the run was stopped from outside.
         CellFailedError
             If a cell failed and ``on_error`` is ``"raise"``.
+        MetricsRefusedError
+            If no cell of a condition returned what can be kept.
         TooManyFailuresError
             If more cells failed than ``max_failures`` allows.
         """
@@ -339,6 +346,8 @@ class Run:
             raise Interrupted(result, self.interrupts.signum)
         if self._policy.raises and result.errors:
             raise CellFailedError(result.errors[0], result)
+        if self._policy.hopeless is not None:
+            raise MetricsRefusedError(self._policy.hopeless, result)
         if self._policy.too_many and self._stopped is None:
             assert self.experiment.max_failures is not None
             raise TooManyFailuresError(self.experiment.max_failures, result)

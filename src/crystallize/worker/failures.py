@@ -25,10 +25,10 @@ class TimedOut(Exception):
 
 def failure_of(offset: int, error: BaseException) -> Failure:
     """An exception as text."""
+    if isinstance(error, MetricError):
+        return Failure.of_refused(offset, error)
     name, message = type(error).__name__, _message(error)
-    report = (
-        f"{name}: {message}\n" if isinstance(error, (MetricError, TimedOut)) else _report(error)
-    )
+    report = f"{name}: {message}\n" if isinstance(error, TimedOut) else _report(error)
     return Failure(offset, name, message, report)
 
 
