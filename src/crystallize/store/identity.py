@@ -71,12 +71,15 @@ def united(stored: Identity, wanted: Identity) -> Identity:
         name: max(some.get(name, 0) for some in numbers)
         for name in {**_own(stored), **_own(wanted)}
     }
+    if stored["baseline"] not in wanted["conditions"]:  # only some conditions were run
+        both["baseline"] = stored["baseline"]
     return {**wanted, **both, "replicates": most, "own_replicates": own}
 
 
 def replicates_of(identity: Identity) -> dict[str, int]:
     """Condition -> how many replicates it has."""
-    return dict.fromkeys(identity["conditions"], identity["replicates"]) | _own(identity)
+    all_of_them: int = identity["replicates"]
+    return dict.fromkeys(identity["conditions"], all_of_them) | _own(identity)
 
 
 def _own(identity: Identity) -> dict[str, int]:
