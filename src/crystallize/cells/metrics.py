@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from crystallize.checks import MOST_BITS
+
 PLAIN: frozenset[type] = frozenset({float, int, bool, str, complex, type(None)})
 SMALL: frozenset[type] = PLAIN - {int, str}
 """Those of which no value is too large to be kept."""
@@ -26,8 +28,6 @@ MOST_BYTES = 500_000_000
 """How much the arrays of one cell may take; a record of a store holds twice as much."""
 MOST_TEXT = 2**24
 """How many characters a text may have: of each, a store makes up to twelve bytes."""
-MOST_BITS = 14_000
-"""How long a whole number may be: Python itself writes none of more than 4,300 digits."""
 
 
 class MetricError(TypeError):

@@ -50,9 +50,7 @@ class FailurePolicy:
     @property
     def ends_the_run(self) -> bool:
         """Whether enough has failed to end the run."""
-        return bool(self.errors) and (
-            self.raises or self.too_many or self.hopeless is not None
-        )
+        return bool(self.errors) and (self.raises or self.too_many or self.hopeless is not None)
 
     @property
     def raises(self) -> bool:
@@ -88,7 +86,8 @@ class FailurePolicy:
         Where that was so of the first few, it would be of all, however long they take.
         """
         refused = self._refused.get(condition, ())
-        if SURELY <= len(refused) < self._experiment.replicates and self.hopeless is None:
+        replicates = self._experiment.replicates_of[self._names[condition]]
+        if SURELY <= len(refused) < replicates and self.hopeless is None:
             self.hopeless = min(refused, key=lambda error: error.replicate)
 
     def lost_alone(self, task: Task, failure: Failure) -> list[CellError]:

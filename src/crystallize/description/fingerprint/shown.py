@@ -53,9 +53,16 @@ def shown_parameter(value: Any) -> Any:
         return f"{getattr(value, '__module__', '?')}:{function_name(value)}"
     try:
         json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
+        return _text(value)
+    return value if _has_names_as_keys(value) else _text(value)
+
+
+def _text(value: Any) -> str:
+    try:
         return repr(value)
-    return value if _has_names_as_keys(value) else repr(value)
+    except Exception:  # whole numbers of thousands of digits have none either
+        return f"something of type {type(value).__name__}"
 
 
 def _has_names_as_keys(value: Any) -> bool:
