@@ -24,6 +24,8 @@ ARRAY_KINDS = "biufcU"
 """NumPy's letters for boolean, integer, unsigned, float, complex and text."""
 
 
+INT64 = 2**63
+
 MOST_BYTES = 500_000_000
 """How much the arrays of one cell may take; a record of a store holds twice as much."""
 MOST_TEXT = 2**24
@@ -167,9 +169,12 @@ def checked_metrics(result: Any) -> tuple[Names, Collection[Any]]:
             names = tuple(map(_plain_name, names))
             break
     for value in values:
-        if type(value) not in SMALL:
-            pairs = zip(names, values, strict=True)
-            return names, _checked_values(pairs)
+        kind = type(value)
+        if kind in SMALL or (kind is int and -INT64 <= value < INT64):
+            continue
+        if kind is str and len(value) <= MOST_TEXT:
+            continue
+        return names, _checked_values(zip(names, values, strict=True))
     return names, values
 
 

@@ -25,8 +25,8 @@ from crystallize.errors import (
     OptionError,
     StoreError,
     StoreMismatchError,
-    described,
     listing,
+    text_of,
 )
 from crystallize.experiments.experiment import Experiment
 from crystallize.store.generations import Generation
@@ -78,7 +78,7 @@ def command(
             found = find_function(function, Path.cwd())
             experiment = _experiment(stored, name, found, [], accept_changes)
     try:
-        click.echo(_shown(experiment.replay(replicate)))
+        click.echo(text_of(experiment.replay(replicate)))
     except Exception:
         traceback.print_exc()
         if debug:
@@ -182,13 +182,6 @@ def _experiment(
     for change in changes + then.versions(now):
         click.echo(f"Warning: since the store was made: {change}", err=True)
     return experiment
-
-
-def _shown(value: Any) -> str:
-    try:
-        return repr(value)
-    except Exception as error:
-        return f"<a {type(value).__name__} whose text cannot be made: {described(error)}>"
 
 
 def _named(stored: StoredExperiment) -> str:
