@@ -32,7 +32,7 @@ Rule = Callable[[str, Any], T]
 
 MOST_BITS = 14_000
 """How long a whole number may be: Python itself writes none of more than 4,300 digits."""
-MOST_CHOICES = 1_000_000
+MOST_CHOICES = 500_000
 """How many values a parameter may take, and how many combinations a grid may have."""
 
 

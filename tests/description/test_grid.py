@@ -137,10 +137,10 @@ def test_what_combines_nothing_is_refused(options, message):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"a": range(10**9)}, "grid.a: expected at most 1,000,000 values"),
-        ({"a": itertools.count()}, "grid.a: expected at most 1,000,000 values"),
-        (dict.fromkeys("abc", range(1000)), "at most 1,000,000 combinations, got 1000000000"),
-        (dict.fromkeys(map(chr, range(97, 123)), range(1000)), "at most 1,000,000 combinations"),
+        ({"a": range(10**9)}, "grid.a: expected at most 500,000 values"),
+        ({"a": itertools.count()}, "grid.a: expected at most 500,000 values"),
+        (dict.fromkeys("abc", range(1000)), "at most 500,000 combinations, got 1000000000"),
+        (dict.fromkeys(map(chr, range(97, 123)), range(1000)), "at most 500,000 combinations"),
     ],
 )
 def test_a_grid_that_nobody_could_look_at_is_refused_before_it_is_made(values, message):
@@ -150,12 +150,11 @@ def test_a_grid_that_nobody_could_look_at_is_refused_before_it_is_made(values, m
 
 def test_a_config_s_grid_is_refused_before_it_is_made(tmp_path):
     path = tmp_path / "c.toml"
-    thousand = list(range(1000))
-    text = f"[experiment]\nfunction = 'a:b'\n[grid]\na = {thousand}\nb = {thousand}\nc = [1]\n"
+    values = list(range(600))
+    text = f"[experiment]\nfunction = 'a:b'\n[grid]\na = {values}\nb = {values[:300]}\nc = [1]\n"
     path.write_text(text)
-    assert len(read_config(path).conditions or {}) == 1_000_000
-    with pytest.raises(ConfigError, match="at most 1,000,000 combinations"):
-        read_config(path, [f"grid.c={thousand}"])
-    path.write_text(text.replace("[grid]", "[[grid]]") + f"[[grid]]\na = {thousand}\n")
-    with pytest.raises(ConfigError, match="at most 1,000,000 combinations, got 1001000"):
+    with pytest.raises(ConfigError, match="at most 500,000 combinations, got 108000000"):
+        read_config(path, [f"grid.c={values}"])
+    path.write_text(text.replace("[grid]", "[[grid]]") + f"[[grid]]\na = {values}\n" * 1000)
+    with pytest.raises(ConfigError, match="two conditions|at most 500,000 combinations"):
         read_config(path)
