@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -95,3 +95,25 @@ def _same(one: object, other: object) -> bool:
 def _key(level: object) -> object:
     """Equal for equal levels: True is no 1, and NaN is NaN."""
     return (isinstance(level, bool), "NaN" if level != level else level)
+
+
+def factor_names(factors: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """All factors, in the order in which they first come."""
+    return list(dict.fromkeys(name for levels in factors.values() for name in levels))
+
+
+def factor_columns(factors: Mapping[str, Mapping[str, Any]], taken: Collection[str]) -> Factors:
+    """Condition -> column -> level, the same columns for all, ``None`` where there is no level.
+
+    A factor that is named like a column that is `taken` has ``factor.`` before its name.
+
+    Examples
+    --------
+    >>> factor_columns({"a": {"n": 10}, "b": {"n": 40, "z": 2}}, taken={"n"})
+    {'a': {'factor.n': 10, 'z': None}, 'b': {'factor.n': 40, 'z': 2}}
+    """
+    columns = {n: f"factor.{n}" if n in taken else n for n in factor_names(factors)}
+    return {
+        condition: {column: levels.get(name) for name, column in columns.items()}
+        for condition, levels in factors.items()
+    }

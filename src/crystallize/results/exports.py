@@ -12,6 +12,7 @@ from crystallize.cells.arrays import Array
 from crystallize.cells.outcome import CellError
 from crystallize.cells.plain import json_data, plain_data
 from crystallize.cells.warned import WarningRecord
+from crystallize.description.factors import factor_columns
 
 if TYPE_CHECKING:
     import pandas as pd  # not everyone has it, and it takes half a second to load
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
 INDEX_COLUMNS = ("condition", "replicate")
 
 
-def as_frame(metrics: Mapping[str, Mapping[str, Array]], replicates: int) -> pd.DataFrame:
+def as_frame(
+    metrics: Mapping[str, Mapping[str, Array]],
+    replicates: int,
+    factors: Mapping[str, Mapping[str, Any]],
+) -> pd.DataFrame:
     """See :meth:`crystallize.Result.to_frame`."""
     try:
         import pandas as pd
@@ -29,10 +34,13 @@ def as_frame(metrics: Mapping[str, Mapping[str, Array]], replicates: int) -> pd.
         ) from error
 
     frames = []
+    levels = factor_columns(factors, INDEX_COLUMNS)
+    index = {*INDEX_COLUMNS, *(name for columns in levels.values() for name in columns)}
     for condition, arrays in metrics.items():
         columns: dict[str, Any] = {"condition": condition, "replicate": np.arange(replicates)}
+        columns |= levels[condition]
         for metric, values in arrays.items():
-            name = f"metric.{metric}" if metric in INDEX_COLUMNS else metric
+            name = f"metric.{metric}" if metric in index else metric
             if isinstance(values, np.ma.MaskedArray):
                 flags, missing = np.asarray(values), np.ma.getmaskarray(values)
                 columns[name] = pd.arrays.BooleanArray(flags, missing)
