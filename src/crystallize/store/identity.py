@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from crystallize.description.factors import Factors, factors
+from crystallize.description.factors import Factors, factors, levels
 from crystallize.description.fingerprint import shown_parameter, source_file
 from crystallize.description.spec import ExperimentSpec
 from crystallize.description.versions import versions
@@ -44,10 +44,10 @@ def identity(experiment: ExperimentSpec) -> Identity:
         "levels": {
             condition: {
                 key: level
-                for key, level in levels.items()
+                for key, level in own.items()
                 if not _is_data(experiment.conditions[condition][key])
             }
-            for condition, levels in experiment.factors.items()
+            for condition, own in levels(experiment.conditions).items()
         },
         "versions": versions(),
     }
@@ -72,11 +72,13 @@ def differences(stored: Identity, wanted: Identity) -> list[str]:
 
 def united(stored: Identity, wanted: Identity) -> Identity:
     """The identity of all that either of two has."""
-    both = {
+    both: Identity = {
         # The levels are not there in a store of an earlier version.
         key: {**stored.get(key, {}), **wanted.get(key, {})}
         for key in ("conditions", "opaque", "levels")
     }
+    if stored["baseline"] not in wanted["conditions"]:  # only some conditions were run
+        both["baseline"] = stored["baseline"]
     return {**wanted, **both, "replicates": max(stored["replicates"], wanted["replicates"])}
 
 
@@ -85,10 +87,10 @@ def stored_factors(identity: Identity) -> Factors:
 
     What is no plain data has the level that it had in the run that had it last.
     """
-    levels = identity.get("levels", {})
+    known = identity.get("levels", {})
     return factors(
         {
-            condition: {**parameters, **levels.get(condition, {})}
+            condition: {**parameters, **known.get(condition, {})}
             for condition, parameters in identity["conditions"].items()
         }
     )
