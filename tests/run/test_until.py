@@ -310,7 +310,7 @@ def test_all_that_is_wrong_is_said_at_once():
 @pytest.mark.parametrize(
     ("replicates", "message"),
     [
-        ([], "Until"),
+        ([], "a whole number, 1 or more"),
         ([Until("x", half_width=1), 5], "Until"),
         ([Until("x", half_width=1), Until("y", half_width=1, at_most=200)], "the same in each"),
         (Until("x", half_width=1, of="difference"), "no condition beside the baseline"),

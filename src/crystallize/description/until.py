@@ -170,6 +170,12 @@ def until_table(where: str, value: object) -> tuple[Until, ...]:
     return untils(where, made)
 
 
+def has_untils(value: object) -> bool:
+    """Whether what is given for a number of replicates is :class:`Until`, or some of them."""
+    items = value if isinstance(value, (list, tuple)) else [value]
+    return any(isinstance(one, Until) for one in items)
+
+
 def untils(where: str, value: object) -> tuple[Until, ...]:
     """One :class:`Until`, or several: then a condition is done when each is reached.
 

@@ -34,7 +34,7 @@ from crystallize.description.conditions import (
 )
 from crystallize.description.seeding import root_seed
 from crystallize.description.spec import RULES, ExperimentSpec, OnError, SeedRule
-from crystallize.description.until import Until, check_compared, untils
+from crystallize.description.until import Until, check_compared, has_untils, untils
 from crystallize.errors import ExecutorError
 from crystallize.experiments.aggregation import ResultAggregator
 from crystallize.plugins.host import Host
@@ -188,7 +188,7 @@ class Experiment:
             )
         goals: tuple[Until, ...] = ()
         most: Any = replicates
-        if isinstance(replicates, (Until, list, tuple)):
+        if has_untils(replicates):
             goals = faults(untils, "replicates", replicates) or ()
             most = goals[0].at_most if goals else 1
         given = {

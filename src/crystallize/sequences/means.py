@@ -96,7 +96,7 @@ class BoundedSequence:
     >>> sequence = BoundedSequence(0.05, 0.0, 10.0)
     >>> sequence.add(np.tile([4.0, 6.0], 500))
     >>> [round(bound, 3) for bound in sequence.interval()[1:]]
-    [5.0, 4.878, 5.122]
+    [5.0, 4.837, 5.163]
     """
 
     method = "empirical Bernstein"

@@ -33,7 +33,7 @@ class ProportionSequence:
     >>> sequence = ProportionSequence(0.05)
     >>> sequence.add(np.repeat([1.0, 0.0], [930, 70]))
     >>> [round(bound, 4) for bound in sequence.interval()[1:]]
-    [0.93, 0.9019, 0.9517]
+    [0.93, 0.9031, 0.9522]
     """
 
     method = "beta-binomial"
