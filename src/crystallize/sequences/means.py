@@ -10,6 +10,8 @@ from crystallize.sequences.interval import Interval, Numbers, mixing_variance
 
 LEAST = 100
 """From how many values on the asymptotic sequence says anything."""
+ROUNDING = 4
+"""By how many units in the last place of the largest value equal ones may differ."""
 
 
 class MeanSequence:
@@ -40,11 +42,22 @@ class MeanSequence:
     def __init__(self, alpha: float) -> None:
         self._alpha = alpha
         self._n, self._mean, self._squares = 0, 0.0, 0.0
+        self._least, self._most, self._largest = np.inf, -np.inf, 0.0
 
-    def add(self, values: Numbers) -> None:
-        """Take in values: their moments are merged as Chan, Golub and LeVeque (1983) do it."""
+    def add(self, values: Numbers, largest: float = 0.0) -> None:
+        """Take in values: their moments are merged as Chan, Golub and LeVeque (1983) do it.
+
+        Parameters
+        ----------
+        values : array of float
+        largest : float
+            The size of what the values are differences of: they may vary by its rounding alone.
+        """
         if not len(values):
             return
+        self._least = min(self._least, float(values.min()))
+        self._most = max(self._most, float(values.max()))
+        self._largest = max(self._largest, largest, abs(self._least), abs(self._most))
         # An infinite value leaves no interval, which is the true answer and no reason to warn.
         with np.errstate(invalid="ignore", over="ignore"):
             mean = float(values.mean())
@@ -55,12 +68,17 @@ class MeanSequence:
         self._n = n
 
     def interval(self) -> Interval | None:
-        if self._n < LEAST or not 0 < self._squares < float("inf"):
+        if self._n < LEAST or not self._squares < np.inf or not self._varies:
             return None
         scale = mixing_variance(self._alpha) * self._n
         width = sqrt(2 * (scale + 1) / (scale * self._n) * log(sqrt(scale + 1) / self._alpha))
         half = sqrt(self._squares / (self._n - 1)) * width
         return Interval(self._n, self._mean, self._mean - half, self._mean + half)
+
+    @property
+    def _varies(self) -> bool:
+        """Whether values vary by more than rounding."""
+        return self._most - self._least > ROUNDING * float(np.spacing(self._largest))
 
 
 LARGEST, GROWTH, SLOPES = 0.8, 1.5, 24

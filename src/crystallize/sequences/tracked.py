@@ -85,8 +85,12 @@ class Tracked:
         if self._yes_no is not None and not ((both == 0) | (both == 1)).all():
             self._yes_no = None
         if baseline is not None:
-            values = values - baseline
-        self._sequence.add(values)
+            with np.errstate(invalid="ignore", over="ignore"):  # of infinite values
+                values = values - baseline
+        if isinstance(self._sequence, MeanSequence):
+            self._sequence.add(values, float(np.abs(both).max(initial=0.0)))
+        else:
+            self._sequence.add(values)
         if self._yes_no is not None:
             self._yes_no.add(values)
 
