@@ -57,6 +57,7 @@ class Pages:
             errors=self._failed(start, stop),
             root=self._seeding.root,
             seed_rule=self._seeding.rule,
+            stream_keys=self._seeding.keys,
             start=start,
             stop=stop,
         )

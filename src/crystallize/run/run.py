@@ -397,6 +397,7 @@ class Run:
                 stopped=self._stopped,
             ),
             self.experiment.seed_rule,
+            self.experiment.stream_keys,
         )
 
     def _rescued(self) -> Any:
