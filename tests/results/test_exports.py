@@ -54,7 +54,7 @@ def test_infinities_and_nan_are_values():
 
 def test_metrics_named_like_the_index_are_told_apart():
     frame = as_frame(
-        {"a": {"replicate": np.array([5, 6]), "condition": np.array([1, 2])}}, 2, {"a": {}}
+        {"a": {"replicate": np.array([5, 6]), "condition": np.array([1, 2])}}, {"a": 2}, {"a": {}}
     )
     assert list(frame) == ["condition", "replicate", "metric.replicate", "metric.condition"]
     assert frame.replicate.tolist() == [0, 1]

@@ -22,7 +22,7 @@ INDEX_COLUMNS = ("condition", "replicate")
 
 def as_frame(
     metrics: Mapping[str, Mapping[str, Array]],
-    replicates: int,
+    replicates: Mapping[str, int],
     factors: Mapping[str, Mapping[str, Any]],
 ) -> pd.DataFrame:
     """See :meth:`crystallize.Result.to_frame`."""
@@ -37,7 +37,8 @@ def as_frame(
     levels = factor_columns(factors, INDEX_COLUMNS)
     index = {*INDEX_COLUMNS, *(name for columns in levels.values() for name in columns)}
     for condition, arrays in metrics.items():
-        columns: dict[str, Any] = {"condition": condition, "replicate": np.arange(replicates)}
+        places = np.arange(replicates[condition])
+        columns: dict[str, Any] = {"condition": condition, "replicate": places}
         columns |= levels[condition]
         for metric, values in arrays.items():
             name = f"metric.{metric}" if metric in index else metric

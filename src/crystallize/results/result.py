@@ -44,7 +44,8 @@ class Result:
     Parameters
     ----------
     metrics : mapping
-        Condition -> metric -> array of shape (replicates, ...).
+        Condition -> metric -> array of shape (replicates, ...), with the condition's own
+        number of replicates.
     done : mapping
         Condition -> boolean array of shape (replicates,): which cells finished.
     errors : list of CellError
@@ -155,8 +156,8 @@ class Result:
 
     @property
     def replicates(self) -> int:
-        """How many replicates each condition was to have."""
-        return len(next(iter(self.done.values())))
+        """How many replicates there are; a condition may have fewer: ``len(done[condition])``."""
+        return max(map(len, self.done.values()))
 
     @cached_property
     def seeds(self) -> list[int]:
@@ -183,10 +184,8 @@ class Result:
             If there is no such condition.
         """
         known("condition", condition, "condition", self.conditions)
-        if not self.stream_keys:
-            return self.seeds
         seeding = Seeding(self.root, self.seed_rule, self.stream_keys)
-        return seeds_of(seeding.of(condition), self.replicates)
+        return seeds_of(seeding.of(condition), len(self.done[condition]))
 
     def summary(self) -> list[SummaryRow]:
         """One row for each condition and metric.
@@ -283,7 +282,8 @@ class Result:
         ImportError
             Where pandas is not installed.
         """
-        return as_frame(self.metrics, self.replicates, self.factors)
+        replicates = {name: len(done) for name, done in self.done.items()}
+        return as_frame(self.metrics, replicates, self.factors)
 
     def to_dict(self) -> dict[str, Any]:
         """The result as strict JSON has it.

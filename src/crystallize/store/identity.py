@@ -35,6 +35,7 @@ def identity(experiment: ExperimentSpec) -> Identity:
         "seed_globals": experiment.seed_globals,
         "baseline": experiment.baseline,
         "replicates": experiment.replicates,
+        "own_replicates": dict(experiment.own_replicates),
         "conditions": {
             condition: {key: _shown(value) for key, value in parameters.items()}
             for condition, parameters in experiment.conditions.items()
@@ -79,9 +80,27 @@ def united(stored: Identity, wanted: Identity) -> Identity:
         key: {**stored.get(key, {}), **wanted.get(key, {})}
         for key in ("conditions", "opaque", "levels", "stream_keys")
     }
+    most = max(stored["replicates"], wanted["replicates"])
+    numbers = replicates_of(stored), replicates_of(wanted)
+    own = {
+        name: max(some.get(name, 0) for some in numbers)
+        for name in {**_own(stored), **_own(wanted)}
+    }
     if stored["baseline"] not in wanted["conditions"]:  # only some conditions were run
         both["baseline"] = stored["baseline"]
-    return {**wanted, **both, "replicates": max(stored["replicates"], wanted["replicates"])}
+    return {**wanted, **both, "replicates": most, "own_replicates": own}
+
+
+def replicates_of(identity: Identity) -> dict[str, int]:
+    """Condition -> how many replicates it has."""
+    all_of_them: int = identity["replicates"]
+    return dict.fromkeys(identity["conditions"], all_of_them) | _own(identity)
+
+
+def _own(identity: Identity) -> dict[str, int]:
+    """The numbers of replicates that are conditions' own."""
+    own: dict[str, int] = identity.get("own_replicates", {})  # not there in an earlier version
+    return own
 
 
 def stored_factors(identity: Identity) -> Factors:

@@ -9,7 +9,7 @@ from crystallize.cells.outcomes import Outcomes
 from crystallize.description.seeding import Seeding
 from crystallize.errors import StoreError
 from crystallize.store.generations import Generation, Generations
-from crystallize.store.identity import stored_factors
+from crystallize.store.identity import replicates_of, stored_factors
 from crystallize.store.records import read_records
 from crystallize.store.sqlite import Store
 
@@ -58,9 +58,7 @@ class StoredExperiment:
         self._seeding = Seeding(
             identity["seed"], identity.get("seed_rule", "numpy"), identity.get("stream_keys", {})
         )
-        cells = read_records(
-            self.records, tuple(identity["conditions"]), identity["replicates"], self._seeding
-        )
+        cells = read_records(self.records, replicates_of(identity), self._seeding)
         self.tables, self.errors, self.cells = cells.tables, cells.errors, cells.ranges()
 
     @property
