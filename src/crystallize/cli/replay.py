@@ -163,11 +163,14 @@ def _experiment(
         If it is not, and changes are not accepted.
     """
     identity = stored.identity
+    parameters = identity["conditions"][condition]
     experiment = Experiment(
         function,
-        {condition: identity["conditions"][condition]},
+        {condition: parameters},
         seed=identity["seed"],
         seed_rule=identity.get("seed_rule", "numpy"),
+        # Those that the condition does not give say nothing of its streams.
+        streams=[name for name in identity.get("streams", ()) if name in parameters],
         name=identity["name"],
     )
     then = stored.latest.only([condition])
