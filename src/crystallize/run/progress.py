@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from crystallize.printable import one_line
+
 
 class ProgressBar:
     """A tqdm bar, or nothing at all.
@@ -24,7 +26,9 @@ class ProgressBar:
         if shown:
             from tqdm.auto import tqdm
 
-            self._bar = tqdm(total=total, initial=done, desc=name, unit="cell", dynamic_ncols=True)
+            self._bar = tqdm(
+                total=total, initial=done, desc=one_line(name), unit="cell", dynamic_ncols=True
+            )
 
     def update(self, cells: int, failed: int) -> None:
         """Count cells that came to an end, failed ones among them."""

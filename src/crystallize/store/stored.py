@@ -53,11 +53,14 @@ class StoredExperiment:
             self.identity = identity
             self.generations = Generations.of_store(store)
             self.records = list(store.records())
-            self.damaged = [record.name for record in store.damaged()]
+            self.damaged = store.damaged()
         # The rule is not there in a store of an earlier version.
         self._seeding = Seeding(identity["seed"], identity.get("seed_rule", "numpy"))
         cells = read_records(self.records, replicates_of(identity), self._seeding)
         self.tables, self.errors, self.cells = cells.tables, cells.errors, cells.ranges()
+        if cells.unreadable:
+            self.damaged += [record.name for record in cells.unreadable]
+            self.records = [one for one in self.records if one not in cells.unreadable]
 
     @property
     def baseline(self) -> str:
