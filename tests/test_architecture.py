@@ -44,6 +44,7 @@ ROOMS = (
     "plugins",
     "run",
     "verification",
+    "planning",
     "experiments",
     "scaffold",
     "cli",

@@ -52,7 +52,8 @@ def command(
     click.echo(f"experiment  {one_line(identity['name'])}")
     click.echo(f"function    {one_line(identity['module'])}:{one_line(identity['function'])}")
     click.echo(f"seed        {identity['seed']}")
-    click.echo(f"replicates  {identity['replicates']}")
+    sizes = sorted({table.size for table in stored.tables.values()})
+    click.echo(f"replicates  {' to '.join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))}")
     for row in stored.counts():
         click.echo(
             f"{one_line(row['condition'])}: {row['done']} done, {row['failed']} failed, "

@@ -91,6 +91,11 @@ class Until:
         """That of the quantile that is to be known, if it is one."""
         return _probability(self.of)
 
+    def to_dict(self) -> dict[str, Any]:
+        """It as data that JSON has."""
+        values = {name: getattr(self, name) for name in RULES}
+        return values | {"bounds": None if self.bounds is None else list(self.bounds)}
+
     def target(self, estimate: float) -> float:
         """The half width that is wanted, given an estimate."""
         if self.half_width is not None:

@@ -48,6 +48,7 @@ from crystallize.store.sqlite import stored_root
 from crystallize.worker.shared_arrays import with_shared_arrays
 
 if TYPE_CHECKING:
+    from crystallize.planning.dry_run import DryRun
     from crystallize.verification.certificate import Certificate
 
 
@@ -426,6 +427,19 @@ class Experiment:
             tolerance=tolerance,
             study=study,
         )
+
+    def dry_run(self) -> DryRun:
+        """Say what :meth:`run` would run; nothing runs, and no file is written.
+
+        Returns
+        -------
+        DryRun
+            Conditions with their replicates, cells, strategy and workers, plugins, and what
+            is in the store; as text, data by ``to_dict``.
+        """
+        from crystallize.planning.dry_run import dry_run
+
+        return dry_run(self.spec, self._host)
 
     def __repr__(self) -> str:
         return (
