@@ -51,7 +51,8 @@ def test_a_plan_as_a_table_and_as_data(config):
     assert code == 0
     assert content["pilot"] == 20
     assert all(row["metric"] == "late" for row in content["metrics"])
-    assert content["replicates"]["a"] == max(row["for_mcse"] for row in content["metrics"])
+    needed = [row["for_mcse"] for row in (*content["metrics"], *content["comparisons"])]
+    assert content["replicates"] == {"a": max(needed), "b": max(needed)}
 
 
 def test_what_cannot_be_planned_is_refused(config):
@@ -143,5 +144,5 @@ def test_what_until_cannot_be_is_refused(config, until, message):
 
 def test_replicates_and_until_together_are_refused(config):
     config.write_text(CONFIG.replace("seed = 3", "replicates = 30"))
-    with pytest.raises(ConfigError, match="experiment.replicates, until: give one or the other"):
+    with pytest.raises(ConfigError, match=r"experiment\.replicates, until: give one or the other"):
         read_config(config)
