@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from crystallize.cells.plain import json_data
 from crystallize.checks import Faults, text
 from crystallize.cli.refusal import NOT_WRITTEN, REFUSED, say_error, show_warning
 from crystallize.cli.streams import print_answer, say, stdout_kept_clean
@@ -77,6 +78,7 @@ OPTION_RULES = {**RULES, "execution": text}
 )
 @table_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON alone.")
+@click.option("--dry-run", is_flag=True, help="Say what would run, and run nothing.")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -95,6 +97,7 @@ def command(
     across: tuple[str, ...],
     all_rows: bool,
     as_json: bool,
+    dry_run: bool,
 ) -> None:
     """Run the experiment that CONFIG describes and print its result.
 
@@ -123,6 +126,12 @@ def command(
                 wanted |= _selected(read, conditions)
             experiment = _experiment(config, read, store, block, wanted)
             tables.check(experiment.spec.factors, as_json=as_json)
+            would = experiment.dry_run() if dry_run else None
+        if would is not None:
+            content = json.dumps(json_data(would.to_dict()), allow_nan=False)
+            print_answer(content if as_json else str(would))
+            ctx.exit(OK)
+        with stdout_kept_clean():
             result, code = experiment.run(), OK
         if not isinstance(result, Result):
             raise PluginError(
