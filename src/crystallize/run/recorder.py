@@ -16,7 +16,7 @@ from crystallize.cells.rows import Rows
 from crystallize.cells.table import Table
 from crystallize.description.seeding import Seeding
 from crystallize.description.spec import ExperimentSpec
-from crystallize.errors import StoreError
+from crystallize.errors import StoreError, StoreLostError
 from crystallize.run.observers import Observers
 from crystallize.run.progress import ProgressBar
 from crystallize.store.archive import Archive
@@ -165,6 +165,8 @@ class Recorder:
         if landed and self._archive is not None:
             try:
                 self._commit(self._archive, landed)
+            except StoreLostError:  # what is left of it has them
+                raise
             except StoreError:
                 self._landed = landed + self._landed
                 raise
@@ -183,8 +185,8 @@ class Recorder:
             try:
                 archive.commit(records)
                 return
-            except StoreError:
-                if pause is None:
+            except StoreError as error:
+                if pause is None or isinstance(error, StoreLostError):
                     raise
                 sleep(pause)
 
