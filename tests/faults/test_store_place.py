@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -195,3 +196,61 @@ while not (Path("pid").exists() and Path("pid").read_text()):
             Experiment(trial, replicates=5, seed=2, store=tmp_path / "s.db").run()
     finally:
         os.kill(int((tmp_path / "pid").read_text()), 9)
+
+
+def copy(*arguments, cwd):
+    return subprocess.run(
+        [sys.executable, "-m", "crystallize", "copy", *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_a_copy_of_a_store_in_use_has_what_was_reported_and_can_be_resumed(
+    running, store, tmp_path
+):
+    reported = cells(store)
+    made = copy(store, "copy.db", cwd=tmp_path)
+    assert (made.returncode, made.stdout) == (0, f"copy.db: {reported} cells done, 0 failed\n")
+    assert {path.name for path in tmp_path.iterdir()} == {"copy.db", "folder", "program.py"}
+    assert (tmp_path / "copy.db").stat().st_mode & 0o777 == 0o600
+    refused = copy(store, "copy.db", cwd=tmp_path)
+    assert (refused.returncode, "--overwrite replaces it" in refused.stderr) == (2, True)
+    go(tmp_path)
+    assert running.ended() == "done 10"
+    assert cells(tmp_path / "copy.db") == reported
+    again = subprocess.run(
+        [sys.executable, "program.py", "copy.db"], cwd=tmp_path, capture_output=True, timeout=60
+    )
+    assert again.stdout.split()[-2:] == [b"done", b"10"]
+    assert copy(store, "copy.db", "--overwrite", cwd=tmp_path).returncode == 0
+    assert cells(tmp_path / "copy.db") == 10
+    for to in (store, "nowhere/copy.db"):
+        assert copy(store, to, "--overwrite", cwd=tmp_path).returncode in (2, 3)
+    assert copy("nothing.db", "c.db", cwd=tmp_path).returncode == 2
+
+
+def test_the_command_says_that_a_store_was_lost_and_prints_what_finished(start, tmp_path):
+    (tmp_path / "m.py").write_text(
+        "import pathlib, time\n"
+        "def trial(replicate):\n"
+        "    if replicate == 5:\n"
+        "        pathlib.Path('ready').touch()\n"
+        "        while not pathlib.Path('go').exists():\n"
+        "            time.sleep(0.01)\n"
+        "    return float(replicate)\n"
+    )
+    (tmp_path / "e.toml").write_text(
+        "[experiment]\nfunction = 'm:trial'\nreplicates = 10\nseed = 1\n[store]\npath = 's.db'\n"
+    )
+    run = start(sys.executable, "-m", "crystallize", "run", "e.toml", cwd=tmp_path)
+    while not (tmp_path / "ready").exists():
+        time.sleep(0.01)
+    (tmp_path / "s.db").unlink()
+    go(tmp_path)
+    printed = run.ended(code=3)
+    assert "10" in printed
+    assert "was deleted" in run.err
+    assert cells(tmp_path / "s.db") == 10

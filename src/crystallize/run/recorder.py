@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from time import sleep
 from typing import Any
@@ -20,6 +20,7 @@ from crystallize.errors import StoreError, StoreLostError
 from crystallize.run.observers import Observers
 from crystallize.run.progress import ProgressBar
 from crystallize.store.archive import Archive
+from crystallize.store.lock import Lent
 from crystallize.store.records import lost_record, record
 from crystallize.store.sqlite import Record
 
@@ -100,6 +101,10 @@ class Recorder:
     def store(self) -> dict[str, Any] | None:
         """Where cells are from, if there is a store."""
         return None if self._archive is None else self._archive.provenance()
+
+    def lent(self, give_up: Callable[[], None]) -> AbstractContextManager[Lent]:
+        """Let who wants the store meanwhile have it, by calling this."""
+        return nullcontext(Lent()) if self._archive is None else self._archive.lent(give_up)
 
     def found_outcomes(self, errors: Mapping[tuple[str, int], CellError]) -> Iterator[Outcomes]:
         """What was in the store, a part at a time."""

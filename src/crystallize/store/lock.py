@@ -11,8 +11,9 @@ import os
 import stat
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from crystallize.errors import StoreError
@@ -23,6 +24,25 @@ TRIES = 10
 
 FileId = tuple[int, int]
 """Device and number of a file: the same under all of its names."""
+
+
+@dataclass(slots=True)
+class Lent:
+    """A store whose holder waits for somebody else.
+
+    Attributes
+    ----------
+    thread : int
+        In which it waits.
+    give_up : callable or None
+        Ends what the holder does, and closes the store.
+    taken : bool
+        Whether it was taken.
+    """
+
+    thread: int = 0
+    give_up: Callable[[], None] | None = None
+    taken: bool = False
 
 
 class DriverLock:
@@ -44,6 +64,7 @@ class DriverLock:
 
     def __init__(self, path: Path, *, create: bool) -> None:
         self._path = path
+        self._lent: Lent | None = None
         for _ in range(TRIES):
             if self._take(create):
                 return
@@ -112,9 +133,14 @@ class DriverLock:
             return os.readlink(f"/proc/self/fd/{self._handle}")  # noqa: PTH115
         return None
 
-    def lend(self, give_up: Callable[[], None] | None) -> None:
-        """Let who wants the store next in this thread have it, by calling this; or no longer."""
-        self._thread, self._give_up = threading.get_ident(), give_up
+    @contextmanager
+    def lent(self, give_up: Callable[[], None]) -> Iterator[Lent]:
+        """Let who wants the store meanwhile, in this thread, have it by calling this."""
+        self._lent = Lent(threading.get_ident(), give_up)
+        try:
+            yield self._lent
+        finally:
+            self._lent = None
 
     def release(self) -> None:
         """Let go; once everything else that has the file open is closed."""
@@ -126,10 +152,11 @@ class DriverLock:
 
     def given_up(self) -> bool:
         """Have the holder give it up, where it is waiting for somebody in this thread."""
-        if self._give_up is None or self._thread != threading.get_ident():
+        lent = self._lent
+        if lent is None or lent.give_up is None or lent.thread != threading.get_ident():
             return False
-        give_up, self._give_up = self._give_up, None
-        give_up()
+        lent.taken = True
+        lent.give_up()
         return True
 
     def _in_use(self) -> StoreError:
@@ -137,9 +164,6 @@ class DriverLock:
             f"{self._path}: another run is using this store, by this name or another. Wait for "
             "it, or stop it; a stream that is not read to its end has close()."
         )
-
-    _give_up: Callable[[], None] | None = None
-    _thread = 0
 
 
 def check_kind(path: Path, mode: int) -> None:

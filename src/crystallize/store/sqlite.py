@@ -13,13 +13,13 @@ import sqlite3
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from crystallize.errors import StoreError, StoreLostError, StoreWarning
-from crystallize.store.lock import DriverLock, FileId, check_kind, file_id, is_held_here
+from crystallize.store.lock import DriverLock, FileId, Lent, check_kind, file_id, is_held_here
 
 APPLICATION_ID = 0x43525953  # "CRYS"
 
@@ -229,6 +229,10 @@ class Store:
                 )
                 self._connection.execute("DELETE FROM blocks WHERE id = ?", (number,))
         return [record for _, record in bad]
+
+    def lent(self, give_up: Callable[[], None]) -> AbstractContextManager[Lent]:
+        """Let who wants the store meanwhile have it, by calling this."""
+        return nullcontext(Lent()) if self._lock is None else self._lock.lent(give_up)
 
     def close(self) -> None:
         """Close the file; what was added is in it already."""
