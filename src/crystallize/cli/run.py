@@ -23,7 +23,7 @@ from crystallize.description.grid import ONLY_CONDITION
 from crystallize.description.lookup import find_function
 from crystallize.description.overrides import Override
 from crystallize.description.spec import RULES
-from crystallize.errors import CrystallizeError, ExportError, OptionError, PluginError
+from crystallize.errors import CrystallizeError, ExportError, OptionError, PluginError, StoreError
 from crystallize.experiments.experiment import Experiment
 from crystallize.results.errors import CellFailedError, Interrupted, TooManyFailuresError
 from crystallize.results.exporting import Exporter, check_place, export, exporter_for
@@ -156,7 +156,10 @@ def command(
         result, code = None, NOT_WRITTEN
     except CrystallizeError as error:
         say(f"Error: {error}", err=True)
-        result, code = getattr(error, "result", None), REFUSED
+        result = error.result
+        # With a result, the run had begun, and its cells could not be kept.
+        unkept = isinstance(error, StoreError) and result is not None
+        code = NOT_WRITTEN if unkept else REFUSED
     if isinstance(result, Result) and output is not None and exporter is not None:
         written = _is_written(result, output, exporter)
         code = code if written or code >= BY_SIGNAL else NOT_WRITTEN

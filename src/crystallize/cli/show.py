@@ -50,18 +50,11 @@ def command(
         print_answer(json.dumps(json_data(content), allow_nan=False, indent=2))
         return
     identity = stored.identity
-<<<<<<< HEAD
     say(f"experiment  {one_line(identity['name'])}")
     say(f"function    {one_line(identity['module'])}:{one_line(identity['function'])}")
     say(f"seed        {identity['seed']}")
-    say(f"replicates  {identity['replicates']}")
-=======
-    click.echo(f"experiment  {one_line(identity['name'])}")
-    click.echo(f"function    {one_line(identity['module'])}:{one_line(identity['function'])}")
-    click.echo(f"seed        {identity['seed']}")
     sizes = sorted({table.size for table in stored.tables.values()})
-    click.echo(f"replicates  {' to '.join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))}")
->>>>>>> ready/until
+    say(f"replicates  {' to '.join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))}")
     for row in stored.counts():
         say(
             f"{one_line(row['condition'])}: {row['done']} done, {row['failed']} failed, "

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from time import sleep
 from typing import Any
@@ -16,10 +16,11 @@ from crystallize.cells.rows import Rows
 from crystallize.cells.table import Table
 from crystallize.description.seeding import Seeding
 from crystallize.description.spec import ExperimentSpec
-from crystallize.errors import StoreError
+from crystallize.errors import StoreError, StoreLostError
 from crystallize.run.observers import Observers
 from crystallize.run.progress import ProgressBar
 from crystallize.store.archive import Archive
+from crystallize.store.lock import Lent
 from crystallize.store.records import lost_record, record
 from crystallize.store.sqlite import Record
 
@@ -101,6 +102,10 @@ class Recorder:
         """Where cells are from, if there is a store."""
         return None if self._archive is None else self._archive.provenance()
 
+    def lent(self, give_up: Callable[[], None]) -> AbstractContextManager[Lent]:
+        """Let who wants the store meanwhile have it, by calling this."""
+        return nullcontext(Lent()) if self._archive is None else self._archive.lent(give_up)
+
     def found_outcomes(self, errors: Mapping[tuple[str, int], CellError]) -> Iterator[Outcomes]:
         """What was in the store, a part at a time."""
         if not self.found:
@@ -174,6 +179,8 @@ class Recorder:
         if landed and self._archive is not None:
             try:
                 self._commit(self._archive, landed)
+            except StoreLostError:  # what is left of it has them
+                raise
             except StoreError:
                 self._landed = landed + self._landed
                 raise
@@ -192,8 +199,8 @@ class Recorder:
             try:
                 archive.commit(records)
                 return
-            except StoreError:
-                if pause is None:
+            except StoreError as error:
+                if pause is None or isinstance(error, StoreLostError):
                     raise
                 sleep(pause)
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -47,6 +47,7 @@ from crystallize.run.resources import worker_contexts
 from crystallize.run.schedule import Schedule
 from crystallize.run.signals import Interrupts
 from crystallize.run.until import Stopping
+from crystallize.store.lock import Lent
 from crystallize.worker.block_runner import BlockCall, CellOptions
 from crystallize.worker.interruption import Interruption
 from crystallize.worker.logged import labels
@@ -206,6 +207,10 @@ class Run:
             if self._landing is not None and getattr(error, "result", None) is None:
                 error.result = self._rescued()
             raise
+
+    def store_lent(self, give_up: Callable[[], None]) -> AbstractContextManager[Lent]:
+        """Let who wants the store meanwhile have it, by calling this."""
+        return self._recorder.lent(give_up)
 
     def close(self) -> None:
         """Release what landed, and give back what the run has opened."""

@@ -48,7 +48,10 @@ class StoredExperiment:
         with Store(path, read_only=True) as store:
             identity = store.identity
             if identity is None:
-                raise StoreError(f"{path}: this store is empty.")
+                raise StoreError(
+                    f"{path}: this store is empty. A copy of a store in use is made by "
+                    "'crystallize copy'; what was written last is not in the file alone."
+                )
             self.path = Path(path)
             self.identity = identity
             self.generations = Generations.of_store(store)
