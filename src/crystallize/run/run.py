@@ -30,7 +30,12 @@ from crystallize.errors import (
     PluginError,
 )
 from crystallize.plugins.host import Host
-from crystallize.results.errors import CellFailedError, Interrupted, TooManyFailuresError
+from crystallize.results.errors import (
+    CellFailedError,
+    Interrupted,
+    MetricsRefusedError,
+    TooManyFailuresError,
+)
 from crystallize.results.result import Result
 from crystallize.run.cell_warnings import CellWarnings
 from crystallize.run.deadlines import Deadlines
@@ -356,6 +361,8 @@ class Run:
             If the run was stopped from outside.
         CellFailedError
             If a cell failed and ``on_error`` is ``"raise"``.
+        MetricsRefusedError
+            If no cell of a condition returned what can be kept.
         TooManyFailuresError
             If more cells failed than ``max_failures`` allows.
         """
@@ -368,6 +375,8 @@ class Run:
             raise self._stopping.error
         if self._policy.raises and result.errors:
             raise CellFailedError(result.errors[0], result)
+        if self._policy.hopeless is not None:
+            raise MetricsRefusedError(self._policy.hopeless, result)
         if self._policy.too_many and self._stopped is None:
             assert self.experiment.max_failures is not None
             raise TooManyFailuresError(self.experiment.max_failures, result)

@@ -7,7 +7,7 @@ arrays that the header refers to, each in NumPy's ``.npy`` format.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from crystallize.cells.arrays import Bundle, restored
 from crystallize.cells.block import Block, BlockColumn, Failure
+from crystallize.cells.metrics import MOST_BYTES
 from crystallize.cells.outcome import CellError
 from crystallize.cells.table import Table
 from crystallize.cells.warned import Warned
@@ -73,6 +74,39 @@ def record(condition: str, block: Block, errors: Iterable[CellError]) -> Record:
     if block.warned is not None:
         header["warned"] = block.warned.to_json()
     return Record(condition, block.start, block.stop, _payload(header, bundle.arrays))
+
+
+def records(condition: str, block: Block, errors: Sequence[CellError]) -> Iterator[Record]:
+    """A block as it is stored: one record, or as many as its values need.
+
+    A row of SQLite takes a gigabyte, of which a single cell never needs more than a part.
+    """
+    if len(block) == 1 or _size(block) <= MOST_BYTES:
+        yield record(condition, block, errors)
+        return
+    cells = list(block.replicates())
+    middle = cells[len(cells) // 2] - block.start
+    first = np.arange(block.stop - block.start) < middle
+    for half in (first, ~first):
+        own = [error for error in errors if half[error.replicate - block.start]]
+        yield from records(condition, block.only(half), own)
+
+
+def _size(block: Block) -> int:
+    """About how many bytes a block's values take in a record."""
+    size = 0
+    for column in block.columns:
+        if isinstance(column.values, list):
+            size += sum(map(_size_of_object, column.values))
+        else:
+            size += column.values.nbytes
+    return size
+
+
+def _size_of_object(value: Any) -> int:
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    return 12 * len(value) if isinstance(value, str) else 24
 
 
 def lost_record(error: CellError) -> Record:
