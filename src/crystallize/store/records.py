@@ -112,11 +112,18 @@ class Cells(NamedTuple):
     def ranges(self) -> Ranges:
         """The cells that have an outcome, by generation."""
         found: Ranges = {}
+        failed: dict[str, list[int]] = {}
+        for condition, replicate in self.errors:
+            failed.setdefault(condition, []).append(replicate)
         for condition, table in self.tables.items():
-            there = table.done.copy()
-            there[[replicate for name, replicate in self.errors if name == condition]] = True
-            numbers = np.where(there, self.generations[condition], -1)
-            edges = np.flatnonzero(np.diff(numbers, prepend=-1, append=-1))
+            # With a cell that is not there before the first, and one after the last.
+            numbers = np.full(table.size + 2, -1, np.int32)
+            np.copyto(numbers[1:-1], self.generations[condition], where=table.done)
+            if condition in failed:
+                places = np.array(failed[condition], np.intp)
+                numbers[places + 1] = self.generations[condition][places]
+            edges = (numbers[1:] != numbers[:-1]).nonzero()[0]
+            numbers = numbers[1:]
             for start, stop in pairwise(edges.tolist()):
                 if (number := int(numbers[start])) >= 0:
                     found.setdefault(number, {}).setdefault(condition, []).append([start, stop])
@@ -141,29 +148,30 @@ def read_records(
     -------
     Cells
     """
-    kept = [record for record in records if record.condition in replicates]
-    size = max([*replicates.values(), *(record.stop for record in kept)])
-    tables = {condition: Table(0, size) for condition in replicates}
+    tables = {condition: Table(0, size) for condition, size in replicates.items()}
     errors: dict[Cell, CellError] = {}
-    generations = {condition: np.zeros(size, np.int32) for condition in replicates}
-    for found in kept:
+    generations = {condition: np.zeros(size, np.int32) for condition, size in replicates.items()}
+    for found in records:  # one after another: never more of the payloads than one in memory
+        size = replicates.get(found.condition, 0)
+        if found.start >= size:
+            continue
         header, array = _parts(found.payload)
         block, failed = _block(found, header, array), _errors(found, header, seeding)
+        if block.stop > size:
+            block = block.only(np.arange(block.start, block.stop) < size)
+            failed = [error for error in failed if error.replicate < size]
+            if not len(block):
+                continue
         tables[found.condition].add(block)
         places = (
             slice(block.start, block.stop) if block.cells is None else block.start + block.cells
         )
         generations[found.condition][places] = found.generation
-        for replicate in block.replicates():
-            errors.pop((found.condition, replicate), None)
+        if errors:
+            for replicate in block.replicates():
+                errors.pop((found.condition, replicate), None)
         errors.update({(e.condition, e.replicate): e for e in failed})
-    for condition, table in tables.items():
-        table.truncate(replicates[condition])
-    return Cells(
-        tables,
-        {cell: error for cell, error in errors.items() if cell[1] < replicates[cell[0]]},
-        {name: numbers[: replicates[name]] for name, numbers in generations.items()},
-    )
+    return Cells(tables, errors, generations)
 
 
 def _payload(header: dict[str, Any], arrays: Sequence[bytes]) -> bytes:

@@ -345,8 +345,8 @@ class BlockCall:
         block = self._run(task, arguments)
         arguments.untried = False
         if len(block) and arguments.were_changed():
-            name, params = list(self._conditions.items())[task.condition]
-            arguments = Arguments(self._seeding, name, params, self._injected)
+            name = self._awaiting.conditions[task.condition]
+            arguments = Arguments(self._seeding, name, self._conditions[name], self._injected)
             self._arguments[task.condition] = arguments
             block = self._run(task._replace(stop=block.stop), arguments)
         return block
