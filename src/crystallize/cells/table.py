@@ -66,6 +66,11 @@ class Table:
                 part.columns[name] = copied
         return part
 
+    def forget_unused(self) -> None:
+        """Forget metrics that no cell has any more, since a later block replaced those that had."""
+        for name in [name for name, column in self.columns.items() if not column.present.any()]:
+            del self.columns[name]
+
     def names(self) -> list[str]:
         """The metrics, in the order in which a serial run would meet them."""
         return sorted(self.columns, key=lambda name: self.columns[name].rank)

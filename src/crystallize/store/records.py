@@ -171,6 +171,8 @@ def read_records(
             for replicate in block.replicates():
                 errors.pop((found.condition, replicate), None)
         errors.update({(e.condition, e.replicate): e for e in failed})
+    for table in tables.values():
+        table.forget_unused()
     return Cells(tables, errors, generations)
 
 
