@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -67,7 +68,7 @@ def test_a_resume_and_a_look_grow_with_the_number_of_conditions(
         return path
 
     check_linear(lambda n: experiment(n, function, store=stored(n)).run)
-    check_linear(lambda n: lambda path=stored(n): Result.from_store(path))
+    check_linear(lambda n: partial(Result.from_store, stored(n)))
 
 
 @pytest.mark.parametrize("function", [half, failing])

@@ -20,7 +20,7 @@ from uuid import uuid4
 
 from crystallize.cells.outcomes import Outcomes
 from crystallize.cells.page import Page
-from crystallize.contracts import Capabilities, Completion, RunStatus, Task
+from crystallize.contracts import Capabilities, Completion, RunStatus, Task, Trip
 from crystallize.description.fingerprint import source_file
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import (
@@ -239,7 +239,7 @@ class Run:
             or self._policy.ends_the_run
         )
 
-    def next_task(self) -> Task | None:
+    def next_task(self) -> Task | Trip | None:
         """What the executor is to run next."""
         with self._lock:
             if self._landing is None or self._abandoned:
@@ -373,6 +373,7 @@ class Run:
             or self._capabilities.calls_are_async
             or not self.engine.streams,
             block_seconds=self._capabilities.block_seconds,
+            trips=self.experiment.timeout is None,
         )
 
     def _outcomes(self) -> Outcomes:
