@@ -79,6 +79,11 @@ class Schedule:
         How long a block should take.
     trips : bool
         Whether a task may be blocks of several conditions.
+    expected : int, optional
+        How many cells there will be at the least, where that is to be seen.
+    horizon : int, optional
+        For executors that are asked for work only when all that they took is done: the first
+        replicate that is not handed out before that.  It is twice as far each time.
     """
 
     def __init__(
@@ -89,6 +94,8 @@ class Schedule:
         single_cell: bool,
         block_seconds: float = BLOCK_SECONDS,
         trips: bool = False,
+        expected: int | None = None,
+        horizon: int | None = None,
     ) -> None:
         # A heap by first replicate: conditions advance side by side, so what there is
         # of an unfinished run can be compared.
@@ -97,7 +104,8 @@ class Schedule:
         self.remaining = sum(stop - start for start, _, stop in self._runs)
         # With latency a trip costs more than a wrong guess: a block that is too long ends itself.
         has_latency = block_seconds > BLOCK_SECONDS
-        first = min(MAX_CELLS, -(-self.remaining // workers)) if has_latency else 1
+        cells = self.remaining if expected is None else min(expected, self.remaining)
+        first = min(MAX_CELLS, -(-cells // workers)) if has_latency else 1
         self._paces = [_Pace(block_seconds, first) for _ in range(conditions)]
         self._pace = _Pace(block_seconds, first)  # of all of them
         self._trips = trips and not single_cell
@@ -108,6 +116,7 @@ class Schedule:
         self._suspect: Task | Trip | None = None
         self._in_flight = 0
         self._stops: dict[int, int] = {}
+        self._horizon = horizon
 
     def next_task(self) -> Task | Trip | None:
         """The next block or trip, or ``None`` where there is nothing to hand out now."""
@@ -119,7 +128,7 @@ class Schedule:
             self._suspect = task
         elif self._again:
             task = self._again.popleft()
-        elif self._runs:
+        elif self._runs and self._is_near():
             task = self._cut_trip() or self._cut()
         else:
             return None
@@ -215,6 +224,12 @@ class Schedule:
         """Whether every cell was handed out and came back."""
         return not (self._runs or self._again or self._suspects or self._in_flight)
 
+    def _is_near(self) -> bool:
+        start = self._runs[0][0]
+        if self._horizon is not None and start >= self._horizon and not self._in_flight:
+            self._horizon = 2 * start
+        return self._horizon is None or start < self._horizon
+
     def _is_wanted(self, task: Task | Trip) -> bool:
         if isinstance(task, Trip):
             return True  # what is of conditions that have ended does no harm
@@ -265,7 +280,7 @@ class Schedule:
         end = start + 1
         if not self._single_cell:
             size = self._paces[condition].cells(self.remaining, self._workers)
-            end = min(stop, start + size)
+            end = min(stop, start + size, self._horizon or stop)
         if end < stop:
             heapq.heapreplace(self._runs, (end, condition, stop))
         else:
