@@ -33,6 +33,8 @@ class Outcomes:
         Where the outcomes come from; empty in a batch.
     seed_rule : str
         How seeds follow from the root; see :class:`crystallize.Experiment`.
+    stream_keys : dict
+        Condition -> the key of its streams, of those that have their own.
     """
 
     tables: Mapping[str, Table]
@@ -40,6 +42,7 @@ class Outcomes:
     root: int
     provenance: Mapping[str, Any] = field(default_factory=dict)
     seed_rule: str = "numpy"
+    stream_keys: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         finished = sum(int(table.done.sum()) for table in self.tables.values())

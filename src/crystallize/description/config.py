@@ -31,6 +31,7 @@ from crystallize.description.overrides import (
     refuse_doubles,
 )
 from crystallize.description.spec import DEFAULT_STRATEGY, RULES
+from crystallize.description.stream_keys import check_streams
 from crystallize.description.until import until_table
 from crystallize.errors import (
     ConfigError,
@@ -287,6 +288,13 @@ class _Reader:
         baseline = config.experiment and config.experiment.values["baseline"]
         if baseline and config.conditions:
             self._checked(known, "experiment.baseline", baseline, "condition", config.conditions)
+        values = config.experiment.values if config.experiment else {}
+        sets = config.conditions
+        if sets is None and not self.faults.found:
+            sets = {ONLY_CONDITION: {}}
+        if sets is not None and (streams := values.get("streams")):
+            rule = values.get("seed_rule", "numpy")
+            self._checked(check_streams, "experiment.streams", streams, sets, rule)
         aggregators = config.aggregation and config.aggregation.aggregators
         options = config.aggregation and config.aggregation.options
         if aggregators is not None and options is not None:

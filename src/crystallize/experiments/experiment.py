@@ -34,6 +34,7 @@ from crystallize.description.conditions import (
 )
 from crystallize.description.seeding import root_seed
 from crystallize.description.spec import RULES, ExperimentSpec, OnError, SeedRule
+from crystallize.description.stream_keys import stream_keys
 from crystallize.description.until import Until, check_compared, has_untils, untils
 from crystallize.errors import ExecutorError
 from crystallize.experiments.aggregation import ResultAggregator
@@ -74,6 +75,9 @@ class Experiment:
         How the stream of a replicate follows from the root: by NumPy's
         ``SeedSequence``, or with the seed ``(seed + 31337 * replicate) % 2**32`` that
         crystallize-ml 0.27 gave, for studies that began there.
+    streams : sequence of str
+        Factors: conditions that differ in one of them have independent streams, those that
+        agree in all share theirs.  By default all conditions share them.
     name : str, optional
         Default: the function's name.
     baseline : str, optional
@@ -146,6 +150,7 @@ class Experiment:
         replicates: int | Until | Sequence[Until] = 1,
         seed: int | None = None,
         seed_rule: SeedRule = "numpy",
+        streams: Sequence[str] = (),
         name: str | None = None,
         baseline: str | None = None,
         execution: str | object = "serial",
@@ -196,6 +201,7 @@ class Experiment:
             "replicates": most,
             "seed": seed,
             "seed_rule": seed_rule,
+            "streams": streams,
             "retries": retries,
             "timeout": timeout,
             "max_failures": max_failures,
@@ -220,6 +226,9 @@ class Experiment:
         if sets is not None:
             baseline = faults(checked_baseline, baseline, sets)
             faults(check_compared, goals, sets)
+        keys = {}
+        if sets is not None and checked["streams"]:
+            keys = faults(stream_keys, checked["streams"], sets, checked["seed_rule"])
         faults.raise_any()
         if checked["name"] is None:
             checked["name"] = function_name(function)
@@ -239,6 +248,7 @@ class Experiment:
             offered=filled.offered,
             takes=filled.takes,
             until=goals,
+            stream_keys=keys,
             **checked,
         )
         check_generators(self.spec)

@@ -20,7 +20,7 @@ from crystallize.checks import known, names, whole_number
 from crystallize.description.factors import factor_columns, factor_names
 from crystallize.description.seeding import Seeding
 from crystallize.description.streams import seeds_of
-from crystallize.errors import InvalidValueError
+from crystallize.errors import CrystallizeError, InvalidValueError
 from crystallize.results import file
 from crystallize.results.exports import as_frame, error_data, metric_data, warning_data
 from crystallize.results.pivot import PivotTable, pivoted, section_entries, summary_entries
@@ -61,6 +61,8 @@ class Result:
         How seeds follow from the root.
     factors : mapping, optional
         Condition -> factor -> level.
+    stream_keys : mapping, optional
+        Condition -> the key of its streams, of those that have their own.
     warnings : list of WarningRecord
         What cells warned of: one record for each condition, category and message, in the
         order of the first replicates; the same under every strategy, and after a resume.
@@ -90,6 +92,7 @@ class Result:
         seed_rule: str = "numpy",
         factors: Mapping[str, Mapping[str, Any]] | None = None,
         warnings: Sequence[WarningRecord] = (),
+        stream_keys: Mapping[str, int] | None = None,
     ) -> None:
         self.metrics = {condition: dict(arrays) for condition, arrays in metrics.items()}
         self.done = dict(done)
@@ -102,6 +105,7 @@ class Result:
         known = {} if factors is None else factors
         self.factors = {condition: dict(known.get(condition, {})) for condition in self.done}
         self.warnings = list(warnings)
+        self.stream_keys = {} if stream_keys is None else dict(stream_keys)
 
     @classmethod
     def of_outcomes(
@@ -121,6 +125,7 @@ class Result:
             provenance=dict(outcomes.provenance),
             factors=factors,
             warnings=outcomes.warnings(),
+            stream_keys=outcomes.stream_keys,
         )
 
     @classmethod
@@ -156,8 +161,31 @@ class Result:
 
     @cached_property
     def seeds(self) -> list[int]:
-        """The seed of each replicate; made when first looked at."""
+        """The seed of each replicate, under every condition; made when first looked at.
+
+        Raises
+        ------
+        CrystallizeError
+            If conditions have streams of their own: :meth:`seeds_of` has those of one.
+        """
+        if self.stream_keys:
+            raise CrystallizeError(
+                "The seeds of a replicate differ between conditions, which have streams of their "
+                "own; seeds_of(condition) has those of one."
+            )
         return seeds_of(Seeding(self.root, self.seed_rule), self.replicates)
+
+    def seeds_of(self, condition: str) -> list[int]:
+        """The seed of each replicate under one condition.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such condition.
+        """
+        known("condition", condition, "condition", self.conditions)
+        seeding = Seeding(self.root, self.seed_rule, self.stream_keys)
+        return seeds_of(seeding.of(condition), len(self.done[condition]))
 
     def summary(self) -> list[SummaryRow]:
         """One row for each condition and metric.
@@ -264,7 +292,8 @@ class Result:
         -------
         dict
             ``metrics`` (condition -> metric -> list in replicate order, ``None``
-            where the cell has no value), ``factors``, ``seeds``, ``errors``, ``warnings``,
+            where the cell has no value), ``factors``, ``seeds`` (a list; condition -> list
+            where conditions have streams of their own), ``errors``, ``warnings``,
             ``summary``, ``sections``, ``provenance``.  Numbers that JSON lacks are the
             strings ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``.
         """
@@ -277,7 +306,11 @@ class Result:
                 for condition, arrays in self.metrics.items()
             },
             "factors": json_data(plain_data(self.factors, "factors")),
-            "seeds": list(self.seeds),
+            "seeds": (
+                {condition: self.seeds_of(condition) for condition in self.conditions}
+                if self.stream_keys
+                else list(self.seeds)
+            ),
             "errors": [error_data(error) for error in self.errors],
             "warnings": [warning_data(record) for record in self.warnings],
             "summary": json_data(plain_data(self.summary(), "summary")),
@@ -330,6 +363,7 @@ class Result:
             "sections": self.sections,
             "factors": self.factors,
             "warnings": self.warnings,
+            "stream_keys": self.stream_keys,
         }
         file.save(parts, Path(path))
 

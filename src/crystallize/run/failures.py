@@ -134,7 +134,7 @@ class FailurePolicy:
         return CellError(
             condition=self._names[condition],
             replicate=replicate,
-            seed=self._experiment.seeding.seed(replicate),
+            seed=self._experiment.seeding.of(self._names[condition]).seed(replicate),
             type=failure.type,
             message=failure.message,
             traceback=failure.traceback,

@@ -65,7 +65,11 @@ def provenance(
         "baseline": experiment.baseline,
         "replicates": replicates,
         "until": None if until is None else list(until),
-        "seed": {"root": experiment.seed, "rule": experiment.seeding.formula},
+        "seed": {
+            "root": experiment.seed,
+            "rule": experiment.seed_formula,
+            **_own_streams(experiment),
+        },
         "execution": {
             "strategy": host.executor_name,
             "options": {
@@ -109,3 +113,10 @@ def hash_seed() -> int | str:
     given = "" if sys.flags.ignore_environment else os.environ.get("PYTHONHASHSEED", "")
     # It may have been set after the interpreter began; with 0 that shows.
     return int(given) if given.isdecimal() and int(given) else "random"
+
+
+def _own_streams(experiment: ExperimentSpec) -> dict[str, Any]:
+    """Which conditions have streams of their own, where any."""
+    if not experiment.streams:
+        return {}
+    return {"streams": list(experiment.streams), "stream_keys": dict(experiment.stream_keys)}

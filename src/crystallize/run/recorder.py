@@ -48,7 +48,7 @@ class Landed:
         else:
             name, table = names[block.condition], Table(block.start, block.stop - block.start)
             table.add(block)
-        return Outcomes({name: table}, self.errors, seeding.root, seed_rule=seeding.rule)
+        return Outcomes({name: table}, self.errors, seeding.root, {}, seeding.rule, seeding.keys)
 
 
 class Recorder:
@@ -113,7 +113,7 @@ class Recorder:
             for start in range(0, table.size, FOUND_AT_ONCE):
                 part = table.part(start, min(start + FOUND_AT_ONCE, table.size))
                 own = failed[name, start // FOUND_AT_ONCE]
-                outcomes = Outcomes({name: part}, own, seeding.root, seed_rule=seeding.rule)
+                outcomes = Outcomes({name: part}, own, seeding.root, {}, seeding.rule, seeding.keys)
                 if len(outcomes):
                     yield outcomes
 

@@ -428,6 +428,7 @@ class Run:
                 until=until,
             ),
             self.experiment.seed_rule,
+            self.experiment.stream_keys,
         )
 
     def _stops(self) -> dict[str, int]:

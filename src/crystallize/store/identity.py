@@ -29,7 +29,9 @@ def identity(experiment: ExperimentSpec) -> Identity:
         "file": None if file is None else str(file),
         "seed": experiment.seed,
         "seed_rule": experiment.seed_rule,
-        "rule": experiment.seeding.formula,
+        "rule": experiment.seed_formula,
+        "streams": list(experiment.streams),
+        "stream_keys": dict(experiment.stream_keys),
         "seed_globals": experiment.seed_globals,
         "baseline": experiment.baseline,
         "replicates": experiment.fewest if experiment.until else experiment.replicates,
@@ -75,9 +77,9 @@ def differences(stored: Identity, wanted: Identity) -> list[str]:
 def united(stored: Identity, wanted: Identity) -> Identity:
     """The identity of all that either of two has."""
     both: Identity = {
-        # The levels are not there in a store of an earlier version.
+        # The last two are not there in a store of an earlier version.
         key: {**stored.get(key, {}), **wanted.get(key, {})}
-        for key in ("conditions", "opaque", "levels")
+        for key in ("conditions", "opaque", "levels", "stream_keys")
     }
     most = max(stored["replicates"], wanted["replicates"])
     numbers = replicates_of(stored), replicates_of(wanted)

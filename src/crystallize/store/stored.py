@@ -54,8 +54,10 @@ class StoredExperiment:
             self.generations = Generations.of_store(store)
             self.records = list(store.records())
             self.damaged = [record.name for record in store.damaged()]
-        # The rule is not there in a store of an earlier version.
-        self._seeding = Seeding(identity["seed"], identity.get("seed_rule", "numpy"))
+        # The rule and the keys are not there in a store of an earlier version.
+        self._seeding = Seeding(
+            identity["seed"], identity.get("seed_rule", "numpy"), identity.get("stream_keys", {})
+        )
         cells = read_records(self.records, self._replicates(), self._seeding)
         self.tables, self.errors, self.cells = cells.tables, cells.errors, cells.ranges()
 
@@ -99,7 +101,7 @@ class StoredExperiment:
         order = list(self.tables)
         errors = sorted(self.errors.values(), key=lambda e: (e.replicate, order.index(e.condition)))
         seeding = self._seeding
-        return Outcomes(self.tables, errors, seeding.root, self.about(), seeding.rule)
+        return Outcomes(self.tables, errors, seeding.root, self.about(), seeding.rule, seeding.keys)
 
     def about(self) -> dict[str, Any]:
         """The identity, and what the cells ran under."""
