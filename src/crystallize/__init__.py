@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from crystallize.errors import ResultFileError as ResultFileError
     from crystallize.errors import SharedStateWarning as SharedStateWarning
     from crystallize.errors import StoreError as StoreError
+    from crystallize.errors import StoreLostError as StoreLostError
     from crystallize.errors import StoreMismatchError as StoreMismatchError
     from crystallize.errors import StoreWarning as StoreWarning
     from crystallize.errors import TooLargeError as TooLargeError
@@ -77,6 +78,7 @@ __all__ = [
     "ResultFileError",
     "SharedStateWarning",
     "StoreError",
+    "StoreLostError",
     "StoreMismatchError",
     "StoreWarning",
     "TooLargeError",
@@ -122,6 +124,7 @@ if not TYPE_CHECKING:  # or else type checkers would take any name for one of ou
             "ResultFileError": "crystallize.errors",
             "SharedStateWarning": "crystallize.errors",
             "StoreError": "crystallize.errors",
+            "StoreLostError": "crystallize.errors",
             "StoreMismatchError": "crystallize.errors",
             "StoreWarning": "crystallize.errors",
             "TooLargeError": "crystallize.errors",

@@ -196,6 +196,10 @@ class StoreError(CrystallizeError):
     """A store that cannot be read or written."""
 
 
+class StoreLostError(StoreError):
+    """A store that was deleted, renamed or replaced in the middle of a run."""
+
+
 class StoreMismatchError(StoreError):
     """A store that holds another experiment; the message shows what differs."""
 

@@ -17,6 +17,7 @@ import click
 
 from crystallize.checks import known, whole_number
 from crystallize.cli.refusal import refusing
+from crystallize.cli.streams import say
 from crystallize.description.config import Config, read_config
 from crystallize.description.files import PARSERS
 from crystallize.description.lookup import find_function, is_module_attribute
@@ -78,7 +79,7 @@ def command(
             found = find_function(function, Path.cwd())
             experiment = _experiment(stored, name, found, [], accept_changes)
     try:
-        click.echo(text_of(experiment.replay(replicate)))
+        say(text_of(experiment.replay(replicate)))
     except Exception:
         traceback.print_exc()
         if debug:
@@ -183,7 +184,7 @@ def _experiment(
             + "\nIf it is what you want to run, say so: --accept-changes."
         )
     for change in changes + then.versions(now):
-        click.echo(f"Warning: since the store was made: {change}", err=True)
+        say(f"Warning: since the store was made: {change}", err=True)
     return experiment
 
 

@@ -52,9 +52,7 @@ class FailurePolicy:
     @property
     def ends_the_run(self) -> bool:
         """Whether enough has failed to end the run."""
-        if self.hopeless is not None:
-            return True
-        return bool(self._count) and (self.raises or self.too_many)
+        return bool(self._count) and (self.raises or self.too_many or self.hopeless is not None)
 
     @property
     def raises(self) -> bool:

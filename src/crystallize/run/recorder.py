@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from time import sleep
 from typing import Any
@@ -16,11 +16,12 @@ from crystallize.cells.rows import Rows
 from crystallize.cells.table import Table
 from crystallize.description.seeding import Seeding
 from crystallize.description.spec import ExperimentSpec
-from crystallize.errors import StoreError
+from crystallize.errors import StoreError, StoreLostError
 from crystallize.run.observers import Observers
 from crystallize.run.progress import ProgressBar
 from crystallize.run.room import Room
 from crystallize.store.archive import Archive
+from crystallize.store.lock import Lent
 from crystallize.store.records import lost_record, records
 from crystallize.store.sqlite import Record
 
@@ -86,7 +87,7 @@ class Recorder:
         self._makes_batches = makes_batches
         self._archive: Archive | None = None
         self._bar: ProgressBar | None = None
-        self._rows = [Rows(condition) for condition in range(len(self._names))]
+        self._rows: dict[int, Rows] = {}  # of the conditions that have some since the last time
         self._landed: list[Landed] = []
 
     def open_store(self, opened: ExitStack) -> dict[tuple[str, int], CellError]:
@@ -105,6 +106,10 @@ class Recorder:
     def store(self) -> dict[str, Any] | None:
         """Where cells are from, if there is a store."""
         return None if self._archive is None else self._archive.provenance()
+
+    def lent(self, give_up: Callable[[], None]) -> AbstractContextManager[Lent]:
+        """Let who wants the store meanwhile have it, by calling this."""
+        return nullcontext(Lent()) if self._archive is None else self._archive.lent(give_up)
 
     def found_outcomes(self, errors: Mapping[tuple[str, int], CellError]) -> Iterator[Outcomes]:
         """What was in the store, a part at a time."""
@@ -139,7 +144,10 @@ class Recorder:
 
     def keep_row(self, row: Row) -> None:
         """Keep one cell; a block for each would cost more than the cell does."""
-        rows = self._rows[row.task.condition]
+        condition = row.task.condition
+        rows = self._rows.get(condition)
+        if rows is None:
+            rows = self._rows[condition] = Rows(condition)
         rows.add_checked(row.task.start, row.names, row.values)
         if row.warned:
             rows.warned[row.task.start] = row.warned
@@ -166,12 +174,13 @@ class Recorder:
     def has_finished(self, condition: int) -> bool:
         """Whether there are metrics of any cell of a condition."""
         table = self.tables[self._names[condition]]
-        return bool(self._rows[condition]) or bool(table.done.any())
+        return bool(self._rows.get(condition)) or bool(table.done.any())
 
     def gathered(self) -> list[Landed]:
         """Take what landed since the last time."""
-        for rows in self._rows:
-            for block in rows.sparse_blocks():
+        kept, self._rows = self._rows, {}
+        for condition in sorted(kept):
+            for block in kept[condition].sparse_blocks():
                 self.keep_block(block, [])
         landed, self._landed = self._landed, []
         return landed
@@ -189,6 +198,8 @@ class Recorder:
         if landed and self._archive is not None:
             try:
                 self._commit(self._archive, landed)
+            except StoreLostError:  # what is left of it has them
+                raise
             except StoreError:
                 self._landed = landed + self._landed
                 raise
@@ -207,8 +218,8 @@ class Recorder:
             try:
                 archive.commit(kept)
                 return
-            except StoreError:
-                if pause is None:
+            except StoreError as error:
+                if pause is None or isinstance(error, StoreLostError):
                     raise
                 sleep(pause)
 

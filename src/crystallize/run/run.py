@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -22,7 +22,7 @@ import numpy as np
 
 from crystallize.cells.outcomes import Outcomes
 from crystallize.cells.page import Page
-from crystallize.contracts import Capabilities, Completion, RunStatus, Task
+from crystallize.contracts import Capabilities, Completion, RunStatus, Task, Trip
 from crystallize.description.fingerprint import source_file
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import (
@@ -52,6 +52,7 @@ from crystallize.run.resources import worker_contexts
 from crystallize.run.schedule import Schedule
 from crystallize.run.signals import Interrupts
 from crystallize.run.until import Stopping
+from crystallize.store.lock import Lent
 from crystallize.worker.block_runner import BlockCall, CellOptions
 from crystallize.worker.interruption import Interruption
 from crystallize.worker.logged import labels
@@ -212,6 +213,10 @@ class Run:
                 error.result = self._rescued()
             raise
 
+    def store_lent(self, give_up: Callable[[], None]) -> AbstractContextManager[Lent]:
+        """Let who wants the store meanwhile have it, by calling this."""
+        return self._recorder.lent(give_up)
+
     def close(self) -> None:
         """Release what landed, and give back what the run has opened."""
         try:
@@ -252,7 +257,7 @@ class Run:
             or self._policy.ends_the_run
         )
 
-    def next_task(self) -> Task | None:
+    def next_task(self) -> Task | Trip | None:
         """What the executor is to run next."""
         with self._lock:
             if self._landing is None or self._abandoned:
@@ -408,6 +413,7 @@ class Run:
             or self._capabilities.calls_are_async
             or not self.engine.streams,
             block_seconds=self._capabilities.block_seconds,
+            trips=self.experiment.timeout is None,
             expected=least * len(names) if self._stopping is not None else None,
             horizon=least if self._stopping is not None and not self.engine.streams else None,
         )
