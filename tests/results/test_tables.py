@@ -4,7 +4,15 @@ from html.parser import HTMLParser
 
 from crystallize import Experiment
 from crystallize.results.summary import COLUMNS
-from crystallize.results.tables import as_html, as_text, one_line
+from crystallize.results.tables import one_line, summary_table
+
+
+def as_text(rows, failed):
+    return summary_table(rows, failed, see=True).text()
+
+
+def as_html(rows, failed):
+    return summary_table(rows, failed).html()
 
 
 def row(**values):
