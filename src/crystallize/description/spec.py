@@ -23,6 +23,7 @@ from crystallize.checks import (
 
 if TYPE_CHECKING:
     from crystallize.description.seeding import Seeding
+    from crystallize.description.until import Until
 
 OnError = Literal["collect", "raise"]
 SeedRule = Literal["numpy", "crystallize-ml"]
@@ -52,6 +53,8 @@ class ExperimentSpec:
         Of each condition that has no number of its own.
     own_replicates : mapping of str to int
         Condition -> its number of replicates, where it has its own; read-only.
+    until : tuple of Until
+        What ends conditions before they have all of these replicates.
     seed : int
         The root of all randomness.
     seed_rule : {"numpy", "crystallize-ml"}
@@ -85,6 +88,7 @@ class ExperimentSpec:
     name: str
     baseline: str
     own_replicates: Mapping[str, int] = field(default_factory=dict)
+    until: tuple[Until, ...] = ()
     offered: tuple[str, ...] = ()
     takes: tuple[str, ...] | None = None
     resources: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
@@ -125,8 +129,14 @@ class ExperimentSpec:
 
     @property
     def replicates_of(self) -> dict[str, int]:
-        """Condition -> how many replicates it has."""
+        """Condition -> how many replicates it has, or with `until` has at the most."""
         return {name: self.own_replicates.get(name, self.replicates) for name in self.conditions}
+
+    @property
+    def fewest(self) -> int:
+        """How many replicates every condition has for certain."""
+        fewest = min(self.replicates_of.values())
+        return min([fewest, *(goal.at_least for goal in self.until)])
 
     @property
     def cells(self) -> int:

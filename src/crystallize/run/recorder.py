@@ -117,11 +117,20 @@ class Recorder:
                 if len(outcomes):
                     yield outcomes
 
-    def open_bar(self, opened: ExitStack, *, shown: bool) -> None:
-        """Show progress, where that is asked for."""
-        experiment = self._experiment
-        self._bar = ProgressBar(experiment.name, experiment.cells, done=self.found, shown=shown)
+    def open_bar(self, opened: ExitStack, cells: int, *, shown: bool) -> None:
+        """Show progress towards so many cells, where that is asked for."""
+        self._bar = ProgressBar(self._experiment.name, cells, done=self.found, shown=shown)
         opened.callback(self._bar.close)
+
+    def expect(self, cells: int, known: str) -> None:
+        """Show how many cells there will be, as far as one can tell, and what is known so far."""
+        if self._bar is not None:
+            self._bar.expect(cells, known)
+
+    def conclude(self, replicates: Mapping[str, int]) -> None:
+        """Keep in the store how many replicates each condition came to have."""
+        if self._archive is not None:
+            self._archive.conclude(replicates)
 
     def keep_row(self, row: Row) -> None:
         """Keep one cell; a block for each would cost more than the cell does."""

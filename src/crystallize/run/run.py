@@ -18,6 +18,8 @@ from time import perf_counter
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
+
 from crystallize.cells.outcomes import Outcomes
 from crystallize.cells.page import Page
 from crystallize.contracts import Capabilities, Completion, RunStatus, Task
@@ -44,6 +46,7 @@ from crystallize.run.recorder import Recorder
 from crystallize.run.resources import worker_contexts
 from crystallize.run.schedule import Schedule
 from crystallize.run.signals import Interrupts
+from crystallize.run.until import Stopping
 from crystallize.worker.block_runner import BlockCall, CellOptions
 from crystallize.worker.interruption import Interruption
 from crystallize.worker.logged import labels
@@ -100,6 +103,7 @@ class Run:
         self._recorder = Recorder(experiment, self._observers, makes_batches=self._makes_batches)
         self._pages: Pages | None = None
         self._stopped: dict[str, Any] | None = None
+        self._stopping = Stopping(experiment) if experiment.until else None
         self._landing: Landing | None = None
         self._released = 0.0
         self._unread: list[Outcomes] = []
@@ -156,18 +160,19 @@ class Run:
             self.warnings,
         )
         shown = self.experiment.progress or bool(getattr(self._host.executor, "progress", False))
-        self._recorder.open_bar(self._opened, shown=shown)
+        cells = self.experiment.cells
+        if self._stopping is not None:
+            self._policy.count_only(self._stopping.wanted())
+            cells = sum(self._stopping.expected().values())
+        self._recorder.open_bar(self._opened, cells, shown=shown)
         self._observers.begin()
         if self._host.implements("outcomes_completed"):
             for outcomes in self._recorder.found_outcomes(self._policy.errors):
                 self._observers.observe("outcomes_completed", outcomes=outcomes)
-        if self._host.implements("page_completed") or self._host.implements("should_stop"):
-            self._pages = Pages(
-                self._recorder.tables,
-                self._policy.errors,
-                self.experiment.seeding,
-            )
-            self._show_pages(iter(self._pages.next_page, None))
+        observed = self._host.implements("page_completed") or self._host.implements("should_stop")
+        if observed or self._stopping is not None:
+            self._pages = Pages(self._recorder.tables, self._policy.errors, self.experiment.seeding)
+            self._show_pages(self._completed_pages())
 
     @contextmanager
     def cells_around(self) -> Iterator[None]:
@@ -206,6 +211,8 @@ class Run:
         """Release what landed, and give back what the run has opened."""
         try:
             self.release()
+            if self._stopping is not None and len(self._stopping.ended) == len(self._stops()):
+                self._recorder.conclude(self._stopping.ended)
         finally:
             with self._releasing, self._lock:
                 self._closed = True
@@ -236,6 +243,7 @@ class Run:
             self.interrupts.requested
             or self._abandoned
             or self._stopped is not None
+            or (self._stopping is not None and self._stopping.done)
             or self._policy.ends_the_run
         )
 
@@ -292,10 +300,24 @@ class Run:
             return batches
 
     def _completed_pages(self) -> list[Page]:
-        """The pages that are complete with what landed."""
+        """The pages that are complete with what landed; conditions end with them."""
         if self._pages is None or self._stopped is not None:
             return []
-        return list(iter(self._pages.next_page, None))
+        pages = []
+        while (page := self._pages.next_page()) is not None:
+            pages.append(page)
+            if self._stopping is not None:
+                self._end_conditions(self._stopping, self._pages, page)
+        return pages
+
+    def _end_conditions(self, stopping: Stopping, pages: Pages, page: Page) -> None:
+        assert self._landing is not None
+        names = list(self.experiment.conditions)
+        for name, replicates in stopping.look(page).items():
+            pages.end(name, replicates)
+            self._landing.schedule.end(names.index(name), replicates)
+        self._policy.count_only(stopping.wanted())
+        self._recorder.expect(sum(stopping.expected().values()), stopping.progress())
 
     def _show_pages(self, pages: Iterable[Page]) -> None:
         """Show pages in index order, until a plugin says that the run may end there."""
@@ -332,10 +354,13 @@ class Run:
         TooManyFailuresError
             If more cells failed than ``max_failures`` allows.
         """
-        result: Result = self._observers.aggregate(self._outcomes())
+        result: Result = self._observers.aggregate(self._outcomes(), self._sections())
         self._result = result
         if self.interrupts.requested:
             raise Interrupted(result, self.interrupts.signum)
+        if self._stopping is not None and self._stopping.error is not None:
+            self._stopping.error.result = result
+            raise self._stopping.error
         if self._policy.raises and result.errors:
             raise CellFailedError(result.errors[0], result)
         if self._policy.too_many and self._stopped is None:
@@ -361,6 +386,7 @@ class Run:
         failed: dict[str, list[int]] = {name: [] for name in names}
         for name, replicate in self._policy.errors:
             failed[name].append(replicate)
+        least = self.experiment.fewest
         return Schedule(
             (
                 (condition, start, stop)
@@ -373,14 +399,17 @@ class Run:
             or self._capabilities.calls_are_async
             or not self.engine.streams,
             block_seconds=self._capabilities.block_seconds,
+            expected=least * len(names) if self._stopping is not None else None,
+            horizon=least if self._stopping is not None and not self.engine.streams else None,
         )
 
     def _outcomes(self) -> Outcomes:
         tables, errors = self._recorder.tables, self._policy.in_order()
-        if self._stopped is not None:
-            stop = self._stopped["replicates"]
-            tables = {name: table.part(0, min(stop, table.size)) for name, table in tables.items()}
-            errors = [error for error in errors if error.replicate < stop]
+        stops = self._stops()
+        if stops != {name: table.size for name, table in tables.items()}:
+            tables = {name: table.part(0, stops[name]) for name, table in tables.items()}
+            errors = [error for error in errors if error.replicate < stops[error.condition]]
+        until = None if self._stopping is None else self._stopping.described(stops)
         return Outcomes(
             tables,
             errors,
@@ -394,16 +423,39 @@ class Run:
                 seconds=self._ended - self._began,
                 store=self._recorder.store,
                 stopped=self._stopped,
+                replicates=max(stops.values()),
+                until=until,
             ),
             self.experiment.seed_rule,
             self.experiment.stream_keys,
         )
 
+    def _stops(self) -> dict[str, int]:
+        """Condition -> how many replicates of it are in the result."""
+        stops = {name: table.size for name, table in self._recorder.tables.items()}
+        if self._stopping is not None:
+            stops |= {name: self._present(name) for name in stops} | self._stopping.ended
+        if self._stopped is not None:
+            end = self._stopped["replicates"]
+            stops = {name: min(end, stop) for name, stop in stops.items()}
+        return stops
+
+    def _present(self, condition: str) -> int:
+        """How many replicates there are of a condition that was still to go on."""
+        done = np.flatnonzero(self._recorder.tables[condition].done)
+        last = [int(done[-1])] if len(done) else []
+        failed = [replicate for name, replicate in self._policy.errors if name == condition]
+        return max([*last, *failed, 0]) + 1
+
+    def _sections(self) -> dict[str, Any]:
+        """What the run itself says of its results."""
+        return {} if self._stopping is None else {"until": self._stopping.rows(self._stops())}
+
     def _rescued(self) -> Any:
         """The result of a run that ends with an error."""
         outcomes = self._outcomes()
         try:
-            return self._observers.aggregate(outcomes)
+            return self._observers.aggregate(outcomes, self._sections())
         except PluginError as error:
             return error.result
         except Exception:

@@ -9,7 +9,7 @@ from crystallize.cells.outcomes import Outcomes
 from crystallize.description.seeding import Seeding
 from crystallize.errors import StoreError
 from crystallize.store.generations import Generation, Generations
-from crystallize.store.identity import replicates_of, stored_factors
+from crystallize.store.identity import is_open, replicates_of, stored_factors
 from crystallize.store.records import read_records
 from crystallize.store.sqlite import Store
 
@@ -58,8 +58,17 @@ class StoredExperiment:
         self._seeding = Seeding(
             identity["seed"], identity.get("seed_rule", "numpy"), identity.get("stream_keys", {})
         )
-        cells = read_records(self.records, replicates_of(identity), self._seeding)
+        cells = read_records(self.records, self._replicates(), self._seeding)
         self.tables, self.errors, self.cells = cells.tables, cells.errors, cells.ranges()
+
+    def _replicates(self) -> dict[str, int]:
+        """Condition -> how many replicates it has, or where that was to be seen, has by now."""
+        known = replicates_of(self.identity)
+        if is_open(self.identity):
+            for record in self.records:
+                if record.condition in known:
+                    known[record.condition] = max(known[record.condition], record.stop)
+        return known
 
     @property
     def baseline(self) -> str:
