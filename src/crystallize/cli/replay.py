@@ -51,7 +51,8 @@ def _experiment(stored: StoredExperiment, condition: str | None) -> Experiment:
     if opaque := identity["opaque"].get(condition):
         raise StoreError(
             f"{stored.path}: the parameters {listing(opaque)} of condition {condition!r} are not "
-            "plain data, so the store has no more than a digest of them. Use Experiment.replay."
+            "plain data, or secrets, so the store has no more than a digest of them. Use "
+            "Experiment.replay."
         )
     folder = Path(identity["file"]).parent if identity["file"] else Path.cwd()
     parameters = identity["conditions"][condition]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from crystallize.callables import function_name
+from crystallize.description.secrets import without_secrets_in_text
 
 SHOWN = (type(None), bool, int, float, str)
 """What is shown as it is."""
@@ -54,8 +55,8 @@ def shown_parameter(value: Any) -> Any:
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError):
-        return repr(value)
-    return value if _has_names_as_keys(value) else repr(value)
+        return without_secrets_in_text(repr(value))
+    return value if _has_names_as_keys(value) else without_secrets_in_text(repr(value))
 
 
 def _has_names_as_keys(value: Any) -> bool:
