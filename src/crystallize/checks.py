@@ -136,6 +136,22 @@ def not_negative(where: str, value: object) -> float:
     return found
 
 
+def above_zero(where: str, value: object) -> float:
+    """A finite number above 0."""
+    found = number(where, value)
+    if not 0 < found < float("inf"):
+        raise InvalidValueError(where, value, "a number above 0")
+    return found
+
+
+def share(where: str, value: object) -> float:
+    """A number between 0 and 1, neither of them."""
+    found = number(where, value)
+    if not 0 < found < 1:
+        raise InvalidValueError(where, value, "a number between 0 and 1")
+    return found
+
+
 def seconds(where: str, value: object) -> float:
     """A duration above 0."""
     found = _as_float(value)

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from crystallize.cli.refusal import refusing, show_warning
+from crystallize.cli.streams import say
 from crystallize.errors import ExportError, StoreError
 from crystallize.results.exporting import check_place
 from crystallize.results.replacing import replaced_whole
@@ -40,4 +41,4 @@ def command(store: Path, to: Path, overwrite: bool) -> None:
                 raise ExportError(f"{store}: it could not be copied to {to} ({error}).") from error
         counts = StoredExperiment(to).counts()
     done, failed = (sum(row[what] for row in counts) for what in ("done", "failed"))
-    click.echo(f"{to}: {done} cells done, {failed} failed")
+    say(f"{to}: {done} cells done, {failed} failed")

@@ -92,14 +92,13 @@ class Archive:
             failed cells are to be run again.
         """
         experiment = self._experiment
-        for damaged in self._store.set_aside():
+        cells = read_records(self._store.records(), experiment.replicates_of, experiment.seeding)
+        for name in self._store.set_aside(lambda record: record not in cells.unreadable):
             warnings.warn(
-                f"{self._store.path}: {damaged.name} are damaged; they are set aside and run "
-                "again.",
+                f"{self._store.path}: {name} are damaged; they are set aside and run again.",
                 StoreWarning,
                 stacklevel=2,
             )
-        cells = read_records(self._store.records(), experiment.replicates_of, experiment.seeding)
         if experiment.retry_failed:
             cells = cells._replace(errors={})
         self.found = sum(int(t.done.sum()) for t in cells.tables.values()) + len(cells.errors)
