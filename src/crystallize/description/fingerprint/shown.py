@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from crystallize.callables import function_name
+from crystallize.description.secrets import without_secrets_in_text
 from crystallize.errors import text_of
 
 SHOWN = (type(None), bool, int, float, str)
@@ -55,8 +56,8 @@ def shown_parameter(value: Any) -> Any:
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
-        return text_of(value)
-    return value if _has_names_as_keys(value) else text_of(value)
+        return without_secrets_in_text(text_of(value))
+    return value if _has_names_as_keys(value) else without_secrets_in_text(text_of(value))
 
 
 def _has_names_as_keys(value: Any) -> bool:
