@@ -3,8 +3,9 @@
 from html.parser import HTMLParser
 
 from crystallize import Experiment
+from crystallize.printable import one_line
 from crystallize.results.summary import COLUMNS
-from crystallize.results.tables import one_line, summary_table
+from crystallize.results.tables import summary_table
 
 
 def as_text(rows, failed):

@@ -147,6 +147,9 @@ class Landing:
         self._recorder.keep_errors(self._policy.losses_are_certain())
         errors = [error for failure in block.failures if (error := self._answer(block, failure))]
         self._recorder.keep_block(block, errors)
+        was_refused = bool(errors) and any(failure.refused for failure in block.failures)
+        if was_refused and not self._recorder.has_finished(block.condition):
+            self._policy.none_finished(block.condition)
         if block.touched:
             self._warnings.of_global_random(block.touched)
         if block.changed:
