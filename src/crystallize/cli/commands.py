@@ -11,6 +11,7 @@ from crystallize.errors import PluginError
 
 BUILT_IN = {
     "check": "Verify a store; set damaged blocks aside.",
+    "copy": "Copy a store, also while a run writes to it.",
     "drop": "Forget cells of a store, so that they are run again.",
     "merge": "Put the cells of several stores into a new one.",
     "plan": "Run a pilot, and say how many replicates it takes to know enough.",

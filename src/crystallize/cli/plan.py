@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from crystallize.cells.plain import json_data
-from crystallize.cli.streams import print_answer, stdout_kept_clean
+from crystallize.cli.streams import print_answer, say, stdout_kept_clean
 from crystallize.description.config import read_config
 from crystallize.description.from_config import experiment_arguments
 from crystallize.description.lookup import find_function
@@ -87,7 +87,7 @@ def command(
                 strategies=[FromFile(name, beside) for name in strategies] or None,
             )
     except KeyboardInterrupt as error:
-        click.echo("Interrupted.", err=True)
+        say("Interrupted.", err=True)
         ctx.exit(128 + getattr(error, "signum", signal.SIGINT))
     content = json_data(made.to_dict())
     print_answer(json.dumps(content, allow_nan=False, indent=2) if as_json else str(made))

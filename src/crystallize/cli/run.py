@@ -14,7 +14,7 @@ import click
 from crystallize.cells.plain import json_data
 from crystallize.checks import Faults, text
 from crystallize.cli.refusal import NOT_WRITTEN, REFUSED, say_error, show_warning
-from crystallize.cli.streams import print_answer, stdout_kept_clean
+from crystallize.cli.streams import print_answer, say, stdout_kept_clean
 from crystallize.cli.tables import Wanted, table_options
 from crystallize.description.conditions import selected
 from crystallize.description.config import Config, read_config
@@ -23,7 +23,7 @@ from crystallize.description.grid import ONLY_CONDITION
 from crystallize.description.lookup import find_function
 from crystallize.description.overrides import Override
 from crystallize.description.spec import RULES
-from crystallize.errors import CrystallizeError, ExportError, OptionError, PluginError
+from crystallize.errors import CrystallizeError, ExportError, OptionError, PluginError, StoreError
 from crystallize.experiments.experiment import Experiment
 from crystallize.results.errors import CellFailedError, Interrupted, TooManyFailuresError
 from crystallize.results.exporting import Exporter, check_place, export, exporter_for
@@ -143,20 +143,23 @@ def command(
             code = SOME_FAILED
             _show_errors(result)
     except (CellFailedError, TooManyFailuresError) as error:
-        click.echo(f"Error: {error}", err=True)
+        say(f"Error: {error}", err=True)
         result, code = error.result, SOME_FAILED
     except Interrupted as error:
-        click.echo(f"Interrupted; this is what had finished. {_advice(error.result)}", err=True)
+        say(f"Interrupted; this is what had finished. {_advice(error.result)}", err=True)
         result, code = error.result, BY_SIGNAL + error.signum
     except KeyboardInterrupt:
-        click.echo("Interrupted.", err=True)
+        say("Interrupted.", err=True)
         result, code = None, BY_SIGNAL + signal.SIGINT
     except ExportError as error:
-        click.echo(f"Error: {error}", err=True)
+        say(f"Error: {error}", err=True)
         result, code = None, NOT_WRITTEN
     except CrystallizeError as error:
-        click.echo(f"Error: {error}", err=True)
-        result, code = getattr(error, "result", None), REFUSED
+        say(f"Error: {error}", err=True)
+        result = error.result
+        # With a result, the run had begun, and its cells could not be kept.
+        unkept = isinstance(error, StoreError) and result is not None
+        code = NOT_WRITTEN if unkept else REFUSED
     if isinstance(result, Result) and output is not None and exporter is not None:
         written = _is_written(result, output, exporter)
         code = code if written or code >= BY_SIGNAL else NOT_WRITTEN
@@ -210,7 +213,7 @@ def _selected(config: Config, patterns: tuple[str, ...]) -> dict[str, Any]:
         return {"conditions": conditions, "baseline": baseline}
     first = next(iter(conditions))
     if len(conditions) > 1:
-        click.echo(f"Baseline: {first!r}, since --condition leaves out {baseline!r}.", err=True)
+        say(f"Baseline: {first!r}, since --condition leaves out {baseline!r}.", err=True)
     return {"conditions": conditions, "baseline": first}
 
 
@@ -219,7 +222,7 @@ def _is_written(result: Result, output: Path, exporter: Exporter) -> bool:
         with stdout_kept_clean():
             export(result, output, exporter)
     except ExportError as error:
-        click.echo(f"Error: {error}", err=True)
+        say(f"Error: {error}", err=True)
         return False
     return True
 
@@ -228,7 +231,7 @@ def _say_found(result: Result) -> None:
     store = result.provenance["store"]
     if store is not None and store["found"]:
         cells = sum(map(len, result.done.values()))
-        click.echo(f"Resumed: {store['found']} of {cells} cells were in the store.", err=True)
+        say(f"Resumed: {store['found']} of {cells} cells were in the store.", err=True)
 
 
 def _advice(result: Result) -> str:
@@ -239,14 +242,14 @@ def _advice(result: Result) -> str:
 
 def _show_errors(result: Result) -> None:
     for error in result.errors[:SHOWN_ERRORS]:
-        click.echo(
+        say(
             f"Failed: condition {error.condition!r}, replicate {error.replicate}, seed "
             f"{error.seed}: {error.type}: {error.message}",
             err=True,
         )
     more = len(result.errors) - SHOWN_ERRORS
     if more > 0:
-        click.echo(f"… and {more} more; --json shows all, with tracebacks.", err=True)
+        say(f"… and {more} more; --json shows all, with tracebacks.", err=True)
 
 
 def _is_printed(result: Result, tables: Wanted | None) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from crystallize.contracts import Capabilities
 from crystallize.description.spec import ExperimentSpec
 from crystallize.plugins.host import Host
-from crystallize.results.tables import one_line
+from crystallize.printable import one_line
 from crystallize.store.generations import Generation
 from crystallize.store.identity import identity
 from crystallize.store.records import read_records
