@@ -86,7 +86,7 @@ def main(contender: str, count: str) -> None:
 
 def measure(plan: Plan) -> Table:
     """Each number of conditions under each contender; rows are named ``contender, count``."""
-    counts = QUICK_COUNTS if plan.quick else COUNTS
+    counts: tuple[int, ...] = QUICK_COUNTS if plan.quick else COUNTS
     if plan.replicates is not None:
         counts = (plan.replicates,)
 
