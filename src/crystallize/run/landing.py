@@ -179,6 +179,9 @@ class Landing:
             self._warnings.of_cells(block.warned.kinds)
         errors = [error for failure in block.failures if (error := self._answer(block, failure))]
         self._recorder.keep_block(block, errors)
+        was_refused = bool(errors) and any(failure.refused for failure in block.failures)
+        if was_refused and not self._recorder.has_finished(block.condition):
+            self._policy.none_finished(block.condition)
 
     def _warn_of_changes(self, ran: Block | Blocks) -> None:
         if ran.touched:
