@@ -46,6 +46,9 @@ def source_hash(function: Callable[..., Any]) -> str | None:
 
 def shown_parameter(value: Any) -> Any:
     """A parameter as data: itself where JSON has it, a digest for arrays, else its ``repr``."""
+    kind = type(value)
+    if kind is str or kind is bool or (kind is int and value.bit_length() < 64):
+        return value  # as most are
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, np.ndarray) and not value.dtype.hasobject:
