@@ -129,6 +129,27 @@ class Block:
         )
 
 
+@dataclass(slots=True)
+class Blocks:
+    """What a trip comes to: a block for each of its conditions, as many as it came to.
+
+    Attributes
+    ----------
+    blocks : list of Block
+        Of conditions one after another; all have the same first replicate.
+    seconds : float
+        How long all of it took.
+    stamp, touched, changed
+        As those of a block, for all of it.
+    """
+
+    blocks: list[Block]
+    seconds: float
+    stamp: str = ""
+    touched: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+
 class Row(NamedTuple):
     """What a cell that ran on an event loop comes to: its metrics, checked.
 

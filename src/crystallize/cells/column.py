@@ -98,14 +98,6 @@ class Column:
         part.rank = self.rank
         return part
 
-    def truncate(self, done: npt.NDArray[np.bool_]) -> None:
-        """Forget the places that `done`, the table's from now on, no longer has."""
-        self._done = done
-        if self._lacking is not None:
-            self._lacking = self._lacking[: len(done)]
-        if self._data is not None:
-            self._data = self._data[: len(done)]
-
     @property
     def present(self) -> npt.NDArray[np.bool_]:
         """Which cells have this metric."""

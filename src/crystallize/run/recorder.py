@@ -87,7 +87,7 @@ class Recorder:
         self._makes_batches = makes_batches
         self._archive: Archive | None = None
         self._bar: ProgressBar | None = None
-        self._rows = [Rows(condition) for condition in range(len(self._names))]
+        self._rows: dict[int, Rows] = {}  # of the conditions that have some since the last time
         self._landed: list[Landed] = []
 
     def open_store(self, opened: ExitStack) -> dict[tuple[str, int], CellError]:
@@ -144,7 +144,10 @@ class Recorder:
 
     def keep_row(self, row: Row) -> None:
         """Keep one cell; a block for each would cost more than the cell does."""
-        rows = self._rows[row.task.condition]
+        condition = row.task.condition
+        rows = self._rows.get(condition)
+        if rows is None:
+            rows = self._rows[condition] = Rows(condition)
         rows.add_checked(row.task.start, row.names, row.values)
         if row.warned:
             rows.warned[row.task.start] = row.warned
@@ -175,8 +178,9 @@ class Recorder:
 
     def gathered(self) -> list[Landed]:
         """Take what landed since the last time."""
-        for rows in self._rows:
-            for block in rows.sparse_blocks():
+        kept, self._rows = self._rows, {}
+        for condition in sorted(kept):
+            for block in kept[condition].sparse_blocks():
                 self.keep_block(block, [])
         landed, self._landed = self._landed, []
         return landed

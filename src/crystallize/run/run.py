@@ -22,7 +22,7 @@ import numpy as np
 
 from crystallize.cells.outcomes import Outcomes
 from crystallize.cells.page import Page
-from crystallize.contracts import Capabilities, Completion, RunStatus, Task
+from crystallize.contracts import Capabilities, Completion, RunStatus, Task, Trip
 from crystallize.description.fingerprint import source_file
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import (
@@ -257,7 +257,7 @@ class Run:
             or self._policy.ends_the_run
         )
 
-    def next_task(self) -> Task | None:
+    def next_task(self) -> Task | Trip | None:
         """What the executor is to run next."""
         with self._lock:
             if self._landing is None or self._abandoned:
@@ -413,6 +413,7 @@ class Run:
             or self._capabilities.calls_are_async
             or not self.engine.streams,
             block_seconds=self._capabilities.block_seconds,
+            trips=self.experiment.timeout is None,
             expected=least * len(names) if self._stopping is not None else None,
             horizon=least if self._stopping is not None and not self.engine.streams else None,
         )

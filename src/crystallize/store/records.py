@@ -36,6 +36,9 @@ UNREADABLE = (
 )  # fmt: skip
 """What reading a crafted record may raise; none of its cells is believed."""
 
+MOST_CELLS = 2**27
+"""How many replicates a block spans at most, also where few of them are in it."""
+
 LENGTH_BYTES = 8
 """How many bytes say how long the header is."""
 
@@ -154,11 +157,18 @@ class Cells(NamedTuple):
     def ranges(self) -> Ranges:
         """The cells that have an outcome, by generation."""
         found: Ranges = {}
+        failed: dict[str, list[int]] = {}
+        for condition, replicate in self.errors:
+            failed.setdefault(condition, []).append(replicate)
         for condition, table in self.tables.items():
-            there = table.done.copy()
-            there[[replicate for name, replicate in self.errors if name == condition]] = True
-            numbers = np.where(there, self.generations[condition], -1)
-            edges = np.flatnonzero(np.diff(numbers, prepend=-1, append=-1))
+            # With a cell that is not there before the first, and one after the last.
+            numbers = np.full(table.size + 2, -1, np.int32)
+            np.copyto(numbers[1:-1], self.generations[condition], where=table.done)
+            if condition in failed:
+                places = np.array(failed[condition], np.intp)
+                numbers[places + 1] = self.generations[condition][places]
+            edges = (numbers[1:] != numbers[:-1]).nonzero()[0]
+            numbers = numbers[1:]
             for start, stop in pairwise(edges.tolist()):
                 if (number := int(numbers[start])) >= 0:
                     found.setdefault(number, {}).setdefault(condition, []).append([start, stop])
@@ -183,34 +193,36 @@ def read_records(
     -------
     Cells
     """
-    kept = [record for record in records if record.condition in replicates]
-    size = max([*replicates.values(), *(record.stop for record in kept)])
-    tables = {condition: Table(0, size) for condition in replicates}
+    tables = {condition: Table(0, size) for condition, size in replicates.items()}
     errors: dict[Cell, CellError] = {}
-    generations = {condition: np.zeros(size, np.int32) for condition in replicates}
+    generations = {condition: np.zeros(size, np.int32) for condition, size in replicates.items()}
     unreadable = []
-    for found in kept:
+    for found in records:  # one after another: never more of the payloads than one in memory
+        size = replicates.get(found.condition, 0)
+        if found.start >= size:
+            continue
         try:
             block, failed = decoded(found, seeding)
         except UNREADABLE:
             unreadable.append(found)
             continue
+        if block.stop > size:
+            block = block.only(np.arange(block.start, block.stop) < size)
+            failed = [error for error in failed if error.replicate < size]
+            if not len(block):
+                continue
         tables[found.condition].add(block)
         places = (
             slice(block.start, block.stop) if block.cells is None else block.start + block.cells
         )
         generations[found.condition][places] = found.generation
-        for replicate in block.replicates():
-            errors.pop((found.condition, replicate), None)
+        if errors:
+            for replicate in block.replicates():
+                errors.pop((found.condition, replicate), None)
         errors.update({(e.condition, e.replicate): e for e in failed})
-    for condition, table in tables.items():
-        table.truncate(replicates[condition])
-    return Cells(
-        tables,
-        {cell: error for cell, error in errors.items() if cell[1] < replicates[cell[0]]},
-        {name: numbers[: replicates[name]] for name, numbers in generations.items()},
-        unreadable,
-    )
+    for table in tables.values():
+        table.forget_unused()
+    return Cells(tables, errors, generations, unreadable)
 
 
 def is_readable(found: Record) -> bool:
@@ -239,6 +251,8 @@ def decoded(found: Record, seeding: Seeding) -> tuple[Block, list[CellError]]:
 def _check(block: Block, failed: Sequence[CellError]) -> None:
     """See that all that is in a block is of its own cells."""
     span = block.stop - block.start
+    if span > MOST_CELLS:
+        raise ValueError("a block of more cells than any has")
     offsets = [np.array([failure.offset for failure in block.failures], dtype=np.int64)]
     for column in block.columns:
         if column.offsets is None:
