@@ -88,3 +88,27 @@ def test_shared_arrays_of_a_group_that_was_killed_are_deleted_by_the_next_run(pr
     assert left.exists()
     assert program(SHARING, "run").ended() == "20"
     assert not left.exists()
+
+
+STARTING = """
+def trial(replicate):
+    time.sleep(0.05)
+    return 1.0
+
+if __name__ == "__main__":
+    ready()
+    try:
+        Experiment(trial, replicates=10_000, seed=1, **PROCESS).run()
+    except Interrupted:
+        print("interrupted")
+"""
+
+
+@pytest.mark.parametrize("after", [0.3, 0.5, 0.7, 0.9])
+def test_an_interruption_while_workers_start_prints_no_tracebacks_of_theirs(program, after):
+    running = program(STARTING, start_new_session=True)
+    running.wait_for("ready")
+    time.sleep(after)
+    running.send(signal.SIGINT, group=True)
+    assert running.ended() == "interrupted"
+    assert running.err == ""
