@@ -37,12 +37,14 @@ if TYPE_CHECKING:
     from crystallize.errors import StoreLostError as StoreLostError
     from crystallize.errors import StoreMismatchError as StoreMismatchError
     from crystallize.errors import StoreWarning as StoreWarning
+    from crystallize.errors import TooLargeError as TooLargeError
     from crystallize.errors import UnknownNameError as UnknownNameError
     from crystallize.errors import WorkerDiffersError as WorkerDiffersError
     from crystallize.experiments.experiment import Experiment as Experiment
     from crystallize.hookspecs import hookimpl as hookimpl
     from crystallize.results.errors import CellFailedError as CellFailedError
     from crystallize.results.errors import Interrupted as Interrupted
+    from crystallize.results.errors import MetricsRefusedError as MetricsRefusedError
     from crystallize.results.errors import TooManyFailuresError as TooManyFailuresError
     from crystallize.results.result import Result as Result
 
@@ -65,6 +67,7 @@ __all__ = [
     "Interrupted",
     "InvalidValueError",
     "InvalidValuesError",
+    "MetricsRefusedError",
     "OptionError",
     "Outcome",
     "PluginError",
@@ -78,6 +81,7 @@ __all__ = [
     "StoreLostError",
     "StoreMismatchError",
     "StoreWarning",
+    "TooLargeError",
     "TooManyFailuresError",
     "UnknownNameError",
     "Until",
@@ -109,6 +113,7 @@ if not TYPE_CHECKING:  # or else type checkers would take any name for one of ou
             "Interrupted": "crystallize.results.errors",
             "InvalidValueError": "crystallize.errors",
             "InvalidValuesError": "crystallize.errors",
+            "MetricsRefusedError": "crystallize.results.errors",
             "OptionError": "crystallize.errors",
             "Outcome": "crystallize.cells.outcome",
             "PluginError": "crystallize.errors",
@@ -122,6 +127,7 @@ if not TYPE_CHECKING:  # or else type checkers would take any name for one of ou
             "StoreLostError": "crystallize.errors",
             "StoreMismatchError": "crystallize.errors",
             "StoreWarning": "crystallize.errors",
+            "TooLargeError": "crystallize.errors",
             "TooManyFailuresError": "crystallize.results.errors",
             "UnknownNameError": "crystallize.errors",
             "Until": "crystallize.description.until",
