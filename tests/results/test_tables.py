@@ -3,8 +3,9 @@
 from html.parser import HTMLParser
 
 from crystallize import Experiment
+from crystallize.printable import one_line
 from crystallize.results.summary import COLUMNS
-from crystallize.results.tables import as_html, as_text, one_line
+from crystallize.results.tables import as_html, as_text
 
 
 def row(**values):

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from crystallize.errors import StoreError
-from crystallize.store.sqlite import APPLICATION_ID, Record, Store, stored_root
+from crystallize.store.schema import APPLICATION_ID
+from crystallize.store.sqlite import Record, Store, stored_root
 
 FIRST, SECOND = Record("a", 0, 3, b"first"), Record("b", 3, 9, b"second")
 
@@ -106,10 +107,10 @@ def test_one_driver_at_a_time_and_any_number_of_readers(opened, store):
         assert list(reader.records()) == [FIRST]
 
 
-def test_at_rest_it_is_one_file_beside_its_lock(store):
+def test_at_rest_it_is_one_file(store):
     with Store(store, create=True) as opened:
         opened.add([FIRST])
-    assert sorted(path.name for path in store.parent.iterdir()) == ["store.db", "store.db-driver"]
+    assert sorted(path.name for path in store.parent.iterdir()) == ["store.db"]
 
 
 def test_what_is_not_there_is_made_only_where_that_is_asked_for(store):
@@ -134,7 +135,7 @@ def test_a_store_of_a_later_format_asks_for_an_update(store):
     connection = sqlite3.connect(store)
     connection.execute("PRAGMA user_version = 9")
     connection.close()
-    with pytest.raises(StoreError, match=r"has format 9.*reads format 2\. Update Crystallize"):
+    with pytest.raises(StoreError, match=r"has format 9.*reads format 3\. Update Crystallize"):
         Store(store)
 
 

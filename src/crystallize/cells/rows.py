@@ -17,12 +17,15 @@ from crystallize.cells.metrics import (
     ONLY_METRIC,
     PLAIN,
     SCALARS,
+    MetricError,
     Names,
+    check_size,
     checked_metrics,
     checked_value,
 )
 from crystallize.cells.warned import Notices, Warned
 
+SIMPLE = PLAIN | SCALARS
 SPARSE_GAP = 1024
 """How far apart two cells of one block may be; what is reported of a block has its whole span."""
 
@@ -84,6 +87,9 @@ class Rows:
         self._first = 0
         self.numbers: list[float] = []
         self.warned: dict[int, Notices] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.numbers or self._filled())
 
     def flush(self, following: int) -> None:
         """Keep what is in :attr:`numbers`; what comes into it next is of cell `following`."""
@@ -154,13 +160,13 @@ class Rows:
             whole, columns = len(values), [BlockColumn(ONLY_METRIC, 0, None, values)]
         else:
             self.flush(start)
-            groups = self._filled()
-            whole = len(failures) + sum(map(len, groups))
-            columns = [
-                column
-                for group in groups
-                for column in group.columns(None if len(group) == whole else group.cells() - start)
-            ]
+            whole, columns = self._columns(start, failures)
+            if too_large := list(_too_large(columns)):
+                failures.extend(too_large)
+                failures.sort(key=lambda failure: failure.offset)
+                for failure in too_large:
+                    self._forget(start + failure.offset)
+                whole, columns = self._columns(start, failures)
         block = Block(self._condition, start, start + whole, columns, failures, seconds)
         if self.warned:
             block.warned = _warned_from(start, self.warned)
@@ -185,6 +191,24 @@ class Rows:
             self._condition, start, int(cells[-1]) + 1, columns, [], 0.0,
             cells=cells - start, warned=_warned_from(start, warned),
         )  # fmt: skip
+
+    def _columns(self, start: int, failures: list[Failure]) -> tuple[int, list[BlockColumn]]:
+        """How many cells there are, failed ones among them, and the columns of the others."""
+        groups = self._filled()
+        whole = len(failures) + sum(map(len, groups))
+        return whole, [
+            column
+            for group in groups
+            for column in group.columns(None if len(group) == whole else group.cells() - start)
+        ]
+
+    def _forget(self, replicate: int) -> None:
+        """Keep nothing of one cell."""
+        for group in self._filled():
+            place = bisect_left(group.replicates, replicate, hi=len(group))
+            if place < len(group) and group.replicates[place] == replicate:
+                width = len(group.names)
+                del group.replicates[place], group.values[place * width : (place + 1) * width]
 
     def _filled(self) -> list[_Group]:
         return [group for group in self._groups.values() if len(group)]
@@ -212,14 +236,32 @@ class Rows:
 
 
 def _plain(metrics: dict[str, Any]) -> Collection[Any]:
-    """The values of metrics as data."""
-    for value in metrics.values():
-        if type(value) not in PLAIN:
-            return [
-                value.item() if type(value) in SCALARS else checked_value(name, value)
-                for name, value in metrics.items()
-            ]
-    return metrics.values()
+    """The values of metrics as data; whether one is too large is looked at later."""
+    kinds = set(map(type, metrics.values()))
+    if kinds <= PLAIN:
+        return metrics.values()
+    if kinds <= SIMPLE:
+        return [v.item() if type(v) in SCALARS else v for v in metrics.values()]
+    return checked_metrics(metrics)[1]
+
+
+def _too_large(columns: list[BlockColumn]) -> Iterator[Failure]:
+    """The cells with a value that was not looked at when it was kept, for time's sake.
+
+    Such values are in lists: what is an array fits.
+    """
+    found = set()
+    for column in columns:
+        if not isinstance(column.values, list):
+            continue
+        for place, value in enumerate(column.values):
+            try:
+                check_size(column.name, value)
+            except MetricError as error:
+                offset = place if column.offsets is None else int(column.offsets[place])
+                if offset not in found:
+                    found.add(offset)
+                    yield Failure.of_refused(offset, error)
 
 
 def _warned_from(start: int, warned: dict[int, Notices]) -> Warned | None:

@@ -66,15 +66,10 @@ class Table:
                 part.columns[name] = copied
         return part
 
-    def truncate(self, size: int) -> None:
-        """Forget the replicates from `size` on."""
-        self.size = size
-        self.done = self.done[:size]
-        self.warned.truncate(size)
-        for name, column in list(self.columns.items()):
-            column.truncate(self.done)
-            if not column.present.any():
-                del self.columns[name]
+    def forget_unused(self) -> None:
+        """Forget metrics that no cell has any more, since a later block replaced those that had."""
+        for name in [name for name, column in self.columns.items() if not column.present.any()]:
+            del self.columns[name]
 
     def names(self) -> list[str]:
         """The metrics, in the order in which a serial run would meet them."""

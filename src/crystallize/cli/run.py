@@ -11,9 +11,10 @@ from typing import Any
 
 import click
 
+from crystallize.cells.plain import json_data
 from crystallize.checks import Faults, text
 from crystallize.cli.refusal import NOT_WRITTEN, REFUSED, say_error, show_warning
-from crystallize.cli.streams import print_answer, stdout_kept_clean
+from crystallize.cli.streams import print_answer, say, stdout_kept_clean
 from crystallize.cli.tables import Wanted, table_options
 from crystallize.description.conditions import selected
 from crystallize.description.config import Config, read_config
@@ -22,7 +23,7 @@ from crystallize.description.grid import ONLY_CONDITION
 from crystallize.description.lookup import find_function
 from crystallize.description.overrides import Override
 from crystallize.description.spec import RULES
-from crystallize.errors import CrystallizeError, ExportError, OptionError, PluginError
+from crystallize.errors import CrystallizeError, ExportError, OptionError, PluginError, StoreError
 from crystallize.experiments.experiment import Experiment
 from crystallize.results.errors import CellFailedError, Interrupted, TooManyFailuresError
 from crystallize.results.exporting import Exporter, check_place, export, exporter_for
@@ -77,6 +78,7 @@ OPTION_RULES = {**RULES, "execution": text}
 )
 @table_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON alone.")
+@click.option("--dry-run", is_flag=True, help="Say what would run, and run nothing.")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -95,6 +97,7 @@ def command(
     across: tuple[str, ...],
     all_rows: bool,
     as_json: bool,
+    dry_run: bool,
 ) -> None:
     """Run the experiment that CONFIG describes and print its result.
 
@@ -123,6 +126,12 @@ def command(
                 wanted |= _selected(read, conditions)
             experiment = _experiment(config, read, store, block, wanted)
             tables.check(experiment.spec.factors, as_json=as_json)
+            would = experiment.dry_run() if dry_run else None
+        if would is not None:
+            content = json.dumps(json_data(would.to_dict()), allow_nan=False)
+            print_answer(content if as_json else str(would))
+            ctx.exit(OK)
+        with stdout_kept_clean():
             result, code = experiment.run(), OK
         if not isinstance(result, Result):
             raise PluginError(
@@ -134,20 +143,23 @@ def command(
             code = SOME_FAILED
             _show_errors(result)
     except (CellFailedError, TooManyFailuresError) as error:
-        click.echo(f"Error: {error}", err=True)
+        say(f"Error: {error}", err=True)
         result, code = error.result, SOME_FAILED
     except Interrupted as error:
-        click.echo(f"Interrupted; this is what had finished. {_advice(error.result)}", err=True)
+        say(f"Interrupted; this is what had finished. {_advice(error.result)}", err=True)
         result, code = error.result, BY_SIGNAL + error.signum
     except KeyboardInterrupt:
-        click.echo("Interrupted.", err=True)
+        say("Interrupted.", err=True)
         result, code = None, BY_SIGNAL + signal.SIGINT
     except ExportError as error:
-        click.echo(f"Error: {error}", err=True)
+        say(f"Error: {error}", err=True)
         result, code = None, NOT_WRITTEN
     except CrystallizeError as error:
-        click.echo(f"Error: {error}", err=True)
-        result, code = getattr(error, "result", None), REFUSED
+        say(f"Error: {error}", err=True)
+        result = error.result
+        # With a result, the run had begun, and its cells could not be kept.
+        unkept = isinstance(error, StoreError) and result is not None
+        code = NOT_WRITTEN if unkept else REFUSED
     if isinstance(result, Result) and output is not None and exporter is not None:
         written = _is_written(result, output, exporter)
         code = code if written or code >= BY_SIGNAL else NOT_WRITTEN
@@ -201,7 +213,7 @@ def _selected(config: Config, patterns: tuple[str, ...]) -> dict[str, Any]:
         return {"conditions": conditions, "baseline": baseline}
     first = next(iter(conditions))
     if len(conditions) > 1:
-        click.echo(f"Baseline: {first!r}, since --condition leaves out {baseline!r}.", err=True)
+        say(f"Baseline: {first!r}, since --condition leaves out {baseline!r}.", err=True)
     return {"conditions": conditions, "baseline": first}
 
 
@@ -210,7 +222,7 @@ def _is_written(result: Result, output: Path, exporter: Exporter) -> bool:
         with stdout_kept_clean():
             export(result, output, exporter)
     except ExportError as error:
-        click.echo(f"Error: {error}", err=True)
+        say(f"Error: {error}", err=True)
         return False
     return True
 
@@ -219,7 +231,7 @@ def _say_found(result: Result) -> None:
     store = result.provenance["store"]
     if store is not None and store["found"]:
         cells = sum(map(len, result.done.values()))
-        click.echo(f"Resumed: {store['found']} of {cells} cells were in the store.", err=True)
+        say(f"Resumed: {store['found']} of {cells} cells were in the store.", err=True)
 
 
 def _advice(result: Result) -> str:
@@ -230,14 +242,14 @@ def _advice(result: Result) -> str:
 
 def _show_errors(result: Result) -> None:
     for error in result.errors[:SHOWN_ERRORS]:
-        click.echo(
+        say(
             f"Failed: condition {error.condition!r}, replicate {error.replicate}, seed "
             f"{error.seed}: {error.type}: {error.message}",
             err=True,
         )
     more = len(result.errors) - SHOWN_ERRORS
     if more > 0:
-        click.echo(f"… and {more} more; --json shows all, with tracebacks.", err=True)
+        say(f"… and {more} more; --json shows all, with tracebacks.", err=True)
 
 
 def _is_printed(result: Result, tables: Wanted | None) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 
 from crystallize.callables import function_name
 from crystallize.cells.plain import plain_data
+from crystallize.errors import text_of
 
 Factors = dict[str, dict[str, Any]]
 SHOWN = 40
@@ -93,7 +94,7 @@ def _is_large(value: object) -> bool:
 def _text(value: object) -> str:
     if isinstance(value, (list, tuple, dict)) and _is_large(value):
         return f"{type(value).__name__} of {len(value)}"
-    shown = function_name(value) if callable(value) else repr(value)
+    shown = function_name(value) if callable(value) else text_of(value)
     shown = " ".join(shown.split())
     return shown if len(shown) <= SHOWN else shown[: SHOWN - 1] + "…"
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from time import sleep
 from typing import Any
@@ -16,11 +16,13 @@ from crystallize.cells.rows import Rows
 from crystallize.cells.table import Table
 from crystallize.description.seeding import Seeding
 from crystallize.description.spec import ExperimentSpec
-from crystallize.errors import StoreError
+from crystallize.errors import StoreError, StoreLostError
 from crystallize.run.observers import Observers
 from crystallize.run.progress import ProgressBar
+from crystallize.run.room import Room
 from crystallize.store.archive import Archive
-from crystallize.store.records import lost_record, record
+from crystallize.store.lock import Lent
+from crystallize.store.records import lost_record, records
 from crystallize.store.sqlite import Record
 
 FOUND_AT_ONCE = 2**16
@@ -36,10 +38,11 @@ class Landed:
     block: Block | None
     errors: list[CellError]
 
-    def record(self, names: Sequence[str]) -> Record:
+    def records(self, names: Sequence[str]) -> Iterator[Record]:
         if self.block is None:
-            return lost_record(self.errors[0])
-        return record(names[self.block.condition], self.block, self.errors)
+            yield lost_record(self.errors[0])
+        else:
+            yield from records(names[self.block.condition], self.block, self.errors)
 
     def outcomes(self, names: Sequence[str], seeding: Seeding) -> Outcomes:
         block = self.block
@@ -78,12 +81,13 @@ class Recorder:
         self.found = 0
         self._experiment = experiment
         self._names = tuple(experiment.conditions)
+        self._room = Room(experiment.replicates_of)
         self.tables = {name: Table(0, size) for name, size in experiment.replicates_of.items()}
         self._observers = observers
         self._makes_batches = makes_batches
         self._archive: Archive | None = None
         self._bar: ProgressBar | None = None
-        self._rows = [Rows(condition) for condition in range(len(self._names))]
+        self._rows: dict[int, Rows] = {}  # of the conditions that have some since the last time
         self._landed: list[Landed] = []
 
     def open_store(self, opened: ExitStack) -> dict[tuple[str, int], CellError]:
@@ -94,12 +98,18 @@ class Recorder:
         opened.callback(self._archive.close)
         self.tables, errors = self._archive.load()
         self.found = self._archive.found
+        for name, table in self.tables.items():
+            self._room.take(name, table, table.columns)
         return errors
 
     @property
     def store(self) -> dict[str, Any] | None:
         """Where cells are from, if there is a store."""
         return None if self._archive is None else self._archive.provenance()
+
+    def lent(self, give_up: Callable[[], None]) -> AbstractContextManager[Lent]:
+        """Let who wants the store meanwhile have it, by calling this."""
+        return nullcontext(Lent()) if self._archive is None else self._archive.lent(give_up)
 
     def found_outcomes(self, errors: Mapping[tuple[str, int], CellError]) -> Iterator[Outcomes]:
         """What was in the store, a part at a time."""
@@ -134,7 +144,10 @@ class Recorder:
 
     def keep_row(self, row: Row) -> None:
         """Keep one cell; a block for each would cost more than the cell does."""
-        rows = self._rows[row.task.condition]
+        condition = row.task.condition
+        rows = self._rows.get(condition)
+        if rows is None:
+            rows = self._rows[condition] = Rows(condition)
         rows.add_checked(row.task.start, row.names, row.values)
         if row.warned:
             rows.warned[row.task.start] = row.warned
@@ -145,18 +158,29 @@ class Recorder:
             final = {error.replicate - block.start for error in errors}
             tried_again = [f.offset for f in block.failures if f.offset not in final]
             block.warned = block.warned.without(tried_again)
-        self.tables[self._names[block.condition]].add(block)
         if len(block) > len(block.failures) - len(errors):
             self._landed.append(Landed(block, errors))
+        name = self._names[block.condition]
+        table = self.tables[name]
+        known = len(table.columns)
+        table.add(block)
+        if len(table.columns) > known:
+            self._room.take(name, table, list(table.columns)[known:])
 
     def keep_errors(self, errors: Sequence[CellError]) -> None:
         """Keep cells that never came back."""
         self._landed += [Landed(None, [error]) for error in errors]
 
+    def has_finished(self, condition: int) -> bool:
+        """Whether there are metrics of any cell of a condition."""
+        table = self.tables[self._names[condition]]
+        return bool(self._rows.get(condition)) or bool(table.done.any())
+
     def gathered(self) -> list[Landed]:
         """Take what landed since the last time."""
-        for rows in self._rows:
-            for block in rows.sparse_blocks():
+        kept, self._rows = self._rows, {}
+        for condition in sorted(kept):
+            for block in kept[condition].sparse_blocks():
                 self.keep_block(block, [])
         landed, self._landed = self._landed, []
         return landed
@@ -174,6 +198,8 @@ class Recorder:
         if landed and self._archive is not None:
             try:
                 self._commit(self._archive, landed)
+            except StoreLostError:  # what is left of it has them
+                raise
             except StoreError:
                 self._landed = landed + self._landed
                 raise
@@ -187,13 +213,13 @@ class Recorder:
         return batches
 
     def _commit(self, archive: Archive, landed: list[Landed]) -> None:
-        records = [item.record(self._names) for item in landed]
+        kept = [record for item in landed for record in item.records(self._names)]
         for pause in COMMIT_PAUSES:
             try:
-                archive.commit(records)
+                archive.commit(kept)
                 return
-            except StoreError:
-                if pause is None:
+            except StoreError as error:
+                if pause is None or isinstance(error, StoreLostError):
                     raise
                 sleep(pause)
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -22,7 +22,7 @@ import numpy as np
 
 from crystallize.cells.outcomes import Outcomes
 from crystallize.cells.page import Page
-from crystallize.contracts import Capabilities, Completion, RunStatus, Task
+from crystallize.contracts import Capabilities, Completion, RunStatus, Task, Trip
 from crystallize.description.fingerprint import source_file
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import (
@@ -30,7 +30,12 @@ from crystallize.errors import (
     PluginError,
 )
 from crystallize.plugins.host import Host
-from crystallize.results.errors import CellFailedError, Interrupted, TooManyFailuresError
+from crystallize.results.errors import (
+    CellFailedError,
+    Interrupted,
+    MetricsRefusedError,
+    TooManyFailuresError,
+)
 from crystallize.results.result import Result
 from crystallize.run.cell_warnings import CellWarnings
 from crystallize.run.deadlines import Deadlines
@@ -47,6 +52,7 @@ from crystallize.run.resources import worker_contexts
 from crystallize.run.schedule import Schedule
 from crystallize.run.signals import Interrupts
 from crystallize.run.until import Stopping
+from crystallize.store.lock import Lent
 from crystallize.worker.block_runner import BlockCall, CellOptions
 from crystallize.worker.interruption import Interruption
 from crystallize.worker.logged import labels
@@ -207,6 +213,10 @@ class Run:
                 error.result = self._rescued()
             raise
 
+    def store_lent(self, give_up: Callable[[], None]) -> AbstractContextManager[Lent]:
+        """Let who wants the store meanwhile have it, by calling this."""
+        return self._recorder.lent(give_up)
+
     def close(self) -> None:
         """Release what landed, and give back what the run has opened."""
         try:
@@ -247,7 +257,7 @@ class Run:
             or self._policy.ends_the_run
         )
 
-    def next_task(self) -> Task | None:
+    def next_task(self) -> Task | Trip | None:
         """What the executor is to run next."""
         with self._lock:
             if self._landing is None or self._abandoned:
@@ -351,6 +361,8 @@ class Run:
             If the run was stopped from outside.
         CellFailedError
             If a cell failed and ``on_error`` is ``"raise"``.
+        MetricsRefusedError
+            If no cell of a condition returned what can be kept.
         TooManyFailuresError
             If more cells failed than ``max_failures`` allows.
         """
@@ -363,6 +375,8 @@ class Run:
             raise self._stopping.error
         if self._policy.raises and result.errors:
             raise CellFailedError(result.errors[0], result)
+        if self._policy.hopeless is not None:
+            raise MetricsRefusedError(self._policy.hopeless, result)
         if self._policy.too_many and self._stopped is None:
             assert self.experiment.max_failures is not None
             raise TooManyFailuresError(self.experiment.max_failures, result)
@@ -399,6 +413,7 @@ class Run:
             or self._capabilities.calls_are_async
             or not self.engine.streams,
             block_seconds=self._capabilities.block_seconds,
+            trips=self.experiment.timeout is None,
             expected=least * len(names) if self._stopping is not None else None,
             horizon=least if self._stopping is not None and not self.engine.streams else None,
         )

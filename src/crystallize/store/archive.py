@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import StoreMismatchError, StoreWarning
 from crystallize.store.generations import Generation, Generations, counts
 from crystallize.store.identity import concluded, identity, replicates_of, united
+from crystallize.store.lock import Lent
 from crystallize.store.records import Cell, Ranges, read_records
 from crystallize.store.sqlite import Record, Store
 
@@ -91,14 +92,13 @@ class Archive:
             failed cells are to be run again.
         """
         experiment = self._experiment
-        for damaged in self._store.set_aside():
+        cells = read_records(self._store.records(), experiment.replicates_of, experiment.seeding)
+        for name in self._store.set_aside(lambda record: record not in cells.unreadable):
             warnings.warn(
-                f"{self._store.path}: {damaged.name} are damaged; they are set aside and run "
-                "again.",
+                f"{self._store.path}: {name} are damaged; they are set aside and run again.",
                 StoreWarning,
                 stacklevel=2,
             )
-        cells = read_records(self._store.records(), experiment.replicates_of, experiment.seeding)
         if experiment.retry_failed:
             cells = cells._replace(errors={})
         self.found = sum(int(t.done.sum()) for t in cells.tables.values()) + len(cells.errors)
@@ -120,6 +120,10 @@ class Archive:
         number = self._generation.number
         self._store.add([replace(record, generation=number) for record in records])
         self._has_run = True
+
+    def lent(self, give_up: Callable[[], None]) -> AbstractContextManager[Lent]:
+        """Let who wants the store meanwhile have it, by calling this."""
+        return self._store.lent(give_up)
 
     def conclude(self, replicates: Mapping[str, int]) -> None:
         """Keep how many replicates conditions came to have, if that is more than before."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from crystallize.checks import MOST_BITS
 from crystallize.description.factors import Factors, factors, levels
 from crystallize.description.fingerprint import shown_parameter, source_file
 from crystallize.description.spec import ExperimentSpec
@@ -147,4 +148,6 @@ def _is_data(value: Any) -> bool:
         return all(map(_is_data, value))
     if type(value) is dict:
         return all(type(key) is str for key in value) and all(map(_is_data, value.values()))
-    return type(value) in (NoneType, bool, int, str) or (type(value) is float and isfinite(value))
+    if type(value) is int:
+        return value.bit_length() <= MOST_BITS
+    return type(value) in (NoneType, bool, str) or (type(value) is float and isfinite(value))

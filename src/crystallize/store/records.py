@@ -7,7 +7,7 @@ arrays that the header refers to, each in NumPy's ``.npy`` format.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from crystallize.cells.arrays import Bundle, restored
 from crystallize.cells.block import Block, BlockColumn, Failure
+from crystallize.cells.metrics import MOST_BYTES
 from crystallize.cells.outcome import CellError
 from crystallize.cells.table import Table
 from crystallize.cells.warned import Warned
@@ -28,6 +29,15 @@ Cell = tuple[str, int]
 
 Ranges = dict[int, dict[str, list[list[int]]]]
 """Generation -> condition -> ranges [start, stop) of replicates."""
+
+UNREADABLE = (
+    ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError,
+    ValueError,
+)  # fmt: skip
+"""What reading a crafted record may raise; none of its cells is believed."""
+
+MOST_CELLS = 2**27
+"""How many replicates a block spans at most, also where few of them are in it."""
 
 LENGTH_BYTES = 8
 """How many bytes say how long the header is."""
@@ -69,6 +79,39 @@ def record(condition: str, block: Block, errors: Iterable[CellError]) -> Record:
     return Record(condition, block.start, block.stop, _payload(header, bundle.arrays))
 
 
+def records(condition: str, block: Block, errors: Sequence[CellError]) -> Iterator[Record]:
+    """A block as it is stored: one record, or as many as its values need.
+
+    A row of SQLite takes a gigabyte, of which a single cell never needs more than a part.
+    """
+    if len(block) == 1 or _size(block) <= MOST_BYTES:
+        yield record(condition, block, errors)
+        return
+    cells = list(block.replicates())
+    middle = cells[len(cells) // 2] - block.start
+    first = np.arange(block.stop - block.start) < middle
+    for half in (first, ~first):
+        own = [error for error in errors if half[error.replicate - block.start]]
+        yield from records(condition, block.only(half), own)
+
+
+def _size(block: Block) -> int:
+    """About how many bytes a block's values take in a record."""
+    size = 0
+    for column in block.columns:
+        if isinstance(column.values, list):
+            size += sum(map(_size_of_object, column.values))
+        else:
+            size += column.values.nbytes
+    return size
+
+
+def _size_of_object(value: Any) -> int:
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    return 12 * len(value) if isinstance(value, str) else 24
+
+
 def lost_record(error: CellError) -> Record:
     """A cell without a block: it took its worker down, or was stopped."""
     failure = Failure(0, error.type, error.message, error.traceback)
@@ -82,12 +125,11 @@ def without(stored: Record, cells: Container[Cell]) -> Record | None:
     kept = np.array([(stored.condition, replicate) not in cells for replicate in replicates])
     if kept.all():
         return stored
-    header, array = _parts(stored.payload)
-    block = _block(stored, header, array).only(kept)
+    # A record does not say the seeds of its errors: they follow from the experiment's.
+    block, failed = decoded(stored, Seeding(0))
+    block = block.only(kept)
     if not len(block):
         return None
-    # A record does not say the seeds of its errors: they follow from the experiment's.
-    failed = _errors(stored, header, Seeding(0))
     errors = [error for error in failed if kept[error.replicate - stored.start]]
     return replace(record(stored.condition, block, errors), generation=stored.generation)
 
@@ -103,20 +145,30 @@ class Cells(NamedTuple):
         Cell -> its error.
     generations : dict of str to array of int
         Condition -> the generation of each cell, where there is one.
+    unreadable : list of Record
+        Those of which nothing was taken, since they are none of ours.
     """
 
     tables: dict[str, Table]
     errors: dict[Cell, CellError]
     generations: dict[str, npt.NDArray[np.int32]]
+    unreadable: list[Record]
 
     def ranges(self) -> Ranges:
         """The cells that have an outcome, by generation."""
         found: Ranges = {}
+        failed: dict[str, list[int]] = {}
+        for condition, replicate in self.errors:
+            failed.setdefault(condition, []).append(replicate)
         for condition, table in self.tables.items():
-            there = table.done.copy()
-            there[[replicate for name, replicate in self.errors if name == condition]] = True
-            numbers = np.where(there, self.generations[condition], -1)
-            edges = np.flatnonzero(np.diff(numbers, prepend=-1, append=-1))
+            # With a cell that is not there before the first, and one after the last.
+            numbers = np.full(table.size + 2, -1, np.int32)
+            np.copyto(numbers[1:-1], self.generations[condition], where=table.done)
+            if condition in failed:
+                places = np.array(failed[condition], np.intp)
+                numbers[places + 1] = self.generations[condition][places]
+            edges = (numbers[1:] != numbers[:-1]).nonzero()[0]
+            numbers = numbers[1:]
             for start, stop in pairwise(edges.tolist()):
                 if (number := int(numbers[start])) >= 0:
                     found.setdefault(number, {}).setdefault(condition, []).append([start, stop])
@@ -141,29 +193,85 @@ def read_records(
     -------
     Cells
     """
-    kept = [record for record in records if record.condition in replicates]
-    size = max([*replicates.values(), *(record.stop for record in kept)])
-    tables = {condition: Table(0, size) for condition in replicates}
+    tables = {condition: Table(0, size) for condition, size in replicates.items()}
     errors: dict[Cell, CellError] = {}
-    generations = {condition: np.zeros(size, np.int32) for condition in replicates}
-    for found in kept:
-        header, array = _parts(found.payload)
-        block, failed = _block(found, header, array), _errors(found, header, seeding)
+    generations = {condition: np.zeros(size, np.int32) for condition, size in replicates.items()}
+    unreadable = []
+    for found in records:  # one after another: never more of the payloads than one in memory
+        size = replicates.get(found.condition, 0)
+        if found.start >= size:
+            continue
+        try:
+            block, failed = decoded(found, seeding)
+        except UNREADABLE:
+            unreadable.append(found)
+            continue
+        if block.stop > size:
+            block = block.only(np.arange(block.start, block.stop) < size)
+            failed = [error for error in failed if error.replicate < size]
+            if not len(block):
+                continue
         tables[found.condition].add(block)
         places = (
             slice(block.start, block.stop) if block.cells is None else block.start + block.cells
         )
         generations[found.condition][places] = found.generation
-        for replicate in block.replicates():
-            errors.pop((found.condition, replicate), None)
+        if errors:
+            for replicate in block.replicates():
+                errors.pop((found.condition, replicate), None)
         errors.update({(e.condition, e.replicate): e for e in failed})
-    for condition, table in tables.items():
-        table.truncate(replicates[condition])
-    return Cells(
-        tables,
-        {cell: error for cell, error in errors.items() if cell[1] < replicates[cell[0]]},
-        {name: numbers[: replicates[name]] for name, numbers in generations.items()},
-    )
+    for table in tables.values():
+        table.forget_unused()
+    return Cells(tables, errors, generations, unreadable)
+
+
+def is_readable(found: Record) -> bool:
+    """Whether an undamaged record holds what a block is made of, and that of its own cells."""
+    try:
+        decoded(found, Seeding(0))
+    except UNREADABLE:
+        return False
+    return True
+
+
+def decoded(found: Record, seeding: Seeding) -> tuple[Block, list[CellError]]:
+    """The block of a record, and the errors of its cells that failed for good.
+
+    Raises
+    ------
+    Exception
+        If it is no record of ours, which only one that :func:`is_readable` is certain to be.
+    """
+    header, array = _parts(found.payload)
+    block, failed = _block(found, header, array), _errors(found, header, seeding)
+    _check(block, failed)
+    return block, failed
+
+
+def _check(block: Block, failed: Sequence[CellError]) -> None:
+    """See that all that is in a block is of its own cells."""
+    span = block.stop - block.start
+    if span > MOST_CELLS:
+        raise ValueError("a block of more cells than any has")
+    offsets = [np.array([failure.offset for failure in block.failures], dtype=np.int64)]
+    for column in block.columns:
+        if column.offsets is None:
+            # As many as there are cells with values, which are those that did not fail.
+            if len(column.values) != len(block) - len(block.failures):
+                raise ValueError("a column is of other cells than the block")
+        elif len(column.offsets) != len(column.values):
+            raise ValueError("a column has values without cells")
+        else:
+            offsets.append(column.offsets)
+    if block.cells is not None:
+        offsets.append(block.cells)
+    if any(len(own) and not (own.min() >= 0 and own.max() < span) for own in offsets):
+        raise ValueError("a block has cells that are not its own")
+    texts = (text for e in failed for text in (e.type, e.message, e.traceback))
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("an error without text")
+    if not all(isinstance(error.attempts, int) for error in failed):
+        raise TypeError("an error without a number of attempts")
 
 
 def _payload(header: dict[str, Any], arrays: Sequence[bytes]) -> bytes:

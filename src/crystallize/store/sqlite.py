@@ -7,49 +7,54 @@ never unpickled.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crystallize.errors import StoreError
+from crystallize.errors import StoreError, StoreLostError, StoreWarning
+from crystallize.store.lock import DriverLock, FileId, Lent, check_kind, file_id, is_held_here
+from crystallize.store.schema import (
+    APPLICATION_ID,
+    FORMAT,
+    FROM_FORMAT,
+    SCHEMA,
+    distrust,
+    unlike_a_store,
+)
 
-APPLICATION_ID = 0x43525953  # "CRYS"
+LOGGED_AT, LOGGED = (18, 2), b"\x02\x02"
+"""Where SQLite's file format says that the file has a log (a "WAL"), and what says so."""
 
 
-SCHEMA_VERSION = 2
-"""Format 1 had no generations; it is read, and made one of format 2 when it is written to."""
+EMPTY_BYTES = 4096
+"""How large a file is at most that has no tables yet."""
 
 
 BUSY_SECONDS = 10.0
 """How long another program may keep the file locked."""
 
 
-SCHEMA = """
-CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE blocks (
-    id INTEGER PRIMARY KEY,
-    condition TEXT NOT NULL,
-    start INTEGER NOT NULL,
-    stop INTEGER NOT NULL,
-    checksum BLOB NOT NULL,
-    payload BLOB NOT NULL,
-    generation INTEGER NOT NULL DEFAULT 0
-);
-CREATE TABLE damaged AS SELECT * FROM blocks;
-CREATE TABLE generations (number INTEGER PRIMARY KEY, value TEXT NOT NULL);
-"""
+MOST_MISSING = 1000
+"""After how many numbers without a record no further one is looked for, in a damaged file."""
+
+SALVAGE = "'crystallize merge STORE -o NEW' keeps in a new store what can still be read of it."
 
 
-FROM_FORMAT_1 = """
-ALTER TABLE blocks ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE damaged ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
-CREATE TABLE generations (number INTEGER PRIMARY KEY, value TEXT NOT NULL);
-DELETE FROM about WHERE key = 'changes';
-"""
+def _row(key: object, value: str) -> tuple[object, str, bytes]:
+    return key, value, _checksum(key, value)
+
+
+def _checksum(key: object, value: object) -> bytes:
+    """SHA-256 over a row of `about` or of `generations`."""
+    return hashlib.sha256(f"{key}:{value}".encode(errors="surrogateescape")).digest()
 
 
 Identity = dict[str, Any]
@@ -69,6 +74,19 @@ class Record:
     payload: bytes
     generation: int = 0
 
+    @classmethod
+    def of_row(cls, row: Sequence[Any]) -> Record | None:
+        """From what stands in the table; ``None`` where that is none, because it is damaged."""
+        condition, start, stop, payload, generation = row
+        is_one = (
+            isinstance(condition, str)
+            and isinstance(payload, bytes)
+            and all(isinstance(number, int) for number in (start, stop, generation))
+            and 0 <= start < stop
+            and generation >= 0
+        )
+        return cls(condition, start, stop, payload, generation) if is_one else None
+
     @property
     def name(self) -> str:
         """What messages call it."""
@@ -79,7 +97,7 @@ class Record:
         place = f"{self.start}:{self.stop}:{self.condition}"
         # In format 1 there was no generation that could change.
         of = f"{self.generation}:{place}" if self.generation else place
-        digest = hashlib.sha256(of.encode())
+        digest = hashlib.sha256(of.encode(errors="surrogateescape"))
         digest.update(self.payload)
         return digest.digest()
 
@@ -104,16 +122,21 @@ class Store:
 
     def __init__(self, path: str | Path, *, create: bool = False, read_only: bool = False) -> None:
         self.path = Path(path)
-        self._lock: sqlite3.Connection | None = None
-        if not create and not self.path.is_file():
-            raise StoreError(f"{self.path}: there is no such store.")
-        with self._explained():
-            if not read_only:
-                self._lock = self._locked()
-            self._connection = self._opened(read_only)
+        self._read_only = read_only
+        self._lock: DriverLock | None = None
+        self._format = 0
+        self._rescued: Path | None = None
+        self._creates = create
         try:
             with self._explained():
+                if not read_only:
+                    self._lock = DriverLock(self.path, create=create)
+                status = self.path.stat()
+                check_kind(self.path, status.st_mode)
+                self._check_log(status)
+                self._connection = self._opened(read_only)
                 self._prepare(read_only)
+                self._log_file = _file_id(self._log)
         except BaseException:
             self.close()
             raise
@@ -133,11 +156,14 @@ class Store:
     @property
     def generations(self) -> dict[int, Any]:
         """What cells ran under: number of the generation -> JSON."""
-        if self._format < SCHEMA_VERSION:
+        if self._format < 2:
             return {}
+        checksum = "checksum" if self._format >= 3 else "NULL"
         with self._explained():
-            rows = self._connection.execute("SELECT number, value FROM generations ORDER BY number")
-            return {number: json.loads(value) for number, value in rows}
+            rows = self._connection.execute(
+                f"SELECT number, value, {checksum} FROM generations ORDER BY number"
+            )
+            return {number: self._believed(number, *row) for number, *row in rows}
 
     @property
     def filled(self) -> set[str]:
@@ -152,15 +178,23 @@ class Store:
         """Say what the store's experiment is now, and what some generations are."""
         with self._explained(), self._connection:
             self._connection.execute(
-                "INSERT OR REPLACE INTO about VALUES ('identity', ?)", (json.dumps(identity),)
+                "INSERT OR REPLACE INTO about (key, value, checksum) VALUES (?, ?, ?)",
+                _row("identity", json.dumps(identity)),
             )
             self._connection.executemany(
-                "INSERT OR REPLACE INTO generations VALUES (?, ?)",
-                [(number, json.dumps(value)) for number, value in (generations or {}).items()],
+                "INSERT OR REPLACE INTO generations (number, value, checksum) VALUES (?, ?, ?)",
+                [_row(number, json.dumps(value)) for number, value in (generations or {}).items()],
             )
 
     def add(self, records: Iterable[Record]) -> None:
-        """Commit records, all or none; when this returns they survive anything."""
+        """Commit records, all or none; when this returns they survive anything.
+
+        Raises
+        ------
+        StoreLostError
+            If the store was deleted, renamed or replaced; the records are in what is left of it.
+        """
+        in_place = self._is_in_place()
         rows = [
             (r.condition, r.start, r.stop, r.checksum(), r.payload, r.generation) for r in records
         ]
@@ -170,69 +204,218 @@ class Store:
                 " VALUES (?, ?, ?, ?, ?, ?)",
                 rows,
             )
+        if not in_place:
+            raise StoreLostError(self._what_became_of_it())
 
     def records(self) -> Iterator[Record]:
         """The undamaged records, in the order in which they were added."""
-        for _, record, good in self._read():
-            if good:
+        for _, record in self._read():
+            if record is not None:
                 yield record
 
-    def damaged(self) -> list[Record]:
-        """The records whose checksum is wrong."""
-        return [record for _, record, good in self._read() if not good]
+    def damaged(self, is_readable: Callable[[Record], bool] = lambda record: True) -> list[str]:
+        """What those are called whose checksum is wrong, or that cannot be read.
+
+        Parameters
+        ----------
+        is_readable : callable
+            What says so of an undamaged one.
+        """
+        return [name for _, name in self._bad(is_readable)]
 
     def rewrite(self, change: Callable[[Record], Record | None]) -> None:
         """Put something else, or nothing, in the place of each undamaged record: all or none."""
         with self._explained(), self._connection:
-            for number, record, good in list(self._read()):
-                changed = change(record) if good else record
-                if changed is None:
-                    self._connection.execute("DELETE FROM blocks WHERE id = ?", (number,))
-                elif changed is not record:
+            for number, record in list(self._read()):
+                changed = record if record is None else change(record)
+                if changed is not record and changed is not None:
                     self._connection.execute(
                         "UPDATE blocks SET checksum = ?, payload = ? WHERE id = ?",
                         (changed.checksum(), changed.payload, number),
                     )
+                elif changed is not record:
+                    self._connection.execute("DELETE FROM blocks WHERE id = ?", (number,))
 
-    def set_aside(self) -> list[Record]:
-        """Move damaged records out of the way, so that a resume runs their cells again."""
-        bad = [(number, record) for number, record, good in self._read() if not good]
+    def set_aside(self, is_readable: Callable[[Record], bool] = lambda record: True) -> list[str]:
+        """Move damaged records out of the way, so that a resume runs their cells again.
+
+        Parameters
+        ----------
+        is_readable : callable
+            What says of an undamaged one whether it can be read.
+
+        Returns
+        -------
+        list of str
+            What they are called.
+        """
+        bad = list(self._bad(is_readable))
         with self._explained(), self._connection:
             for number, _ in bad:
                 self._connection.execute(
                     "INSERT INTO damaged SELECT * FROM blocks WHERE id = ?", (number,)
                 )
                 self._connection.execute("DELETE FROM blocks WHERE id = ?", (number,))
-        return [record for _, record in bad]
+        return [name for _, name in bad]
+
+    def check_pages(self) -> None:
+        """Have SQLite look at the whole file.
+
+        Raises
+        ------
+        StoreError
+            If its structure is damaged.
+        """
+        with self._explained():
+            ((found,),) = self._connection.execute("PRAGMA quick_check(1)").fetchall()
+        if found != "ok":
+            raise StoreError(f"{self.path}: the file's structure is damaged ({found}). {SALVAGE}")
+
+    def lent(self, give_up: Callable[[], None]) -> AbstractContextManager[Lent]:
+        """Let who wants the store meanwhile have it, by calling this."""
+        return nullcontext(Lent()) if self._lock is None else self._lock.lent(give_up)
 
     def close(self) -> None:
         """Close the file; what was added is in it already."""
-        if self._lock is not None and hasattr(self, "_connection"):
-            # At rest one file without a log beside it, which a read-only folder can hold.
+        if hasattr(self, "_connection"):
             with suppress(sqlite3.Error):
-                self._connection.execute("PRAGMA journal_mode = DELETE")
-        for connection in (getattr(self, "_connection", None), self._lock):
-            if connection is not None:
-                with suppress(sqlite3.Error):
-                    connection.close()
+                if self._lock is not None:
+                    self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                    if self._lock.is_in_place() or not self.path.exists():
+                        # At rest one file without a log, which a read-only folder can hold.
+                        self._connection.execute("PRAGMA journal_mode = DELETE")
+                    elif sys.version_info >= (3, 12):
+                        # The log of that name is another store's.
+                        self._connection.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE)
+            with suppress(sqlite3.Error):
+                self._connection.close()
+        if self._lock is not None:
+            if self._lock.now_at != str(self.path.resolve()):
+                self._close_by_its_name_of_now(self._lock)
+            self._lock.release()
 
-    def _read(self) -> Iterator[tuple[int, Record, bool]]:
-        with self._explained():
-            generation = "generation" if self._format >= SCHEMA_VERSION else "0"
-            rows = self._connection.execute(
-                f"SELECT id, checksum, condition, start, stop, payload, {generation} FROM blocks"
-                " ORDER BY id"
+    def _close_by_its_name_of_now(self, lock: DriverLock) -> None:
+        """Make a renamed store one file, which SQLite refuses by the name that it had."""
+        if lock.now_at is not None and _file_id(Path(lock.now_at)) == lock.file:
+            with suppress(sqlite3.Error), closing(sqlite3.connect(lock.now_at)) as connection:
+                connection.execute("PRAGMA journal_mode = DELETE")
+
+    def copy_to(self, path: Path) -> None:
+        """Write all that is in the store to a file, as it is at one moment.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be read, or not be written there.
+        """
+        with self._explained(), closing(sqlite3.connect(path)) as copy:
+            self._connection.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")
+
+    def _what_became_of_it(self) -> str:
+        """What to say of a store that is not where it was; one that is nowhere is written anew."""
+        assert self._lock is not None
+        again = "Run again with that store to resume."
+        if self._lock.is_in_place():
+            return (
+                f"{self.path}: {self._log.name}, the log of this store, was deleted or replaced in "
+                f"the middle of the run. What finished is in the store. {again}"
             )
-            for number, checksum, *parts in rows:
-                record = Record(*parts)
-                yield number, record, record.checksum() == checksum
+        if not self._lock.is_deleted:
+            now = f", {self._lock.now_at}" if self._lock.now_at else ""
+            return (
+                f"{self.path}: this store was renamed in the middle of the run. What finished is "
+                f"in it, wherever it is now{now}. {again}"
+            )
+        return f"{self.path}: this store was deleted or replaced in the middle of the run. " + (
+            f"What finished was written anew to {self._rescued}. {again}"
+            if self._rescue()
+            else "What finished is in the result alone: error.result, or --output."
+        )
+
+    def _rescue(self) -> bool:
+        """Write a store that was deleted to where it was, or beside what is there now."""
+        beside = self.path.with_name(f"{self.path.stem}-rescued{self.path.suffix}")
+        for place in (self.path, beside) if self._rescued is None else (self._rescued,):
+            with suppress(OSError, StoreError):
+                place.touch(mode=0o600, exist_ok=place == self._rescued)
+                self.copy_to(place)
+                self._rescued = place
+                return True
+        return False
+
+    def _bad(self, is_readable: Callable[[Record], bool]) -> Iterator[tuple[int, str]]:
+        for number, record in self._read():
+            if record is None:
+                yield number, self._called(number)
+            elif not is_readable(record):
+                yield number, record.name
+
+    def _called(self, number: int) -> str:
+        """The name of a damaged record, which may be damaged itself."""
+        record = None
+        with suppress(sqlite3.DatabaseError):
+            row = self._connection.execute(f"{self._rows} WHERE id = ?", (number,)).fetchone()
+            record = Record.of_row(row[2:])
+        return f"block {number}" if record is None else record.name
+
+    def _read(self) -> Iterator[tuple[int, Record | None]]:
+        """The number of each record, and the record if it is undamaged."""
+        with self._explained():
+            last = 0
+            try:
+                for row in self._connection.execute(f"{self._rows} ORDER BY id"):
+                    last = row[0]
+                    yield _read(row)
+            except sqlite3.DatabaseError:
+                if not self._read_only:  # nothing is to be written to such a file
+                    raise
+                yield from self._read_one_by_one(last + 1)
+
+    def _read_one_by_one(self, first: int) -> Iterator[tuple[int, Record | None]]:
+        """The same of a file whose structure is damaged, as far as it can still be read."""
+        missing = 0
+        for number in itertools.count(first):
+            try:
+                row = self._connection.execute(f"{self._rows} WHERE id = ?", (number,)).fetchone()
+            except sqlite3.DatabaseError:
+                yield number, None
+                row = None
+            if row is not None:
+                yield _read(row)
+            missing = 0 if row is not None else missing + 1
+            if missing > MOST_MISSING:
+                return
+
+    @property
+    def _rows(self) -> str:
+        generation = "generation" if self._format >= 2 else "0"
+        return f"SELECT id, checksum, condition, start, stop, payload, {generation} FROM blocks"
+
+    @property
+    def _log(self) -> Path:
+        """What SQLite keeps beside it while it is in use; beside the file behind a link."""
+        return Path(f"{self.path.resolve()}-wal")
 
     def _about(self, key: str) -> Any:
+        if not self._format:  # its driver was killed before it had made the tables
+            return None
+        checksum = "checksum" if self._format >= 3 else "NULL"
         with self._explained():
             row = self._connection.execute(
-                "SELECT value FROM about WHERE key = ?", (key,)
+                f"SELECT value, {checksum} FROM about WHERE key = ?", (key,)
             ).fetchone()
-            return None if row is None else json.loads(row[0])
+        return None if row is None else self._believed(key, *row)
+
+    def _believed(self, key: object, value: object, checksum: object) -> Any:
+        """What a row says about the store, if it is as it was written."""
+        if self._format >= 3 and checksum != _checksum(key, value):
+            raise StoreError(
+                f"{self.path}: the store is damaged where it says what its experiment is, so "
+                "its cells cannot be believed. Give another store, or a copy of this one."
+            )
+        with self._explained():
+            return json.loads(value)  # type: ignore[arg-type]
 
     def _opened(self, read_only: bool) -> sqlite3.Connection:
         mode = "ro" if read_only else "rwc"
@@ -247,8 +430,6 @@ class Store:
         """See that it is a store of this version; make it one where it is empty."""
         tables = self._checked_tables()
         if read_only:
-            if not tables:
-                raise StoreError(f"{self.path}: this store is empty.")
             return
         connection = self._connection
         # Waits for others; a change of the journal alone would not.
@@ -257,60 +438,114 @@ class Store:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         if not tables:
-            self._change_tables(f"{SCHEMA}; PRAGMA application_id = {APPLICATION_ID}")
-        elif self._format < SCHEMA_VERSION:
-            self._change_tables(FROM_FORMAT_1)
+            self._change_tables(SCHEMA, FORMAT)
+        while self._format < FORMAT:
+            self._change_tables(FROM_FORMAT[self._format], self._format + 1)
+        connection.execute("SELECT count(*) FROM about").fetchall()  # only now the log is there
 
     def _checked_tables(self) -> int:
         """How many tables there are, all of them a store's."""
         connection = self._connection
+        distrust(connection)
         ((application,),) = connection.execute("PRAGMA application_id").fetchall()
         ((version,),) = connection.execute("PRAGMA user_version").fetchall()
         tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if application != APPLICATION_ID and tables:
             raise StoreError(f"{self.path}: this is a database, but not a store of Crystallize.")
-        if version > SCHEMA_VERSION:
+        if version > FORMAT:
             raise StoreError(
                 f"{self.path}: this store has format {version}; this version of Crystallize reads "
-                f"format {SCHEMA_VERSION}. Update Crystallize."
+                f"format {FORMAT}. Update Crystallize."
+            )
+        if tables and (problem := unlike_a_store(connection, version)):
+            raise StoreError(
+                f"{self.path}: this is no store that Crystallize has written: {problem}. Nothing "
+                "in it is used."
             )
         self._format = version
         return int(tables)
 
-    def _change_tables(self, statements: str) -> None:
+    def _change_tables(self, statements: str, version: int) -> None:
         with self._connection as connection:
             connection.execute("BEGIN IMMEDIATE")
             for statement in statements.split(";"):
                 connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        self._format = SCHEMA_VERSION
+            if version == FORMAT:
+                self._add_checksums()
+            connection.execute(f"PRAGMA user_version = {version}")
+        self._format = version
 
-    def _locked(self) -> sqlite3.Connection:
-        """Hold a lock that ends with this process, however it ends.
+    def _add_checksums(self) -> None:
+        """Give what an earlier format has without them its checksums."""
+        for table, key in (("about", "key"), ("generations", "number")):
+            rows = self._connection.execute(f"SELECT {key}, value FROM {table}").fetchall()
+            self._connection.executemany(
+                f"UPDATE {table} SET checksum = ? WHERE {key} = ?",
+                [(_checksum(*row), row[0]) for row in rows],
+            )
 
-        SQLite's own file locks on a file beside the store: they work on every
-        platform, and leave the store open to readers.
-        """
-        lock = sqlite3.connect(f"{self.path}-driver", timeout=0, isolation_level=None)
-        try:
-            lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
-            lock.close()
-            if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY:
-                raise StoreError(
-                    f"{self.path}: another run is using this store. Wait for it, or stop it."
-                ) from error
-            raise
-        return lock
+    def _check_log(self, status: os.stat_result) -> None:
+        """See that the log of a store that was left in the middle has not stayed elsewhere."""
+        log = self._log.stat().st_size if self._log.exists() else -1
+        # Whoever looked at it by another name has made an empty one there.
+        if log >= (status.st_nlink > 1) or not self._has_log(file_id(status)):
+            return
+        what = (
+            f"{self.path}: a run on this store was left in its middle, or goes on, and what it "
+            f"wrote last is in {self._log.name}, which is not there"
+        )
+        if status.st_nlink > 1 and self._lock is not None:
+            raise StoreError(
+                f"{what}. The file has {status.st_nlink} names (hard links); use it by the one "
+                "that it had then."
+            )
+        if status.st_size <= EMPTY_BYTES:  # killed before it had made the log
+            return
+        warnings.warn(
+            f"{what}, so cells may be missing. 'crystallize copy' copies a store that is in use.",
+            StoreWarning,
+            stacklevel=4,
+        )
+
+    def _has_log(self, file: FileId) -> bool:
+        """Whether the file itself says that what was written last is in a log beside it."""
+        if self._lock is not None:
+            return self._lock.read(*LOGGED_AT) == LOGGED
+        if is_held_here(file):
+            return False
+        with self.path.open("rb") as opened:
+            opened.seek(LOGGED_AT[0])
+            return opened.read(LOGGED_AT[1]) == LOGGED
+
+    def _is_in_place(self) -> bool:
+        """Whether path and log still lead to the files that are written to."""
+        assert self._lock is not None
+        return self._lock.is_in_place() and self._log_file == _file_id(self._log)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
             yield
+        except FileNotFoundError as error:
+            if self._creates:
+                raise StoreError(f"{self.path}: its folder is not there. Make it first.") from error
+            raise StoreError(f"{self.path}: there is no such store.") from error
+        except OSError as error:
+            raise StoreError(
+                f"{self.path}: the store cannot be opened ({error.strerror}). Is its folder there, "
+                "and yours?"
+            ) from error
         except sqlite3.Error as error:
             raise StoreError(f"{self.path}: {_explanation(error)}") from error
         except ValueError as error:
             raise StoreError(f"{self.path}: the store is damaged ({error}).") from error
+
+
+def _read(row: Sequence[Any]) -> tuple[int, Record | None]:
+    """The number of a record, and the record if it is undamaged."""
+    number, checksum, *parts = row
+    record = Record.of_row(parts)
+    return number, record if record is not None and record.checksum() == checksum else None
 
 
 def stored_root(path: str | Path) -> int | None:
@@ -322,6 +557,13 @@ def stored_root(path: str | Path) -> int | None:
     return None if identity is None else int(identity["seed"])
 
 
+def _file_id(path: Path) -> FileId | None:
+    try:
+        return file_id(path.stat())
+    except OSError:
+        return None
+
+
 def _explanation(error: sqlite3.Error) -> str:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_FULL:
@@ -331,8 +573,8 @@ def _explanation(error: sqlite3.Error) -> str:
         )
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
         return (
-            f"this is not a store, or it is damaged beyond repair ({error}). Give another path, "
-            "or a copy."
+            f"this is not a store, or its structure is damaged ({error}). Give another path, or a "
+            f"copy; {SALVAGE}"
         )
     if code == sqlite3.SQLITE_BUSY:
         return f"another program has kept the store locked for {BUSY_SECONDS:g} seconds."

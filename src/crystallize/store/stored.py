@@ -48,18 +48,24 @@ class StoredExperiment:
         with Store(path, read_only=True) as store:
             identity = store.identity
             if identity is None:
-                raise StoreError(f"{path}: this store is empty.")
+                raise StoreError(
+                    f"{path}: this store is empty. A copy of a store in use is made by "
+                    "'crystallize copy'; what was written last is not in the file alone."
+                )
             self.path = Path(path)
             self.identity = identity
             self.generations = Generations.of_store(store)
             self.records = list(store.records())
-            self.damaged = [record.name for record in store.damaged()]
+            self.damaged = store.damaged()
         # The rule and the keys are not there in a store of an earlier version.
         self._seeding = Seeding(
             identity["seed"], identity.get("seed_rule", "numpy"), identity.get("stream_keys", {})
         )
         cells = read_records(self.records, self._replicates(), self._seeding)
         self.tables, self.errors, self.cells = cells.tables, cells.errors, cells.ranges()
+        if cells.unreadable:
+            self.damaged += [record.name for record in cells.unreadable]
+            self.records = [one for one in self.records if one not in cells.unreadable]
 
     def _replicates(self) -> dict[str, int]:
         """Condition -> how many replicates it has, or where that was to be seen, has by now."""

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from crystallize.callables import function_name
+from crystallize.errors import text_of
 
 SHOWN = (type(None), bool, int, float, str)
 """What is shown as it is."""
@@ -53,9 +54,9 @@ def shown_parameter(value: Any) -> Any:
         return f"{getattr(value, '__module__', '?')}:{function_name(value)}"
     try:
         json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError):
-        return repr(value)
-    return value if _has_names_as_keys(value) else repr(value)
+    except (TypeError, ValueError, RecursionError):
+        return text_of(value)
+    return value if _has_names_as_keys(value) else text_of(value)
 
 
 def _has_names_as_keys(value: Any) -> bool:
@@ -80,5 +81,7 @@ def short(name: str, value: Any) -> str | None:
             return None
     elif type(value) not in SHOWN:
         return None
-    text = repr(value) if not isinstance(value, int) or abs(value) < MOST_INTEGER else ""
+    if isinstance(value, int) and abs(value) >= MOST_INTEGER:
+        return None
+    text = text_of(value)
     return text if 0 < len(text) <= MOST_LETTERS else None
