@@ -116,6 +116,7 @@ def command(
                 # Before anything is computed that nobody could write down.
                 exporter = exporter_for("--output", output, block)
                 check_place(output)
+                exporter = exporter.by_factors(by, across)
             given = {"replicates": replicates, "seed": seed, "store": store, "execution": execution}
             read = read_config(config, overrides, _options(given))
             wanted: dict[str, Any] = {

@@ -16,7 +16,7 @@ from crystallize.planning.pilot import others
 from crystallize.planning.pilot import pilot as run_pilot
 from crystallize.plugins.host import Host
 from crystallize.results.result import Result
-from crystallize.results.section_tables import sections_as_text
+from crystallize.results.section_tables import section_tables
 
 Row = dict[str, Any]
 
@@ -76,7 +76,7 @@ class Plan:
             f"store       {_size(self.store)}"
         )
         tables = {name: getattr(self, name) for name in ("metrics", "comparisons", "strategies")}
-        return head + sections_as_text(tables, self.levels)
+        return "\n\n".join([head, *(t.text() for t in section_tables(tables, self.levels))])
 
 
 def plan(
