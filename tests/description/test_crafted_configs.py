@@ -56,6 +56,11 @@ def at_most(seconds):
         (".yaml", "a: !!int ''", "not valid YAML"),
         (".yaml", "a: !!float '.'", "not valid YAML"),
         (".yaml", "? [a, b]\n: 1", "not valid YAML"),
+        (".yaml", "a: !!python/name:os.system ''", "could not determine a constructor"),
+        (".yaml", "a: !!python/object/apply:os.system [exit]", "could not determine a"),
+        (".yaml", "a: !mine {b: 1}", "could not determine a constructor"),
+        (".yaml", f"a: {'9' * 5000}", "not valid YAML"),
+        (".toml", "[experiment]\nfunction='a:b'\n[store]\npaht='x'", "Did you mean 'path'"),
         (".yaml", "a: 1\n---\nb: 2", "not valid YAML"),
         (".yaml", "[" * 100_000, "nested too deeply|not valid YAML"),
         (".json", "[" * 100_000, "nested too deeply"),
@@ -102,6 +107,12 @@ def test_a_pipe_that_nobody_writes_to_is_not_waited_for(tmp_path):
     os.mkfifo(path)
     with at_most(20), pytest.raises(ConfigError, match="device or a pipe"):
         read_config(path)
+
+
+def test_a_folder_is_no_config(tmp_path):
+    (tmp_path / "c.toml").mkdir()
+    with pytest.raises(ConfigError, match="is a folder"):
+        read_config(tmp_path / "c.toml")
 
 
 def test_another_ending_is_refused_before_anything_is_read(tmp_path):

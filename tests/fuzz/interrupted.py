@@ -119,4 +119,7 @@ def main(way, runs, seed):
 
 if __name__ == "__main__":
     warnings.simplefilter("error")
+    # A signal may also come into asyncio.run, before it has anything of ours to run.
+    warnings.simplefilter("ignore", ResourceWarning)
+    warnings.filterwarnings("ignore", "coroutine 'Experiment.arun' was never awaited")
     main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

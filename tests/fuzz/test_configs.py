@@ -6,11 +6,13 @@ import warnings
 import pytest
 import yaml
 from bounded import bounded, examples, mutated, same
+from click.testing import CliRunner
 from configs import CONFIGS, FUNCTION, PARAMETERS, PIECES, VALUES, toml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from crystallize import CrystallizeError, Experiment
+from crystallize.cli import main
 from crystallize.description.config import read_config
 
 
@@ -70,6 +72,23 @@ def test_a_config_with_any_value_in_it_is_read_or_refused(folder, suffix, data):
     except (TypeError, ValueError, yaml.YAMLError):
         return  # what the format cannot say
     read(path)
+
+
+@pytest.mark.parametrize("command", ["run", "verify"])
+@examples(30)
+@given(data=st.data())
+def test_a_command_ends_with_one_of_its_exit_codes(folder, command, data):
+    content = toml(data.draw(st.sampled_from(CONFIGS))).encode()
+    path = folder / "c.toml"
+    path.write_bytes(mutated(data, content, PIECES))
+    arguments = [command, str(path), "--set", "experiment.replicates=2"]
+    if command == "verify":
+        arguments += ["--replicates", "1", "--strategy", "serial"]
+    with bounded(), warnings.catch_warnings(action="ignore"):
+        done = CliRunner().invoke(main, arguments)
+    assert done.exit_code in range(4), (done.output, done.exception)
+    assert "Traceback" not in done.output
+    assert done.output
 
 
 @pytest.mark.parametrize("suffix", list(FORMATS))

@@ -94,7 +94,8 @@ def _condition(stored: StoredExperiment, condition: str | None) -> str:
     if opaque := identity["opaque"].get(condition):
         raise StoreError(
             f"{stored.path}: the parameters {listing(opaque)} of condition {condition!r} are not "
-            "plain data, so the store has no more than a digest of them. Use Experiment.replay."
+            "plain data, or secrets, so the store has no more than a digest of them. Use "
+            "Experiment.replay."
         )
     return condition
 

@@ -17,6 +17,7 @@ from crystallize.description.combinations import (
     is_same,
     varying_together,
 )
+from crystallize.description.secrets import without_secrets
 from crystallize.errors import DuplicateNameError, InvalidValueError
 
 Conditions = dict[str, dict[str, Any]]
@@ -118,7 +119,11 @@ def _combined(where: str, values: object, exclude: object, zipped: object) -> Co
     groups = faults(varying_together, f"{where}.zip", zipped, lists)
     excluded = faults(exclusions, f"{where}.exclude", exclude, lists)
     faults.raise_any()
-    named = {key: list(zip(_names(given), given, strict=True)) for key, given in lists.items()}
+    named = {
+        # A name is written down, whatever is asked for.
+        key: list(zip(_names([without_secrets(key, v) for v in given]), given, strict=True))
+        for key, given in lists.items()
+    }
     steps = [list(zip(*(named[key] for key in group), strict=True)) for group in groups]
     _check_size(where, math.prod(map(len, steps)))
     conditions: Conditions = {}

@@ -20,6 +20,7 @@ from crystallize.checks import (
     text,
     whole_number,
 )
+from crystallize.description.secrets import without_secrets
 
 if TYPE_CHECKING:
     from crystallize.description.seeding import Seeding
@@ -77,6 +78,8 @@ class ExperimentSpec:
     store : path or None
     retry_failed : bool
     accept_changes : bool
+    keep_secrets : bool
+        Whether parameters that are named like secrets are written down as they are.
     progress : bool
     """
 
@@ -104,6 +107,7 @@ class ExperimentSpec:
     store: Path | None = None
     retry_failed: bool = False
     accept_changes: bool = False
+    keep_secrets: bool = False
     progress: bool = False
 
     @property
@@ -125,7 +129,17 @@ class ExperimentSpec:
         """Condition -> factor -> level: the parameters whose values differ."""
         from crystallize.description.factors import factors  # NumPy, which no config needs
 
-        return factors(self.conditions)
+        return factors(self.shown_conditions)
+
+    @property
+    def shown_conditions(self) -> Mapping[str, Mapping[str, Any]]:
+        """The conditions as they are written down, with digests in the place of secrets."""
+        if self.keep_secrets:
+            return self.conditions
+        return {
+            condition: {key: without_secrets(key, value) for key, value in parameters.items()}
+            for condition, parameters in self.conditions.items()
+        }
 
     @property
     def replicates_of(self) -> dict[str, int]:
@@ -159,6 +173,7 @@ RULES: Mapping[str, Rule[Any]] = {
     "store": optional(path),
     "retry_failed": flag,
     "accept_changes": flag,
+    "keep_secrets": flag,
     "progress": flag,
 }
 """What each value of an experiment may be, whoever gives it: the API, a config, the command."""

@@ -125,6 +125,9 @@ class Experiment:
         Run the cells again that failed according to the store.
     accept_changes : bool
         Go on with a store although function or parameters changed since.
+    keep_secrets : bool
+        Write parameters that are named like secrets (``token``, ``api_key``, ``password``) to
+        store, result and tables as they are, not as digests.
     progress : bool
         Show a progress bar on standard error.
 
@@ -175,6 +178,7 @@ class Experiment:
         store: str | Path | None = None,
         retry_failed: bool = False,
         accept_changes: bool = False,
+        keep_secrets: bool = False,
         progress: bool = False,
     ) -> None:
         faults = Faults()
@@ -216,6 +220,7 @@ class Experiment:
             "store": store,
             "retry_failed": retry_failed,
             "accept_changes": accept_changes,
+            "keep_secrets": keep_secrets,
             "progress": progress,
         }
         checked = {key: faults(RULES[key], key, value) for key, value in given.items()}

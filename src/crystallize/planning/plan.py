@@ -76,7 +76,8 @@ class Plan:
             f"store       {_size(self.store)}"
         )
         tables = {name: getattr(self, name) for name in ("metrics", "comparisons", "strategies")}
-        return "\n\n".join([head, *(t.text() for t in section_tables(tables, self.levels))])
+        shown = [table.text() for table in section_tables(tables, self.levels)]
+        return "\n\n".join([head, *shown])
 
 
 def plan(

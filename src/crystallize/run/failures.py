@@ -52,7 +52,9 @@ class FailurePolicy:
     @property
     def ends_the_run(self) -> bool:
         """Whether enough has failed to end the run."""
-        return bool(self._count) and (self.raises or self.too_many or self.hopeless is not None)
+        if self.hopeless is not None:
+            return True
+        return bool(self._count) and (self.raises or self.too_many)
 
     @property
     def raises(self) -> bool:

@@ -478,4 +478,4 @@ class Run:
 
     def _folder(self) -> Path:
         file = source_file(self.experiment.function)
-        return file.parent if file else Path.cwd()
+        return file.parent if file else Path()

@@ -102,7 +102,8 @@ class Arguments:
         self._seed32 = "seed32" in injected
         self._replicate = "replicate" in injected
         self._ctx = "ctx" in injected
-        self._streams = Streams(seeding, 0)
+        if self._rng or self._seed or self._seed32:
+            self._streams = Streams(seeding, 0)
         copied = {key for key, _ in self._copies}
         self.same = {key: value for key, value in self._params.items() if key not in copied}
         """Those that every cell gets."""

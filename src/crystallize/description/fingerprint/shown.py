@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from crystallize.callables import function_name
+from crystallize.description.secrets import without_secrets_in_text
 from crystallize.errors import text_of
 
 SHOWN = (type(None), bool, int, float, str)
@@ -45,6 +46,9 @@ def source_hash(function: Callable[..., Any]) -> str | None:
 
 def shown_parameter(value: Any) -> Any:
     """A parameter as data: itself where JSON has it, a digest for arrays, else its ``repr``."""
+    kind = type(value)
+    if kind is str or kind is bool or (kind is int and value.bit_length() < 64):
+        return value  # as most are
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, np.ndarray) and not value.dtype.hasobject:
@@ -55,8 +59,8 @@ def shown_parameter(value: Any) -> Any:
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
-        return text_of(value)
-    return value if _has_names_as_keys(value) else text_of(value)
+        return without_secrets_in_text(text_of(value))
+    return value if _has_names_as_keys(value) else without_secrets_in_text(text_of(value))
 
 
 def _has_names_as_keys(value: Any) -> bool:
