@@ -40,7 +40,9 @@ def folder_of(value: object) -> Path | None:
 
 
 def located(value: Any, folder: Path) -> Any:
-    """A value of a config file, all texts in which know the file's folder."""
+    """A value of a config file, all texts in which know their file's folder."""
+    if isinstance(value, FromFile):
+        return value
     if isinstance(value, str):
         return FromFile(value, folder)
     if isinstance(value, Mapping):

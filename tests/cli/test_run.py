@@ -224,3 +224,33 @@ def test_help_and_version(crystallize):
     assert "run" in crystallize("--help").stdout
     assert crystallize("--version").stdout.startswith("crystallize 0.")
     assert "--replicates" in crystallize("run", "--help").stdout
+
+
+def test_conditions_are_chosen_by_name_or_pattern(crystallize, config, tmp_path):
+    store = tmp_path / "cells.db"
+    done = crystallize("run", config, "--condition", "b", "--store", store)
+    assert done.returncode == 0
+    assert [line.split()[0] for line in done.stdout.splitlines()[1:]] == ["b"]
+    rest = crystallize("run", config, "--condition", "[ab]", "--store", store)
+    assert [line.split()[0] for line in rest.stdout.splitlines()[1:]] == ["a", "b"]
+    assert "Resumed: 6 of 12 cells" in rest.stderr
+    whole = json.loads(crystallize("run", config, "--json").stdout)["metrics"]
+    assert (
+        json.loads(crystallize("run", config, "--store", store, "--json").stdout)["metrics"]
+        == whole
+    )
+
+
+def test_a_baseline_that_is_left_out_is_said(crystallize, config):
+    with config.open("a") as file:
+        file.write("[conditions.c]\nshift = 2.0\n")
+    done = crystallize("run", config, "--condition", "b", "--condition", "c")
+    assert done.returncode == 0
+    assert "Baseline: 'b', since --condition leaves out 'a'." in done.stderr
+
+
+def test_a_condition_that_is_not_there_is_refused(crystallize, config):
+    done = crystallize("run", config, "--condition", "A*", "--condition", "aa")
+    assert done.returncode == 2
+    assert "--condition: 'A*' is not among the conditions" in done.stderr
+    assert "Did you mean 'a'?" in done.stderr

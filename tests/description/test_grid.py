@@ -95,3 +95,37 @@ def test_the_same_value_twice_is_refused(twice):
         grid(a=[twice, 5, twice])
     with pytest.raises(CrystallizeError, match="two combinations are named"):
         grid(a=[1, "1"])
+
+
+def test_parameters_can_vary_together():
+    assert list(grid(n=[1, 2], p=[3, 4], zip=["n", "p"])) == ["n=1,p=3", "n=2,p=4"]
+    several = grid(a=[1, 2], b=[3, 4], c=[5, 6], d=[7], zip=[["a", "c"]])
+    assert several["a=2,b=3,c=6,d=7"] == {"a": 2, "b": 3, "c": 6, "d": 7}
+    assert len(several) == 4
+
+
+def test_combinations_can_be_left_out():
+    conditions = grid(n=[1, 2], flag=[True, 5], exclude=[{"n": 1, "flag": True}, {"flag": 5}])
+    assert list(conditions) == ["n=2,flag=True"]
+    arrays = [np.zeros(2), np.ones(2)]
+    assert len(grid(x=arrays, exclude=[{"x": arrays[0]}])) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"zip": ["n", "q"]}, r"grid\.zip: 'q' is not among the parameters"),
+        ({"zip": ["n"]}, r"grid\.zip: expected two or more parameters"),
+        ({"zip": ["n", "p"]}, r"as many values each \('n with 2', 'p with 1'\)"),
+        ({"zip": [["n", "m"], ["m", "n"]]}, "names 'n' twice"),
+        ({"zip": "n"}, r"grid\.zip: expected a list"),
+        ({"exclude": [{"q": 1}]}, r"grid\.exclude: 'q' is not among the parameters"),
+        ({"exclude": [{"n": True}]}, r"grid\.exclude\.n: True is none of its values, .* 1, 2"),
+        ({"exclude": [{}]}, "would leave out everything"),
+        ({"exclude": [1]}, r"grid\.exclude: expected a mapping"),
+        ({"exclude": [{"p": 0}]}, "to leave at least one combination"),
+    ],
+)
+def test_what_combines_nothing_is_refused(options, message):
+    with pytest.raises(CrystallizeError, match=message):
+        grid(n=[1, 2], m=[1, 2], p=[0], **options)

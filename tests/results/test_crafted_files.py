@@ -119,7 +119,7 @@ def damaged(content, where, value):
         (["warnings"], [["a", 17, "W", "m", 1]], "replicate 17 does not exist"),
         (["warnings"], [["a", 0, "W", ["m"], 1]], "its category or message is no text"),
         (["warnings"], [["a", 0, "W", "m", 0]], "warning 0, count"),
-        (["conditions", 0, "metrics", 0, "array"], 0, "its conditions have .3, 6. replicates"),
+        (["conditions", 0, "metrics", 0, "array"], 0, "values of shape"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(saved, tmp_path, where, value, problem):

@@ -51,7 +51,9 @@ def test_infinities_and_nan_are_values():
 
 
 def test_metrics_named_like_the_index_are_told_apart():
-    frame = as_frame({"a": {"replicate": np.array([5, 6]), "condition": np.array([1, 2])}}, 2)
+    frame = as_frame(
+        {"a": {"replicate": np.array([5, 6]), "condition": np.array([1, 2])}}, {"a": 2}
+    )
     assert list(frame) == ["condition", "replicate", "metric.replicate", "metric.condition"]
     assert frame.replicate.tolist() == [0, 1]
 

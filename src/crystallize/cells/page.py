@@ -13,6 +13,9 @@ LEAST, MOST, GROWTH = 16, 65_536, 8
 class Page(Outcomes):
     """The outcomes of every condition for replicates [start, stop), all of them there.
 
+    A condition that has fewer replicates than others has those that it has, or is not in the
+    page at all.
+
     Pages come in index order, and the first starts at 0.  Each has an eighth as many
     replicates as there are before it, at least 16 and at most 65,536; the last ends
     with the experiment.

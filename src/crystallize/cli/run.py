@@ -14,8 +14,10 @@ import click
 from crystallize.checks import Faults, text
 from crystallize.cli.refusal import NOT_WRITTEN, REFUSED, say_error, show_warning
 from crystallize.cli.streams import print_answer, stdout_kept_clean
+from crystallize.description.conditions import selected
 from crystallize.description.config import Config, read_config
 from crystallize.description.from_config import experiment_arguments
+from crystallize.description.grid import ONLY_CONDITION
 from crystallize.description.lookup import find_function
 from crystallize.description.overrides import Override
 from crystallize.description.spec import RULES
@@ -50,6 +52,13 @@ OPTION_RULES = {**RULES, "execution": text}
 )
 @click.option("--replicates", type=int, help="Override experiment.replicates.")
 @click.option("--seed", type=int, help="Override experiment.seed.")
+@click.option(
+    "--condition",
+    "conditions",
+    metavar="NAME",
+    multiple=True,
+    help="Run this condition alone, or those that match: 'n=10,*'; may be given more than once.",
+)
 @click.option("--store", type=click.Path(path_type=Path), help="Keep finished cells in this file.")
 @click.option("--retry-failed", is_flag=True, help="Run cells again that failed before.")
 @click.option("--accept-changes", is_flag=True, help="Go on with a store of a changed experiment.")
@@ -74,6 +83,7 @@ def command(
     overrides: tuple[str, ...],
     replicates: int | None,
     seed: int | None,
+    conditions: tuple[str, ...],
     store: Path | None,
     retry_failed: bool,
     accept_changes: bool,
@@ -99,7 +109,12 @@ def command(
                 check_place(output)
             given = {"replicates": replicates, "seed": seed, "store": store, "execution": execution}
             read = read_config(config, overrides, _options(given))
-            wanted = {"retry_failed": retry_failed, "accept_changes": accept_changes}
+            wanted: dict[str, Any] = {
+                "retry_failed": retry_failed,
+                "accept_changes": accept_changes,
+            }
+            if conditions:
+                wanted |= _selected(read, conditions)
             experiment = _experiment(config, read, store, block, wanted)
             result, code = experiment.run(), OK
         if not isinstance(result, Result):
@@ -170,6 +185,19 @@ def _experiment(
     return Experiment(find_function(config.experiment.function, beside), **arguments)
 
 
+def _selected(config: Config, patterns: tuple[str, ...]) -> dict[str, Any]:
+    """The conditions that are run, and the baseline where it is another one then."""
+    given = {name: dict(own) for name, own in (config.conditions or {ONLY_CONDITION: {}}).items()}
+    conditions = selected("--condition", patterns, given)
+    baseline = config.experiment.values["baseline"] or next(iter(given))
+    if baseline in conditions:
+        return {"conditions": conditions, "baseline": baseline}
+    first = next(iter(conditions))
+    if len(conditions) > 1:
+        click.echo(f"Baseline: {first!r}, since --condition leaves out {baseline!r}.", err=True)
+    return {"conditions": conditions, "baseline": first}
+
+
 def _is_written(result: Result, output: Path, exporter: Exporter) -> bool:
     try:
         with stdout_kept_clean():
@@ -183,7 +211,7 @@ def _is_written(result: Result, output: Path, exporter: Exporter) -> bool:
 def _say_found(result: Result) -> None:
     store = result.provenance["store"]
     if store is not None and store["found"]:
-        cells = result.replicates * len(result.conditions)
+        cells = sum(map(len, result.done.values()))
         click.echo(f"Resumed: {store['found']} of {cells} cells were in the store.", err=True)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from crystallize.callables import function_name
-from crystallize.checks import each, known
+from crystallize.checks import Faults, each, known
 from crystallize.description.fingerprint import generators_reached
 from crystallize.description.grid import ONLY_CONDITION, Conditions
 from crystallize.description.spec import ExperimentSpec
@@ -34,6 +35,30 @@ def checked_conditions(conditions: object) -> Conditions:
     if conditions is None:
         return {ONLY_CONDITION: {}}
     return each(each(_reusable), may_be_empty=False)("conditions", conditions)
+
+
+def selected(where: str, patterns: Sequence[str], conditions: Conditions) -> Conditions:
+    """The conditions that have one of some names, or match one of some patterns.
+
+    Parameters
+    ----------
+    where : str
+    patterns : sequence of str
+        Names, in which ``*``, ``?`` and ``[…]`` stand for others, as in a shell.
+    conditions : mapping of str to mapping
+
+    Raises
+    ------
+    UnknownNameError
+        If one of them matches nothing; lists all such.
+    """
+    faults = Faults()
+    matching = set()
+    for pattern in patterns:
+        found = [name for name in conditions if name == pattern or fnmatchcase(name, pattern)]
+        matching.update(found or [faults(known, where, pattern, "condition", conditions)])
+    faults.raise_any()
+    return {name: given for name, given in conditions.items() if name in matching}
 
 
 def _reusable(where: str, value: object) -> Any:

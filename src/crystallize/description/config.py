@@ -20,8 +20,8 @@ from crystallize.checks import (
     table,
     text,
 )
-from crystallize.description.files import read_content
-from crystallize.description.grid import grid
+from crystallize.description.extending import EXTENDS, read_extended
+from crystallize.description.grid import ONLY_CONDITION, grids
 from crystallize.description.overrides import (
     Override,
     apply_overrides,
@@ -37,15 +37,17 @@ from crystallize.errors import (
     listing,
     suggestion,
 )
+from crystallize.located import folder_of, plain
 
 T = TypeVar("T")
 
 
 def _function(where: str, value: object) -> str:
-    parts = value.split(":") if isinstance(value, str) else []
-    if len(parts) != 2 or not all(part and part == "".join(part.split()) for part in parts):
+    if not isinstance(value, str) or value.count(":") != 1:
         raise InvalidValueError(where, value, "'module:attribute'")
-    return str(value)
+    if not all(part and part == "".join(part.split()) for part in value.split(":")):
+        raise InvalidValueError(where, value, "'module:attribute'")
+    return value  # with the folder of its file, beside which it is looked up
 
 
 EXPERIMENT_RULES: Mapping[str, Rule[Any]] = {
@@ -103,7 +105,7 @@ class Config:
     ----------
     experiment : ExperimentSection
     conditions : mapping or None
-        Those of a grid too.
+        Those of a grid too, each with the parameters that all share.
     execution : ExecutionSection
     aggregation : AggregationSection
     store : path or None
@@ -125,8 +127,8 @@ class Config:
 
 
 SECTIONS = (
-    "experiment", "conditions", "grid", "execution", "aggregation", "hypothesis", "plugins",
-    "store",
+    "experiment", "parameters", "conditions", "grid", "execution", "aggregation", "hypothesis",
+    "plugins", "store",
 )  # fmt: skip
 HYPOTHESES = "hypotheses"
 """The aggregator that decides what ``[hypothesis.NAME]`` claims; a distribution has it."""
@@ -154,16 +156,17 @@ def read_config(
         Listing everything that is wrong.
     """
     path = Path(path)
-    content = read_content(path)
+    read = read_extended(path)
+    content = read.content
     if content in (None, "", {}, []):
         raise ConfigError(path, ["the file is empty; it needs at least [experiment] function"])
     if not isinstance(content, dict):
         raise ConfigError(path, [f"expected sections, such as [experiment], got {content!r}"])
     reader = _Reader()
-    read = (reader.faults(read_override, text) for text in overrides)
-    given = [override for override in read if override is not None]
+    written = (reader.faults(read_override, text) for text in overrides)
+    given = [override for override in written if override is not None]
     reader.faults(refuse_doubles, options, given)
-    origins = apply_overrides(content, [*options, *given], reader.faults)
+    origins = read.origins + apply_overrides(content, [*options, *given], reader.faults)
     # What they were meant for may be wrong only without them.
     if problems := reader.faults.problems:
         raise ConfigError(path, problems)
@@ -184,10 +187,10 @@ class _Reader:
         self.faults = Faults()
 
     def config(self, content: Mapping[str, Any]) -> Config:
-        self._refuse_unknown("", content, SECTIONS)
+        self._refuse_unknown("", content, (EXTENDS, *SECTIONS))
         config = Config(
             experiment=self._experiment(content),
-            conditions=self._conditions(content.get("conditions"), content.get("grid")),
+            conditions=self._conditions(content),
             execution=self._execution(content.get("execution", {})),
             aggregation=self._aggregation(content.get("aggregation", {})),
             store=self._store(content.get("store")),
@@ -204,20 +207,23 @@ class _Reader:
         if given is None:
             return None
         values = {"replicates": 1, "seed": None, "baseline": None, "function": ""} | given
-        return ExperimentSection(values.pop("function"), MappingProxyType(values))
+        return ExperimentSection(values.pop("function"), MappingProxyType(plain(values)))
 
-    def _conditions(self, given: object, combined: object) -> Any:
+    def _conditions(self, content: Mapping[str, Any]) -> Any:
+        given, combined = content.get("conditions"), content.get("grid")
         if given is not None and combined is not None:
             self._say("conditions, grid: give one or the other, not both.")
+        shared = self._checked(table, "parameters", content.get("parameters", {}))
         conditions = None
         if combined is not None:
-            parameters = self._checked(table, "grid", combined)
-            if parameters is not None:
-                # Not as arguments of the check, which has names of its own.
-                conditions = self._checked(lambda: grid(**parameters))
+            conditions = self._checked(grids, "grid", combined)
         if given is not None:
             conditions = self._checked(each(table, may_be_empty=False), "conditions", given)
-        return conditions
+        if shared and given is None and combined is None:
+            conditions = {ONLY_CONDITION: {}}
+        if conditions is None or shared is None:
+            return None
+        return {name: plain({**shared, **own}) for name, own in conditions.items()}
 
     def _execution(self, given: object) -> Any:
         options = self._checked(table, "execution", given)
@@ -241,7 +247,9 @@ class _Reader:
         if given is None:
             return None
         section = self._section("store", given, STORE_RULES, "path")
-        return None if section is None else section.get("path")
+        if section is None or section.get("path") is None:
+            return None
+        return (folder_of(table("store", given)["path"]) or Path()) / section["path"]
 
     def _section(
         self, name: str, given: object, rules: Mapping[str, Rule[Any]], *required: str

@@ -5,12 +5,18 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from crystallize.checks import choices, each
-from crystallize.errors import DuplicateNameError
+from crystallize.checks import Faults, choices, each, table
+from crystallize.description.combinations import (
+    exclusions,
+    is_among,
+    is_same,
+    varying_together,
+)
+from crystallize.errors import DuplicateNameError, InvalidValueError
 
 Conditions = dict[str, dict[str, Any]]
 
@@ -22,7 +28,12 @@ ONLY_CONDITION = "baseline"
 """The name of the condition of an experiment that gives none."""
 
 
-def grid(**values: Iterable[Any]) -> Conditions:
+def grid(
+    *,
+    exclude: Sequence[Mapping[str, Any]] = (),
+    zip: Sequence[Any] = (),
+    **values: Iterable[Any],
+) -> Conditions:
     """Every combination of some parameters' values, as conditions.
 
     Conditions are named by the values: functions and classes by their names, objects
@@ -31,6 +42,11 @@ def grid(**values: Iterable[Any]) -> Conditions:
 
     Parameters
     ----------
+    exclude : sequence of mapping
+        Combinations to leave out: all that have the values of one of these.
+    zip : sequence of str, or of sequences of str
+        Parameters that vary together, the first value of one with the first of the
+        others; or several groups of such parameters.
     **values : iterable
         Parameter name -> the values that it takes.
 
@@ -38,12 +54,14 @@ def grid(**values: Iterable[Any]) -> Conditions:
     -------
     dict of str to dict
         Name of the condition -> its parameters; the last parameter varies
-        fastest.
+        fastest, those that vary together at the place of their first.
 
     Raises
     ------
     InvalidValueError
-        If there is no parameter, or one has no values; lists all that is wrong.
+        If there is no parameter, or one has no values; if `exclude` or `zip` name what is
+        not there, parameters of a group have unlike numbers of values, or nothing is left;
+        lists all that is wrong.
     DuplicateNameError
         If two combinations have one name.
 
@@ -51,20 +69,73 @@ def grid(**values: Iterable[Any]) -> Conditions:
     --------
     >>> grid(n=[10, 40], p=[0.5])
     {'n=10,p=0.5': {'n': 10, 'p': 0.5}, 'n=40,p=0.5': {'n': 40, 'p': 0.5}}
+    >>> list(grid(n=[10, 40], p=[0.1, 0.5], exclude=[{"n": 10, "p": 0.5}]))
+    ['n=10,p=0.1', 'n=40,p=0.1', 'n=40,p=0.5']
+    >>> list(grid(n=[10, 40], p=[0.1, 0.5], zip=["n", "p"]))
+    ['n=10,p=0.1', 'n=40,p=0.5']
     >>> from statistics import mean, median
     >>> list(grid(estimator=[mean, median]))
     ['estimator=mean', 'estimator=median']
     """
-    lists = each(choices, may_be_empty=False)("grid", values)
-    named = [list(zip(_names(given), given, strict=True)) for given in lists.values()]
+    return _combined("grid", values, exclude, zip)
+
+
+def grids(where: str, value: object) -> Conditions:
+    """The conditions of a config's grid, or of several: a table, or a list of tables.
+
+    A condition that two grids have is one.
+
+    Raises
+    ------
+    InvalidValueError, DuplicateNameError
+        As :func:`grid`; the latter also if two grids give one name to unlike conditions.
+    """
+    if not isinstance(value, list):
+        return _of_table(where, value)
+    if not value:
+        raise InvalidValueError(where, value, "a table, or several")
     conditions: Conditions = {}
-    for combination in itertools.product(*named):
-        name = ",".join(f"{key}={text}" for key, (text, _) in zip(lists, combination, strict=True))
+    for place, given in enumerate(value, start=1):
+        for name, parameters in _of_table(f"{where} {place}", given).items():
+            if not is_same(conditions.setdefault(name, parameters), parameters):
+                raise DuplicateNameError(
+                    f"{where}: two conditions are named {name!r}; give one of their values "
+                    "another spelling, or name the conditions yourself."
+                )
+    return conditions
+
+
+def _of_table(where: str, value: object) -> Conditions:
+    values = table(where, value)
+    return _combined(where, values, values.pop("exclude", ()), values.pop("zip", ()))
+
+
+def _combined(where: str, values: object, exclude: object, zipped: object) -> Conditions:
+    lists = each(choices, may_be_empty=False)(where, values)
+    faults = Faults()
+    groups = faults(varying_together, f"{where}.zip", zipped, lists)
+    excluded = faults(exclusions, f"{where}.exclude", exclude, lists)
+    faults.raise_any()
+    named = {key: list(zip(_names(given), given, strict=True)) for key, given in lists.items()}
+    steps = [list(zip(*(named[key] for key in group), strict=True)) for group in groups]
+    conditions: Conditions = {}
+    for combination in itertools.product(*steps):
+        chosen = {
+            key: item
+            for group, items in zip(groups, combination, strict=True)
+            for key, item in zip(group, items, strict=True)
+        }
+        parameters = {key: chosen[key][1] for key in lists}
+        if any(is_among(some, parameters) for some in excluded):
+            continue
+        name = ",".join(f"{key}={chosen[key][0]}" for key in lists)
         if name in conditions:
             raise DuplicateNameError(
-                f"grid: two combinations are named {name!r}; give each value once."
+                f"{where}: two combinations are named {name!r}; give each value once."
             )
-        conditions[name] = {key: value for key, (_, value) in zip(lists, combination, strict=True)}
+        conditions[name] = parameters
+    if not conditions:
+        raise InvalidValueError(f"{where}.exclude", exclude, "to leave at least one combination")
     return conditions
 
 

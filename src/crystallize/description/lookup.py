@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from crystallize.errors import FunctionLookupError, described, suggestion
+from crystallize.located import folder_of
 
 SOURCE = "__crystallize_source__"
 """Where a module loaded from beside a config keeps the source that was executed."""
@@ -29,8 +30,9 @@ def find_function(spec: str, beside: Path) -> Callable[..., Any]:
     spec : str
         ``module:attribute``; both may be dotted.
     beside : path
-        The config's folder: a module there comes before an installed one, and
-        the folder goes to the front of ``sys.path`` for what that imports.
+        The config's folder, or else that of the file in which the text stands: a module
+        there comes before an installed one, and the folder goes to the front of
+        ``sys.path`` for what that imports.
 
     Raises
     ------
@@ -43,7 +45,7 @@ def find_function(spec: str, beside: Path) -> Callable[..., Any]:
         raise FunctionLookupError(
             f"The function {spec!r} is not of the form 'module:attribute', as in 'coverage:trial'."
         )
-    module, found = _found(name, attribute, beside)
+    module, found = _found(name, attribute, folder_of(spec) or beside)
     if not callable(found):
         raise FunctionLookupError(
             f"{spec!r} in {_place(module)} is a {type(found).__name__}, not a function."

@@ -197,7 +197,8 @@ def _put(content: dict[str, Any], override: Override) -> Origin:
     parts = override.parts
     if len(parts) == 1 and parts[0] not in content and override.value is UNSET:
         raise _nothing_there(override, 0, content)
-    if len(parts) == 1 and not isinstance(override.value, dict | _Unset):
+    tables = dict | _Unset | list if parts[0] == "grid" else dict | _Unset
+    if len(parts) == 1 and not isinstance(override.value, tables):
         raise CrystallizeError(f"{override.given}: {EXPECTED}")
     section, created = content, len(parts)
     for depth, part in enumerate(parts[:-1], start=1):
@@ -205,7 +206,9 @@ def _put(content: dict[str, Any], override: Override) -> Origin:
             _refuse_new(override, depth, section, content)
             section[part], created = {}, min(created, depth)
         if not isinstance(section[part], dict):
-            raise CrystallizeError(f"{override.given}: {part!r} is not a section")
+            several = f"; several are given as a whole, {part}=[{{…}}, {{…}}]"
+            advice = several if isinstance(section[part], list) else ""
+            raise CrystallizeError(f"{override.given}: {part!r} is not a section{advice}")
         # A copy: an alias in YAML makes two keys one object.
         section[part] = section = dict(section[part])
     if parts[-1] not in section:

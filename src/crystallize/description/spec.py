@@ -48,6 +48,9 @@ class ExperimentSpec:
     resources : mapping of str to callable
         Parameter -> what makes its value, once in each worker; read-only.
     replicates : int
+        Of each condition that has no number of its own.
+    own_replicates : mapping of str to int
+        Condition -> its number of replicates, where it has its own; read-only.
     seed : int
         The root of all randomness.
     seed_rule : {"numpy", "crystallize-ml"}
@@ -76,6 +79,7 @@ class ExperimentSpec:
     seed: int
     name: str
     baseline: str
+    own_replicates: Mapping[str, int] = field(default_factory=dict)
     offered: tuple[str, ...] = ()
     takes: tuple[str, ...] | None = None
     resources: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
@@ -106,9 +110,14 @@ class ExperimentSpec:
         return factors(self.conditions)
 
     @property
+    def replicates_of(self) -> dict[str, int]:
+        """Condition -> how many replicates it has."""
+        return {name: self.own_replicates.get(name, self.replicates) for name in self.conditions}
+
+    @property
     def cells(self) -> int:
         """How many cells there are."""
-        return self.replicates * len(self.conditions)
+        return sum(self.replicates_of.values())
 
 
 RULES: Mapping[str, Rule[Any]] = {

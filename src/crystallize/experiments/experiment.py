@@ -248,8 +248,8 @@ class Experiment:
 
     @property
     def replicates(self) -> int:
-        """How often the function is run under each condition."""
-        return self.spec.replicates
+        """How often the function is run under each condition, or under the one with the most."""
+        return max(self.spec.replicates_of.values())
 
     @property
     def seed(self) -> int:
@@ -408,7 +408,7 @@ class Experiment:
         study = None if place is None else Study(place)
         if study is not None:
             study.check_same(self.spec)
-        there = self.replicates if study is None else study.result.replicates
+        there = min(self.spec.replicates_of.values()) if study is None else study.replicates
         return verify(
             self.spec,
             self._host,

@@ -31,7 +31,7 @@ def unique_names(where: str, entries: Sequence[Mapping[str, Any]]) -> dict[str, 
 
 
 def check_done(done: Mapping[str, Array]) -> None:
-    """Which cells finished: as many flags under every condition.
+    """Which cells finished: flags, under every condition as many as it has replicates.
 
     Raises
     ------
@@ -39,13 +39,9 @@ def check_done(done: Mapping[str, Array]) -> None:
     """
     if not done:
         raise ValueError("it has no conditions")
-    lengths = set()
     for condition, flags in done.items():
         if flags.dtype != np.bool_ or flags.ndim != 1:
             raise ValueError(f"{condition!r}: which cells finished is not a list of flags")
-        lengths.add(len(flags))
-    if len(lengths) > 1:
-        raise ValueError(f"its conditions have {sorted(lengths)} replicates")
 
 
 def check_metrics(metrics: Mapping[str, Mapping[str, Array]], done: Mapping[str, Array]) -> None:

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 INDEX_COLUMNS = ("condition", "replicate")
 
 
-def as_frame(metrics: Mapping[str, Mapping[str, Array]], replicates: int) -> pd.DataFrame:
+def as_frame(
+    metrics: Mapping[str, Mapping[str, Array]], replicates: Mapping[str, int]
+) -> pd.DataFrame:
     """See :meth:`crystallize.Result.to_frame`."""
     try:
         import pandas as pd
@@ -30,7 +32,8 @@ def as_frame(metrics: Mapping[str, Mapping[str, Array]], replicates: int) -> pd.
 
     frames = []
     for condition, arrays in metrics.items():
-        columns: dict[str, Any] = {"condition": condition, "replicate": np.arange(replicates)}
+        index = np.arange(replicates[condition])
+        columns: dict[str, Any] = {"condition": condition, "replicate": index}
         for metric, values in arrays.items():
             name = f"metric.{metric}" if metric in INDEX_COLUMNS else metric
             if isinstance(values, np.ma.MaskedArray):

@@ -37,7 +37,8 @@ class Result:
     Parameters
     ----------
     metrics : mapping
-        Condition -> metric -> array of shape (replicates, ...).
+        Condition -> metric -> array of shape (replicates, ...), with the condition's own
+        number of replicates.
     done : mapping
         Condition -> boolean array of shape (replicates,): which cells finished.
     errors : list of CellError
@@ -143,8 +144,8 @@ class Result:
 
     @property
     def replicates(self) -> int:
-        """How many replicates each condition was to have."""
-        return len(next(iter(self.done.values())))
+        """How many replicates there are; a condition may have fewer: ``len(done[condition])``."""
+        return max(map(len, self.done.values()))
 
     @cached_property
     def seeds(self) -> list[int]:
@@ -183,7 +184,7 @@ class Result:
         ImportError
             Where pandas is not installed.
         """
-        return as_frame(self.metrics, self.replicates)
+        return as_frame(self.metrics, {name: len(done) for name, done in self.done.items()})
 
     def to_dict(self) -> dict[str, Any]:
         """The result as strict JSON has it.

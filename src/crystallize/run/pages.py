@@ -21,7 +21,6 @@ class Pages:
         Condition -> its cells, which land meanwhile.
     errors : mapping of (str, int) to CellError
         The errors of cells that failed for good, which come meanwhile.
-    replicates : int
     seeding : Seeding
         What gives the replicates their seeds.
     """
@@ -30,43 +29,61 @@ class Pages:
         self,
         tables: Mapping[str, Table],
         errors: Mapping[tuple[str, int], CellError],
-        replicates: int,
         seeding: Seeding,
     ) -> None:
         self._tables = tables
         self._errors = errors
-        self._replicates = replicates
+        self._stops = {name: table.size for name, table in tables.items()}
+        # By what there could be at first: no page has other bounds because a condition ended.
+        self._replicates = max(self._stops.values())
         self._seeding = seeding
         self._start = 0
         self._waiting = list(tables)  # for a cell that was there stays there
 
+    def end(self, condition: str, replicates: int) -> None:
+        """Learn that a condition has so many replicates and no more."""
+        self._stops[condition] = min(replicates, self._stops[condition])
+        self._waiting = self._going_on()
+
     def next_page(self) -> Page | None:
         """The next page, if it is complete."""
-        start = self._start
-        if start == self._replicates:
+        start, names = self._start, self._going_on()
+        if not names:
             return None
         stop = page_stop(start, self._replicates)
         while self._waiting:
-            if not self._is_complete(self._waiting[-1], start, stop):
+            name = self._waiting[-1]
+            if not self._is_complete(name, start, min(stop, self._stops[name])):
                 return None
             self._waiting.pop()
-        self._start, self._waiting = stop, list(self._tables)
-        parts = {name: table.part(start, stop) for name, table in self._tables.items()}
+        self._start = stop
+        self._waiting = self._going_on()
+        parts = {
+            name: self._tables[name].part(start, min(stop, self._stops[name])) for name in names
+        }
         return Page(
             tables=parts,
-            errors=self._failed(start, stop),
+            errors=self._failed(parts),
             root=self._seeding.root,
             seed_rule=self._seeding.rule,
             start=start,
             stop=stop,
         )
 
-    def _failed(self, start: int, stop: int) -> list[CellError]:
-        """The errors of some replicates, in replicate order."""
+    def _going_on(self) -> list[str]:
+        """The conditions that have replicates from here on."""
+        return [name for name, stop in self._stops.items() if stop > self._start]
+
+    def _failed(self, parts: Mapping[str, Table]) -> list[CellError]:
+        """The errors in parts of tables, in replicate order."""
         if not self._errors:  # as nearly always
             return []
-        cells = ((name, replicate) for replicate in range(start, stop) for name in self._tables)
-        return [self._errors[cell] for cell in cells if cell in self._errors]
+        failed = [
+            (place, order, self._errors[name, part.start + place])
+            for order, (name, part) in enumerate(parts.items())
+            for place in np.flatnonzero(~part.done).tolist()
+        ]
+        return [error for *_, error in sorted(failed, key=lambda item: item[:2])]
 
     def _is_complete(self, condition: str, start: int, stop: int) -> bool:
         done = self._tables[condition].done[start:stop]

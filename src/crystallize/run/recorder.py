@@ -78,7 +78,7 @@ class Recorder:
         self.found = 0
         self._experiment = experiment
         self._names = tuple(experiment.conditions)
-        self.tables = {name: Table(0, experiment.replicates) for name in self._names}
+        self.tables = {name: Table(0, size) for name, size in experiment.replicates_of.items()}
         self._observers = observers
         self._makes_batches = makes_batches
         self._archive: Archive | None = None

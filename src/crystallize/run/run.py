@@ -165,7 +165,6 @@ class Run:
             self._pages = Pages(
                 self._recorder.tables,
                 self._policy.errors,
-                self.experiment.replicates,
                 self.experiment.seeding,
             )
             self._show_pages(iter(self._pages.next_page, None))
@@ -380,7 +379,7 @@ class Run:
         tables, errors = self._recorder.tables, self._policy.in_order()
         if self._stopped is not None:
             stop = self._stopped["replicates"]
-            tables = {name: table.part(0, stop) for name, table in tables.items()}
+            tables = {name: table.part(0, min(stop, table.size)) for name, table in tables.items()}
             errors = [error for error in errors if error.replicate < stop]
         return Outcomes(
             tables,

@@ -92,6 +92,7 @@ class Schedule:
         self._suspects: deque[Task] = deque()
         self._suspect: Task | None = None
         self._in_flight = 0
+        self._stops: dict[int, int] = {}
 
     def next_task(self) -> Task | None:
         """The next block, or ``None`` where there is nothing to hand out now."""
@@ -121,13 +122,28 @@ class Schedule:
         condition, start, stop = task
         if cells:
             self._paces[condition].learn(cells, seconds)
+        stop = min(stop, self._stops.get(condition, stop))
         if start + cells < stop:
             heapq.heappush(self._runs, (start + cells, condition, stop))
             self.remaining += stop - start - cells
 
+    def end(self, condition: int, replicates: int) -> None:
+        """Learn that a condition has so many replicates and no more; what is in flight may land."""
+        before = self._runs
+        self._runs = [
+            (start, one, min(stop, replicates) if one == condition else stop)
+            for start, one, stop in before
+            if one != condition or start < replicates
+        ]
+        heapq.heapify(self._runs)
+        self.remaining = sum(stop - start for start, _, stop in self._runs)
+        self._stops[condition] = replicates
+        self._again = deque(filter(self._is_wanted, self._again))
+        self._suspects = deque(filter(self._is_wanted, self._suspects))
+
     def try_again(self, condition: int, replicate: int) -> None:
         """Run a cell once more."""
-        self._again.append(Task(condition, replicate, replicate + 1))
+        self._add(self._again, Task(condition, replicate, replicate + 1))
 
     def lost(self, task: Task) -> bool:
         """Learn that a block did not come back; it is a suspect from now on.
@@ -140,7 +156,7 @@ class Schedule:
         alone = task == self._suspect
         self.ended(task)
         if not alone:
-            self._suspects.append(task)
+            self._add(self._suspects, task)
             return False
         if task.stop - task.start == 1:
             return True
@@ -154,7 +170,7 @@ class Schedule:
         """Run a block that was stopped once more, cell by cell."""
         self.ended(task)
         for replicate in range(task.start, task.stop):
-            self._again.append(Task(task.condition, replicate, replicate + 1))
+            self.try_again(task.condition, replicate)
 
     def suspect(self, condition: int, replicate: int) -> None:
         """Run a cell that was lost alone once more, alone."""
@@ -164,6 +180,14 @@ class Schedule:
     def done(self) -> bool:
         """Whether every cell was handed out and came back."""
         return not (self._runs or self._again or self._suspects or self._in_flight)
+
+    def _is_wanted(self, task: Task) -> bool:
+        return task.start < self._stops.get(task.condition, task.stop)
+
+    def _add(self, waiting: deque[Task], task: Task) -> None:
+        """Have a task run, unless its condition has ended before it."""
+        if self._is_wanted(task):
+            waiting.append(task)
 
     def _cut(self) -> Task:
         start, condition, stop = self._runs[0]

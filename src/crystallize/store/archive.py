@@ -96,10 +96,7 @@ class Archive:
                 StoreWarning,
                 stacklevel=2,
             )
-        cells = read_records(
-            self._store.records(), tuple(experiment.conditions), experiment.replicates,
-            experiment.seeding,
-        )  # fmt: skip
+        cells = read_records(self._store.records(), experiment.replicates_of, experiment.seeding)
         if experiment.retry_failed:
             cells = cells._replace(errors={})
         self.found = sum(int(t.done.sum()) for t in cells.tables.values()) + len(cells.errors)

@@ -9,6 +9,7 @@ from pathlib import Path
 from crystallize.checks import known
 from crystallize.description.seeding import Seeding
 from crystallize.errors import StoreError
+from crystallize.store.identity import replicates_of
 from crystallize.store.records import Cell, read_records, without
 from crystallize.store.sqlite import Store
 
@@ -51,7 +52,7 @@ def drop(
         names = tuple(identity["conditions"])
         chosen = [known("condition", name, "condition", names) for name in conditions] or names
         tables, errors, _ = read_records(
-            store.records(), names, identity["replicates"], Seeding(identity["seed"])
+            store.records(), replicates_of(identity), Seeding(identity["seed"])
         )
         cells: set[Cell] = set(errors)
         if not failed:

@@ -32,6 +32,7 @@ def identity(experiment: ExperimentSpec) -> Identity:
         "seed_globals": experiment.seed_globals,
         "baseline": experiment.baseline,
         "replicates": experiment.replicates,
+        "own_replicates": dict(experiment.own_replicates),
         "conditions": {
             condition: {key: _shown(value) for key, value in parameters.items()}
             for condition, parameters in experiment.conditions.items()
@@ -64,7 +65,27 @@ def differences(stored: Identity, wanted: Identity) -> list[str]:
 def united(stored: Identity, wanted: Identity) -> Identity:
     """The identity of all that either of two has."""
     both = {key: {**stored[key], **wanted[key]} for key in ("conditions", "opaque")}
-    return {**wanted, **both, "replicates": max(stored["replicates"], wanted["replicates"])}
+    most = max(stored["replicates"], wanted["replicates"])
+    numbers = replicates_of(stored), replicates_of(wanted)
+    own = {
+        name: max(some.get(name, 0) for some in numbers)
+        for name in {**_own(stored), **_own(wanted)}
+    }
+    if stored["baseline"] not in wanted["conditions"]:  # only some conditions were run
+        both["baseline"] = stored["baseline"]
+    return {**wanted, **both, "replicates": most, "own_replicates": own}
+
+
+def replicates_of(identity: Identity) -> dict[str, int]:
+    """Condition -> how many replicates it has."""
+    all_of_them: int = identity["replicates"]
+    return dict.fromkeys(identity["conditions"], all_of_them) | _own(identity)
+
+
+def _own(identity: Identity) -> dict[str, int]:
+    """The numbers of replicates that are conditions' own."""
+    own: dict[str, int] = identity.get("own_replicates", {})  # not there in an earlier version
+    return own
 
 
 def _name(function: Callable[..., Any]) -> str:

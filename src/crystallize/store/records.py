@@ -7,7 +7,7 @@ arrays that the header refers to, each in NumPy's ``.npy`` format.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -124,7 +124,7 @@ class Cells(NamedTuple):
 
 
 def read_records(
-    records: Iterable[Record], conditions: Sequence[str], replicates: int, seeding: Seeding
+    records: Iterable[Record], replicates: Mapping[str, int], seeding: Seeding
 ) -> Cells:
     """The cells of some conditions, from records in the order in which they were stored.
 
@@ -132,9 +132,8 @@ def read_records(
     ----------
     records : iterable of Record
         Where two have the same cell, the later one counts.
-    conditions : sequence of str
-    replicates : int
-        Cells beyond are left out.
+    replicates : mapping of str to int
+        Condition -> how many replicates it has; cells beyond, and of others, are left out.
     seeding : Seeding
         What gives the replicates their seeds.
 
@@ -142,11 +141,11 @@ def read_records(
     -------
     Cells
     """
-    kept = [record for record in records if record.condition in conditions]
-    size = max([replicates, *(record.stop for record in kept)])
-    tables = {condition: Table(0, size) for condition in conditions}
+    kept = [record for record in records if record.condition in replicates]
+    size = max([*replicates.values(), *(record.stop for record in kept)])
+    tables = {condition: Table(0, size) for condition in replicates}
     errors: dict[Cell, CellError] = {}
-    generations = {condition: np.zeros(size, np.int32) for condition in conditions}
+    generations = {condition: np.zeros(size, np.int32) for condition in replicates}
     for found in kept:
         header, array = _parts(found.payload)
         block, failed = _block(found, header, array), _errors(found, header, seeding)
@@ -158,12 +157,12 @@ def read_records(
         for replicate in block.replicates():
             errors.pop((found.condition, replicate), None)
         errors.update({(e.condition, e.replicate): e for e in failed})
-    for table in tables.values():
-        table.truncate(replicates)
+    for condition, table in tables.items():
+        table.truncate(replicates[condition])
     return Cells(
         tables,
-        {cell: error for cell, error in errors.items() if cell[1] < replicates},
-        {condition: numbers[:replicates] for condition, numbers in generations.items()},
+        {cell: error for cell, error in errors.items() if cell[1] < replicates[cell[0]]},
+        {name: numbers[: replicates[name]] for name, numbers in generations.items()},
     )
 
 

@@ -9,6 +9,7 @@ from crystallize.cells.outcomes import Outcomes
 from crystallize.description.seeding import Seeding
 from crystallize.errors import StoreError
 from crystallize.store.generations import Generation, Generations
+from crystallize.store.identity import replicates_of
 from crystallize.store.records import read_records
 from crystallize.store.sqlite import Store
 
@@ -55,9 +56,7 @@ class StoredExperiment:
             self.damaged = [record.name for record in store.damaged()]
         # The rule is not there in a store of an earlier version.
         self._seeding = Seeding(identity["seed"], identity.get("seed_rule", "numpy"))
-        cells = read_records(
-            self.records, tuple(identity["conditions"]), identity["replicates"], self._seeding
-        )
+        cells = read_records(self.records, replicates_of(identity), self._seeding)
         self.tables, self.errors, self.cells = cells.tables, cells.errors, cells.ranges()
 
     @property

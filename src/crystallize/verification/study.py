@@ -48,6 +48,11 @@ class Study:
             self._stored = StoredExperiment(path)
             self.result = Result.of_outcomes(self._stored.outcomes(), self._stored.baseline)
 
+    @property
+    def replicates(self) -> int:
+        """How many replicates it has of every condition."""
+        return min(map(len, self.result.done.values()))
+
     def check_same(self, experiment: ExperimentSpec) -> None:
         """Refuse an experiment that cannot be this study.
 

@@ -56,7 +56,7 @@ def verify(
             "This program's file is executed again by a worker process of an engine. Put what "
             "runs below if __name__ == '__main__':"
         )
-    runs = Runs(replace(experiment, replicates=replicates), host)
+    runs = Runs(replace(experiment, replicates=replicates, own_replicates={}), host)
     if study is None:
         _run_everywhere(runs, experiment, host, strategies)
     else:
@@ -64,7 +64,7 @@ def verify(
         _run_again(runs, experiment, host, strategies)
     if len(runs.made) < 2 and runs.failures:
         raise runs.failures[0]
-    whole = experiment.replicates if study is None else study.result.replicates
+    whole = max(experiment.replicates_of.values()) if study is None else study.replicates
     certificate = _certificate(runs, of=whole, tolerance=tolerance, study=study)
     if certificate.difference is None:
         for category, message in runs.told.items():

@@ -42,6 +42,7 @@ class Study:
         self.root = result.root
         self._metrics = result.metrics
         self._done = result.done
+        self._size = result.replicates
         self._failed = Counter(error.condition for error in result.errors)
         self._columns: dict[tuple[str, str], Numbers | None] = {}
 
@@ -51,19 +52,25 @@ class Study:
         return failed, failed + int(self._done[condition].sum())
 
     def run(self, condition: str) -> npt.NDArray[np.bool_]:
-        """Which cells finished."""
-        return self._done[condition]
+        """Which cells finished; as many flags for each condition."""
+        done = self._done[condition]
+        return np.concatenate((done, np.zeros(self._size - len(done), dtype=np.bool_)))
 
     def column(self, condition: str, metric: str) -> Numbers | None:
         """A metric as numbers, NaN where there is none; ``None`` where it holds anything else.
 
-        A yes is 1, a no is 0.
+        A yes is 1, a no is 0.  A condition with fewer replicates than others has none beyond
+        its own, so that all columns have one length.
         """
         key = (condition, metric)
         if key not in self._columns:
             values = self._metrics[condition].get(metric)
-            missing = np.full(len(self._done[condition]), np.nan)
-            self._columns[key] = missing if values is None else as_numbers(values)
+            missing = np.full(self._size, np.nan)
+            numbers = missing if values is None else as_numbers(values)
+            if numbers is not None and len(numbers) < self._size:
+                missing[: len(numbers)] = numbers
+                numbers = missing
+            self._columns[key] = numbers
         return self._columns[key]
 
     def numbers(self, condition: str, metric: str, option: str) -> Numbers:
