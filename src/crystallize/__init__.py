@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from crystallize.errors import StoreMismatchError as StoreMismatchError
     from crystallize.errors import StoreWarning as StoreWarning
     from crystallize.errors import UnknownNameError as UnknownNameError
+    from crystallize.errors import ValuesNotKeptError as ValuesNotKeptError
     from crystallize.errors import WorkerDiffersError as WorkerDiffersError
     from crystallize.experiments.experiment import Experiment as Experiment
     from crystallize.hookspecs import hookimpl as hookimpl
@@ -77,6 +78,7 @@ __all__ = [
     "StoreWarning",
     "TooManyFailuresError",
     "UnknownNameError",
+    "ValuesNotKeptError",
     "WorkerDiffersError",
     "__version__",
     "grid",
@@ -119,6 +121,7 @@ if not TYPE_CHECKING:  # or else type checkers would take any name for one of ou
             "StoreWarning": "crystallize.errors",
             "TooManyFailuresError": "crystallize.results.errors",
             "UnknownNameError": "crystallize.errors",
+            "ValuesNotKeptError": "crystallize.errors",
             "WorkerDiffersError": "crystallize.errors",
             "__version__": "crystallize._version",
             "grid": "crystallize.description.grid",

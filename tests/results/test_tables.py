@@ -3,13 +3,13 @@
 from html.parser import HTMLParser
 
 from crystallize import Experiment
-from crystallize.results.summary import COLUMNS
+from crystallize.description.summarized import COUNTS, DEFAULT
 from crystallize.results.tables import as_html, as_text, one_line
 
 
 def row(**values):
     names = {"condition": "c", "metric": "m", "n": 3, "failed": 0}
-    return {**dict.fromkeys(COLUMNS), **names, **values}
+    return {**dict.fromkeys(("condition", "metric", *COUNTS, *DEFAULT)), **names, **values}
 
 
 def test_the_table_shows_every_condition_and_metric(result):

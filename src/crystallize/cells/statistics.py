@@ -8,7 +8,7 @@ fewer than :data:`LEAST` numbers the quantiles are exact.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,8 @@ from crystallize.cells.numbers import Numbers
 from crystallize.cells.quantiles import Quantiles
 
 Floats = npt.NDArray[np.float64]
+
+Kept = Literal["bits", "values", "nothing"]
 
 LEAST, MOST, GROWTH = 1024, 65_536, 8
 """A part has an eighth as many numbers as there were before it, within these bounds."""
@@ -51,21 +53,48 @@ class Statistics(NamedTuple):
         return min(max(value, self.numbers.least), self.numbers.largest)
 
 
+class MetricState(NamedTuple):
+    """All that is known of a metric, from which its statistics can be gathered further.
+
+    Attributes
+    ----------
+    present, nan : int
+        How many values there are, of any kind, and how many of them are NaN.
+    numeric : bool
+        Whether all are numbers.
+    numbers : Numbers
+        Those in parts that are complete.
+    bits : LeadingBits
+        Likewise.
+    waiting : array of float
+        The numbers that are in no part yet.
+    """
+
+    present: int
+    nan: int
+    numeric: bool
+    numbers: Numbers
+    bits: LeadingBits
+    waiting: Floats
+
+
 class MetricStatistics:
     """Gathers the statistics of one metric under one condition.
 
     Parameters
     ----------
-    counts_bits : bool
-        Whether it will be asked for quantiles.
+    kept : {"bits", "values", "nothing"}
+        From what quantiles are to be read: counts of leading bits, the values themselves, or
+        that there are none to be asked for.
     """
 
-    def __init__(self, *, counts_bits: bool = True) -> None:
-        self._counts_bits = counts_bits
+    def __init__(self, *, kept: Kept = "bits") -> None:
+        self._kept = kept
         self._present = self._nan = 0
         self._numeric = True
         self._numbers = Numbers()
         self._bits = LeadingBits()
+        self._parts: list[Floats] = []
         self._waiting: list[Floats] = []
         self._n_waiting = 0
 
@@ -96,18 +125,37 @@ class MetricStatistics:
         if not numbers.n:
             return Statistics(0, self._nan)
         quantiles = None
-        if not self._numbers.n:
-            quantiles = Quantiles(np.sort(waiting))
-        elif self._counts_bits:
+        if self._kept == "values" or (self._kept == "bits" and not self._numbers.n):
+            quantiles = Quantiles(np.sort(_joined([*self._parts, waiting])))
+        elif self._kept == "bits":
             quantiles = Quantiles(*self._bits.joined(waiting).sorted())
         return Statistics(numbers.n, self._nan, numbers, quantiles)
+
+    @property
+    def state(self) -> MetricState:
+        """What it came to, to be written down."""
+        return MetricState(
+            self._present, self._nan, self._numeric, self._numbers, self._bits,
+            _joined(self._waiting),
+        )  # fmt: skip
+
+    @classmethod
+    def of_state(cls, state: MetricState) -> MetricStatistics:
+        """The one that had this state."""
+        made = cls()
+        made._present, made._nan, made._numeric = state.present, state.nan, state.numeric
+        made._numbers, made._bits = state.numbers, state.bits
+        made._waiting, made._n_waiting = [state.waiting], len(state.waiting)
+        return made
 
     def _take_parts(self) -> None:
         waiting, start = _joined(self._waiting), 0
         while len(waiting) - start >= (size := _part(self._numbers.n)):
             part = waiting[start : start + size]
-            if self._counts_bits:
+            if self._kept == "bits":
                 self._bits = self._bits.joined(part)
+            elif self._kept == "values":
+                self._parts.append(part)
             self._numbers = self._numbers.joined(Numbers.of(part))
             start += size
         self._waiting = [waiting[start:].copy()]

@@ -19,10 +19,12 @@ from crystallize.checks import (
     text,
     whole_number,
 )
+from crystallize.description.summarized import USUAL, Summarized, summarized
 
 if TYPE_CHECKING:
     from crystallize.description.seeding import Seeding
 
+Keep = Literal["values", "summary"]
 OnError = Literal["collect", "raise"]
 SeedRule = Literal["numpy", "crystallize-ml"]
 
@@ -70,6 +72,10 @@ class ExperimentSpec:
     retry_failed : bool
     accept_changes : bool
     progress : bool
+    keep : {"values", "summary"}
+        Whether the driver keeps values, or only what summaries need of them.
+    summary : Summarized
+        What summaries say of each metric.
     """
 
     function: Callable[..., Any]
@@ -94,6 +100,8 @@ class ExperimentSpec:
     retry_failed: bool = False
     accept_changes: bool = False
     progress: bool = False
+    keep: Keep = "values"
+    summary: Summarized = USUAL
 
     @property
     def seeding(self) -> Seeding:
@@ -135,5 +143,7 @@ RULES: Mapping[str, Rule[Any]] = {
     "retry_failed": flag,
     "accept_changes": flag,
     "progress": flag,
+    "keep": partial(choice, choices=get_args(Keep)),
+    "summary": summarized,
 }
 """What each value of an experiment may be, whoever gives it: the API, a config, the command."""

@@ -33,7 +33,7 @@ from crystallize.description.conditions import (
     read_only,
 )
 from crystallize.description.seeding import root_seed
-from crystallize.description.spec import RULES, ExperimentSpec, OnError, SeedRule
+from crystallize.description.spec import RULES, ExperimentSpec, Keep, OnError, SeedRule
 from crystallize.errors import ExecutorError
 from crystallize.experiments.aggregation import ResultAggregator
 from crystallize.plugins.host import Host
@@ -116,6 +116,12 @@ class Experiment:
         Go on with a store although function or parameters changed since.
     progress : bool
         Show a progress bar on standard error.
+    keep : {"values", "summary"}
+        ``"summary"`` keeps no values, but what :meth:`Result.summary` needs of them, so that
+        memory does not grow with the number of replicates.  A store keeps values all the same.
+    summary : mapping, optional
+        What summaries say: ``statistics``, a list of names, and ``elements``, the metrics whose
+        arrays are summarised element by element; see :meth:`Result.summary`.
 
     Raises
     ------
@@ -164,6 +170,8 @@ class Experiment:
         retry_failed: bool = False,
         accept_changes: bool = False,
         progress: bool = False,
+        keep: Keep = "values",
+        summary: Mapping[str, Any] | None = None,
     ) -> None:
         faults = Faults()
         options = faults(optional(table), "execution_options", execution_options)
@@ -199,6 +207,8 @@ class Experiment:
             "retry_failed": retry_failed,
             "accept_changes": accept_changes,
             "progress": progress,
+            "keep": keep,
+            "summary": summary,
         }
         checked = {key: faults(RULES[key], key, value) for key, value in given.items()}
         sets = faults(checked_conditions, conditions)

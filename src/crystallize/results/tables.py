@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from crystallize.results.summary import COLUMNS, SummaryRow
+from crystallize.results.summary import SummaryRow
 
 NAMES = 2
 """How many of the columns, at the left, hold names."""
@@ -58,7 +58,8 @@ def one_line(name: object) -> str:
 
 def _columns(rows: Sequence[SummaryRow]) -> tuple[str, ...]:
     """Those of the summary; the counts of what is rare only where there is some."""
-    return tuple(c for c in COLUMNS if c not in RARE or any(row[c] for row in rows))
+    columns = dict.fromkeys(column for row in rows for column in row)
+    return tuple(c for c in columns if c not in RARE or any(row[c] for row in rows))
 
 
 def _warnings(warned: int) -> str:

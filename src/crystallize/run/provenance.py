@@ -58,6 +58,7 @@ def provenance(
         },
         "baseline": experiment.baseline,
         "replicates": experiment.replicates,
+        "keep": experiment.keep,
         "seed": {"root": experiment.seed, "rule": experiment.seeding.formula},
         "execution": {
             "strategy": host.executor_name,

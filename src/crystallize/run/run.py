@@ -406,7 +406,10 @@ class Run:
         except PluginError as error:
             return error.result
         except Exception:
-            return Result.of_outcomes(outcomes, self.experiment.baseline, self.experiment.factors)
+            experiment = self.experiment
+            return Result.of_outcomes(
+                outcomes, experiment.baseline, experiment.factors, experiment.summary
+            )
 
     def _folder(self) -> Path:
         file = source_file(self.experiment.function)
