@@ -104,6 +104,13 @@ class Warned:
             return None
         return Warned(self.offsets[kept], self.which[kept], self.kinds)
 
+    def between(self, start: int, stop: int) -> Warned | None:
+        """The same of the offsets [start, stop), counted from there."""
+        kept = (self.offsets >= start) & (self.offsets < stop)
+        if not kept.any():
+            return None
+        return Warned(self.offsets[kept] - start, self.which[kept], self.kinds)
+
     def to_json(self) -> dict[str, Any]:
         return {
             "offsets": self.offsets.tolist(),

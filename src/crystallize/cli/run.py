@@ -211,8 +211,9 @@ def _is_written(result: Result, output: Path, exporter: Exporter) -> bool:
 def _say_found(result: Result) -> None:
     store = result.provenance["store"]
     if store is not None and store["found"]:
-        cells = sum(map(len, result.done.values()))
-        click.echo(f"Resumed: {store['found']} of {cells} cells were in the store.", err=True)
+        click.echo(
+            f"Resumed: {store['found']} of {result.cells} cells were in the store.", err=True
+        )
 
 
 def _advice(result: Result) -> str:

@@ -132,8 +132,8 @@ class Config:
 
 
 SECTIONS = (
-    "experiment", "parameters", "conditions", "grid", "execution", "aggregation", "hypothesis",
-    "plugins", "store",
+    "experiment", "parameters", "conditions", "grid", "execution", "aggregation", "summary",
+    "hypothesis", "plugins", "store",
 )  # fmt: skip
 HYPOTHESES = "hypotheses"
 """The aggregator that decides what ``[hypothesis.NAME]`` claims; a distribution has it."""

@@ -189,6 +189,11 @@ class Result:
         """How many replicates there are; a condition may have fewer: ``len(done[condition])``."""
         return max(self._replicates.values())
 
+    @property
+    def cells(self) -> int:
+        """How many cells there are, those that failed or are missing too."""
+        return sum(self._replicates.values())
+
     @cached_property
     def seeds(self) -> list[int]:
         """The seed of each replicate; made when first looked at."""

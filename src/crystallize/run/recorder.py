@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from time import sleep
 from typing import Any
 
 from crystallize.cells.block import Block, Row
 from crystallize.cells.outcome import CellError
 from crystallize.cells.outcomes import Outcomes
+from crystallize.cells.page import PageBounds
 from crystallize.cells.rows import Rows
 from crystallize.cells.table import Table
+from crystallize.cells.window import Window
 from crystallize.description.seeding import Seeding
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import StoreError
 from crystallize.run.observers import Observers
 from crystallize.run.progress import ProgressBar
 from crystallize.store.archive import Archive
-from crystallize.store.records import lost_record, record
+from crystallize.store.paged import PagedCells
+from crystallize.store.records import Cell, lost_record, record
 from crystallize.store.sqlite import Record
 
 FOUND_AT_ONCE = 2**16
@@ -66,8 +70,8 @@ class Recorder:
 
     Attributes
     ----------
-    tables : dict of str to Table
-        Condition -> its cells.
+    tables : mapping of str to Table or Window
+        Condition -> its cells; without values those that no page had yet.
     found : int
         How many cells were in the store already.
     """
@@ -78,13 +82,23 @@ class Recorder:
         self.found = 0
         self._experiment = experiment
         self._names = tuple(experiment.conditions)
-        self.tables = {name: Table(0, size) for name, size in experiment.replicates_of.items()}
+        self._bounds = PageBounds(max(experiment.replicates_of.values()))
+        self.tables: Mapping[str, Table | Window] = {
+            name: self._fresh(size) for name, size in experiment.replicates_of.items()
+        }
         self._observers = observers
         self._makes_batches = makes_batches
         self._archive: Archive | None = None
         self._bar: ProgressBar | None = None
         self._rows = [Rows(condition) for condition in range(len(self._names))]
         self._landed: list[Landed] = []
+        self._stored: PagedCells | None = None
+        self._missing: Mapping[str, Sequence[tuple[int, int]]] = {}
+
+    def _fresh(self, size: int) -> Table | Window:
+        if self._experiment.keep == "summary":
+            return Window(size, self._bounds)
+        return Table(0, size)
 
     def open_store(self, opened: ExitStack) -> dict[tuple[str, int], CellError]:
         """Open the store, if there is one; the errors of the cells that are in it."""
@@ -92,9 +106,50 @@ class Recorder:
             return {}
         self._archive = Archive(self._experiment, self._experiment.store)
         opened.callback(self._archive.close)
-        self.tables, errors = self._archive.load()
+        if self._experiment.keep == "summary":
+            self._stored, survey = self._archive.load_pages()
+            self._missing, errors = survey.missing, survey.errors
+            self.tables = {
+                name: Window(size, self._bounds, partial(self._found_of, name))
+                for name, size in self._experiment.replicates_of.items()
+            }
+        else:
+            self.tables, errors = self._archive.load()
         self.found = self._archive.found
         return errors
+
+    def missing(self, errors: Iterable[Cell]) -> Iterator[tuple[int, int, int]]:
+        """The cells that are still to be run, as (condition, start, stop).
+
+        Parameters
+        ----------
+        errors : iterable of (str, int)
+            The cells that have an error.
+        """
+        failed: dict[str, list[int]] = {name: [] for name in self._names}
+        for name, replicate in errors:
+            failed[name].append(replicate)
+        for condition, (name, table) in enumerate(self.tables.items()):
+            ranges: Iterable[tuple[int, int]]
+            if isinstance(table, Table):
+                ranges = table.missing(failed[name])
+            else:
+                ranges = self._missing.get(name, [(0, table.size)])
+            for start, stop in ranges:
+                yield condition, start, stop
+
+    def page_starts(self) -> Iterable[int]:
+        """The first replicates of pages of which there are cells, by which summaries are made."""
+        starts = {
+            start for t in self.tables.values() if isinstance(t, Window) for start in t.starts
+        }
+        if self._stored is not None:
+            starts.update(start for start, _ in self._stored.pages())
+        return starts
+
+    def _found_of(self, name: str, start: int, stop: int) -> Table:
+        assert self._stored is not None
+        return self._stored.cells(name, start, stop).table
 
     @property
     def store(self) -> dict[str, Any] | None:
@@ -111,11 +166,27 @@ class Recorder:
             failed[error.condition, error.replicate // FOUND_AT_ONCE].append(error)
         for name, table in self.tables.items():
             for start in range(0, table.size, FOUND_AT_ONCE):
-                part = table.part(start, min(start + FOUND_AT_ONCE, table.size))
+                part = self._part(name, start, min(start + FOUND_AT_ONCE, table.size))
                 own = failed[name, start // FOUND_AT_ONCE]
                 outcomes = Outcomes({name: part}, own, seeding.root, seed_rule=seeding.rule)
                 if len(outcomes):
                     yield outcomes
+
+    def _part(self, name: str, start: int, stop: int) -> Table:
+        table = self.tables[name]
+        return (
+            table.part(start, stop)
+            if isinstance(table, Table)
+            else self._found_of(name, start, stop)
+        )
+
+    def whole(self, stops: Mapping[str, int]) -> dict[str, Table]:
+        """The cells of each condition, up to where it ends; of a run that keeps values."""
+        return {
+            name: table if table.size == stops[name] else table.part(0, stops[name])
+            for name, table in self.tables.items()
+            if isinstance(table, Table)
+        }
 
     def open_bar(self, opened: ExitStack, *, shown: bool) -> None:
         """Show progress, where that is asked for."""

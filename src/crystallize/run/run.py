@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from uuid import uuid4
 
 from crystallize.cells.outcomes import Outcomes
 from crystallize.cells.page import Page
+from crystallize.cells.summaries import PageSummaries
 from crystallize.contracts import Capabilities, Completion, RunStatus, Task
 from crystallize.description.fingerprint import source_file
 from crystallize.description.spec import ExperimentSpec
@@ -99,6 +101,10 @@ class Run:
         self._observers = Observers(experiment, host, self.handle, self.interrupts)
         self._recorder = Recorder(experiment, self._observers, makes_batches=self._makes_batches)
         self._pages: Pages | None = None
+        self._completed: deque[Page] = deque()
+        self._summaries: PageSummaries | None = None
+        if experiment.keep == "summary":
+            self._summaries = PageSummaries(experiment.replicates_of, experiment.summary.by_element)
         self._stopped: dict[str, Any] | None = None
         self._landing: Landing | None = None
         self._released = 0.0
@@ -155,19 +161,18 @@ class Run:
             self._recorder,
             self.warnings,
         )
+        looked_at = ("page_completed", "should_stop")
+        if self._summaries is not None or any(map(self._host.implements, looked_at)):
+            self._pages = Pages(self._recorder.tables, self._policy.errors, self.experiment.seeding)
         shown = self.experiment.progress or bool(getattr(self._host.executor, "progress", False))
         self._recorder.open_bar(self._opened, shown=shown)
         self._observers.begin()
         if self._host.implements("outcomes_completed"):
             for outcomes in self._recorder.found_outcomes(self._policy.errors):
                 self._observers.observe("outcomes_completed", outcomes=outcomes)
-        if self._host.implements("page_completed") or self._host.implements("should_stop"):
-            self._pages = Pages(
-                self._recorder.tables,
-                self._policy.errors,
-                self.experiment.seeding,
-            )
-            self._show_pages(iter(self._pages.next_page, None))
+        if self._pages is not None:
+            self._completed += iter(self._pages.next_page, None)
+            self._show_pages()
 
     @contextmanager
     def cells_around(self) -> Iterator[None]:
@@ -209,6 +214,7 @@ class Run:
         finally:
             with self._releasing, self._lock:
                 self._closed = True
+                self._close_summaries()
             self._git_state = self._git.result()
             self._ended = perf_counter()
             self._opened.close()
@@ -283,25 +289,32 @@ class Run:
                 return []
             with self._lock:  # not for longer: cells that end meanwhile ask for work
                 landed = self._recorder.gathered()
-                pages = self._completed_pages()
+                if self._pages is not None and self._stopped is None:
+                    self._completed += iter(self._pages.next_page, None)
             batches = self._recorder.release(landed)
-            self._show_pages(pages)
+            self._show_pages()
             if self._released:
                 self._git.ask()  # where processes were to start first: that needs every CPU
             self._released = perf_counter()
             return batches
 
-    def _completed_pages(self) -> list[Page]:
-        """The pages that are complete with what landed."""
-        if self._pages is None or self._stopped is not None:
-            return []
-        return list(iter(self._pages.next_page, None))
-
-    def _show_pages(self, pages: Iterable[Page]) -> None:
+    def _show_pages(self) -> None:
         """Show pages in index order, until a plugin says that the run may end there."""
-        for page in pages:
-            if self._stopped is None:
-                self._stopped = self._observers.reason_to_stop(page)
+        while self._completed and self._stopped is None:
+            page = self._completed.popleft()
+            if self._summaries is not None:
+                self._summaries.take(page.tables)
+            self._stopped = self._observers.reason_to_stop(page)
+
+    def _close_summaries(self) -> None:
+        """Take what there is beyond the last complete page, in index order: it is a result too."""
+        if self._summaries is None or self._pages is None or self._stopped is not None:
+            return
+        for page in self._completed:
+            self._summaries.take(page.tables)
+        self._completed.clear()
+        for tables in self._pages.rest(self._recorder.page_starts()):
+            self._summaries.take(tables)
 
     def exhausted(self) -> None:
         """Learn that the executor has come to its end.
@@ -357,17 +370,9 @@ class Run:
 
     def _planned(self) -> Schedule:
         """A schedule of the cells that are not in the store."""
-        names = tuple(self.experiment.conditions)
-        failed: dict[str, list[int]] = {name: [] for name in names}
-        for name, replicate in self._policy.errors:
-            failed[name].append(replicate)
         return Schedule(
-            (
-                (condition, start, stop)
-                for condition, name in enumerate(names)
-                for start, stop in self._recorder.tables[name].missing(failed[name])
-            ),
-            conditions=len(names),
+            self._recorder.missing(self._policy.errors),
+            conditions=len(self.experiment.conditions),
             workers=self._capabilities.workers,
             single_cell=self._capabilities.single_cell
             or self._capabilities.calls_are_async
@@ -376,13 +381,15 @@ class Run:
         )
 
     def _outcomes(self) -> Outcomes:
-        tables, errors = self._recorder.tables, self._policy.in_order()
+        errors = self._policy.in_order()
+        stops = {name: table.size for name, table in self._recorder.tables.items()}
         if self._stopped is not None:
-            stop = self._stopped["replicates"]
-            tables = {name: table.part(0, min(stop, table.size)) for name, table in tables.items()}
-            errors = [error for error in errors if error.replicate < stop]
+            stops = {name: min(self._stopped["replicates"], stop) for name, stop in stops.items()}
+            errors = [error for error in errors if error.replicate < stops[error.condition]]
+        if self._summaries is not None:
+            self._summaries.replicates = stops
         return Outcomes(
-            tables,
+            {} if self._summaries is not None else self._recorder.whole(stops),
             errors,
             self.experiment.seed,
             provenance(
@@ -396,6 +403,7 @@ class Run:
                 stopped=self._stopped,
             ),
             self.experiment.seed_rule,
+            self._summaries,
         )
 
     def _rescued(self) -> Any:

@@ -92,6 +92,12 @@ def without(stored: Record, cells: Container[Cell]) -> Record | None:
     return replace(record(stored.condition, block, errors), generation=stored.generation)
 
 
+def decoded(stored: Record, seeding: Seeding) -> tuple[Block, list[CellError]]:
+    """The cells of a record, and the errors of those that failed for good."""
+    header, array = _parts(stored.payload)
+    return _block(stored, header, array), _errors(stored, header, seeding)
+
+
 class Cells(NamedTuple):
     """The cells that were in some records.
 

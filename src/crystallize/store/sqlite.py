@@ -177,6 +177,19 @@ class Store:
             if good:
                 yield record
 
+    def places(self) -> Iterator[tuple[int, str, int, int]]:
+        """Number, condition, start and stop of every record, in the order in which they came."""
+        with self._explained():
+            yield from self._connection.execute(
+                "SELECT id, condition, start, stop FROM blocks ORDER BY id"
+            )
+
+    def record(self, number: int) -> Record | None:
+        """One record by its number; ``None`` if it is damaged, or not there any more."""
+        for _, record, good in self._read(f" WHERE id = {number:d}"):
+            return record if good else None
+        return None
+
     def damaged(self) -> list[Record]:
         """The records whose checksum is wrong."""
         return [record for _, record, good in self._read() if not good]
@@ -216,12 +229,12 @@ class Store:
                 with suppress(sqlite3.Error):
                     connection.close()
 
-    def _read(self) -> Iterator[tuple[int, Record, bool]]:
+    def _read(self, which: str = "") -> Iterator[tuple[int, Record, bool]]:
         with self._explained():
             generation = "generation" if self._format >= SCHEMA_VERSION else "0"
             rows = self._connection.execute(
                 f"SELECT id, checksum, condition, start, stop, payload, {generation} FROM blocks"
-                " ORDER BY id"
+                f"{which} ORDER BY id"
             )
             for number, checksum, *parts in rows:
                 record = Record(*parts)
