@@ -53,7 +53,7 @@ def test_the_table_is_on_stdout_and_nothing_else(crystallize, config):
     done = crystallize("run", config)
     assert done.returncode == 0
     lines = done.stdout.splitlines()
-    assert lines[0].split()[:3] == ["condition", "metric", "n"]
+    assert lines[0].split()[:3] == ["condition", "shift", "metric"]
     assert [line.split()[0] for line in lines[1:]] == ["a", "b"]
     assert done.stderr == ""
 
@@ -61,7 +61,16 @@ def test_the_table_is_on_stdout_and_nothing_else(crystallize, config):
 def test_json_alone_is_on_stdout(crystallize, config):
     done = crystallize("run", config, "--json")
     content = json.loads(done.stdout)
-    names = {"metrics", "seeds", "errors", "warnings", "summary", "sections", "provenance"}
+    names = {
+        "metrics",
+        "factors",
+        "seeds",
+        "errors",
+        "warnings",
+        "summary",
+        "sections",
+        "provenance",
+    }
     assert set(content) == names
     assert len(content["metrics"]["a"]["x"]) == 6
     assert content["provenance"]["execution"]["strategy"] == "parallel"

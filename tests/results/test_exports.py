@@ -16,16 +16,18 @@ from crystallize.results.exports import as_frame, error_data, metric_data
 def test_a_frame_has_a_row_for_each_cell(result):
     frame = result.to_frame()
     assert isinstance(frame, pd.DataFrame)
-    assert frame.shape == (10, 9)
+    assert frame.shape == (10, 10)
     wide = frame[frame.condition == "wide"].set_index("replicate")
     assert wide.x[4] == result.metrics["wide"]["x"][4]
     assert np.isnan(wide.x[2])
+    assert list(frame)[:3] == ["condition", "replicate", "scale"]
+    assert wide.scale.tolist() == [2.0] * 5
 
 
 def test_the_dict_is_strict_json_with_null_where_a_cell_failed(result):
     content = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert list(content) == [
-        "metrics", "seeds", "errors", "warnings", "summary", "sections", "provenance",
+        "metrics", "factors", "seeds", "errors", "warnings", "summary", "sections", "provenance",
     ]  # fmt: skip
     assert content["metrics"]["wide"]["x"][2] is None
     assert content["metrics"]["wide"]["x"][3] == result.metrics["wide"]["x"][3]
@@ -52,7 +54,7 @@ def test_infinities_and_nan_are_values():
 
 def test_metrics_named_like_the_index_are_told_apart():
     frame = as_frame(
-        {"a": {"replicate": np.array([5, 6]), "condition": np.array([1, 2])}}, {"a": 2}
+        {"a": {"replicate": np.array([5, 6]), "condition": np.array([1, 2])}}, {"a": 2}, {"a": {}}
     )
     assert list(frame) == ["condition", "replicate", "metric.replicate", "metric.condition"]
     assert frame.replicate.tolist() == [0, 1]

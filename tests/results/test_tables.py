@@ -15,7 +15,7 @@ def row(**values):
 def test_the_table_shows_every_condition_and_metric(result):
     lines = repr(result).splitlines()
     assert lines[0].split() == [
-        "condition", "metric", "n", "failed", "mean", "sd", "mcse", "min", "max",
+        "condition", "scale", "metric", "n", "failed", "mean", "sd", "mcse", "min", "max",
     ]  # fmt: skip
     assert len(lines) == 1 + 2 * 7 + 1
     assert lines[-1] == "1 cell failed; see .errors"

@@ -14,6 +14,7 @@ import click
 from crystallize.checks import Faults, text
 from crystallize.cli.refusal import NOT_WRITTEN, REFUSED, say_error, show_warning
 from crystallize.cli.streams import print_answer, stdout_kept_clean
+from crystallize.cli.tables import Wanted, table_options
 from crystallize.description.conditions import selected
 from crystallize.description.config import Config, read_config
 from crystallize.description.from_config import experiment_arguments
@@ -74,6 +75,7 @@ OPTION_RULES = {**RULES, "execution": text}
     type=click.Path(path_type=Path),
     help="Write the result to this file too, as its ending says.",
 )
+@table_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON alone.")
 @click.pass_context
 def command(
@@ -89,6 +91,9 @@ def command(
     accept_changes: bool,
     block: tuple[str, ...],
     output: Path | None,
+    by: tuple[str, ...],
+    across: tuple[str, ...],
+    all_rows: bool,
     as_json: bool,
 ) -> None:
     """Run the experiment that CONFIG describes and print its result.
@@ -100,6 +105,7 @@ def command(
     """
     warnings.showwarning = show_warning
     result: Result | None
+    tables = Wanted(by, across, all_rows)
     exporter: Exporter | None = None
     try:
         with stdout_kept_clean():
@@ -116,6 +122,7 @@ def command(
             if conditions:
                 wanted |= _selected(read, conditions)
             experiment = _experiment(config, read, store, block, wanted)
+            tables.check(experiment.spec.factors, as_json=as_json)
             result, code = experiment.run(), OK
         if not isinstance(result, Result):
             raise PluginError(
@@ -144,7 +151,7 @@ def command(
     if isinstance(result, Result) and output is not None and exporter is not None:
         written = _is_written(result, output, exporter)
         code = code if written or code >= BY_SIGNAL else NOT_WRITTEN
-    if result is not None and not _is_printed(result, as_json):
+    if result is not None and not _is_printed(result, None if as_json else tables):
         code = code if code >= BY_SIGNAL else NOT_WRITTEN
     ctx.exit(code)
 
@@ -234,8 +241,9 @@ def _show_errors(result: Result) -> None:
         click.echo(f"… and {more} more; --json shows all, with tracebacks.", err=True)
 
 
-def _is_printed(result: Result, as_json: bool) -> bool:
-    text = json.dumps(result.to_dict(), allow_nan=False) if as_json else str(result)
+def _is_printed(result: Result, tables: Wanted | None) -> bool:
+    """Print a result as tables, or as JSON where none are wanted."""
+    text = json.dumps(result.to_dict(), allow_nan=False) if tables is None else tables.shown(result)
     try:
         print_answer(text)
     except ExportError as error:

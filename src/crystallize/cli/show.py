@@ -9,6 +9,7 @@ import click
 
 from crystallize.cells.plain import json_data
 from crystallize.cli.refusal import refusing
+from crystallize.cli.tables import Wanted, table_options
 from crystallize.results.exports import warning_data
 from crystallize.results.result import Result
 from crystallize.results.tables import one_line
@@ -18,15 +19,24 @@ from crystallize.store.stored import StoredExperiment
 
 @click.command("show")
 @click.argument("store", type=click.Path(path_type=Path))
+@table_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(store: Path, as_json: bool) -> None:
+def command(
+    store: Path,
+    by: tuple[str, ...],
+    across: tuple[str, ...],
+    all_rows: bool,
+    as_json: bool,
+) -> None:
     """Say what STORE holds: whose experiment, what is done, failed and missing.
 
     The experiment's code is not imported, and the store is not changed.
     """
     with refusing():
         stored = StoredExperiment(store)
-        result = Result.of_outcomes(stored.outcomes(), stored.baseline)
+        result = Result.of_outcomes(stored.outcomes(), stored.baseline, stored.factors)
+        tables = Wanted(by, across, all_rows)
+        tables.check(result.factors, as_json=as_json)
     if as_json:
         content = {
             "identity": stored.identity,
@@ -52,7 +62,7 @@ def command(store: Path, as_json: bool) -> None:
         click.echo(f"damaged: {one_line(name)}; 'crystallize check' sets it aside")
     if len(stored.cells) > 1:
         _show_generations(stored)
-    click.echo(f"\n{result}")
+    click.echo(f"\n{tables.shown(result)}")
 
 
 def _show_generations(stored: StoredExperiment) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -30,16 +30,31 @@ def factors(conditions: Mapping[str, Mapping[str, Any]]) -> Factors:
     >>> factors({"wald": {"n": 10, "z": 0}, "wilson": {"n": 10, "z": 2}})
     {'wald': {'z': 0}, 'wilson': {'z': 2}}
     """
-    names = dict.fromkeys(name for given in conditions.values() for name in given)
-    levels = {name: _levels(name, conditions) for name in names}
-    differing = [
-        name
-        for name, column in levels.items()
+    columns = _columns(conditions)
+    differing = {
+        name: column
+        for name, column in columns.items()
         if len(column) < len(conditions) or len({_key(level) for level in column.values()}) > 1
-    ]
+    }
+    return _rows(conditions, differing)
+
+
+def levels(conditions: Mapping[str, Mapping[str, Any]]) -> Factors:
+    """Condition -> parameter -> level, of those too that are the same everywhere."""
+    return _rows(conditions, _columns(conditions))
+
+
+def _columns(conditions: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    names = dict.fromkeys(name for given in conditions.values() for name in given)
+    return {name: _levels(name, conditions) for name in names}
+
+
+def _rows(conditions: Iterable[str], columns: Mapping[str, Mapping[str, Any]]) -> Factors:
     return {
-        condition: {name: levels[name][condition] for name in differing if name in given}
-        for condition, given in conditions.items()
+        condition: {
+            name: column[condition] for name, column in columns.items() if condition in column
+        }
+        for condition in conditions
     }
 
 
@@ -95,3 +110,25 @@ def _same(one: object, other: object) -> bool:
 def _key(level: object) -> object:
     """Equal for equal levels: True is no 1, and NaN is NaN."""
     return (isinstance(level, bool), "NaN" if level != level else level)
+
+
+def factor_names(factors: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """All factors, in the order in which they first come."""
+    return list(dict.fromkeys(name for levels in factors.values() for name in levels))
+
+
+def factor_columns(factors: Mapping[str, Mapping[str, Any]], taken: Collection[str]) -> Factors:
+    """Condition -> column -> level, the same columns for all, ``None`` where there is no level.
+
+    A factor that is named like a column that is `taken` has ``factor.`` before its name.
+
+    Examples
+    --------
+    >>> factor_columns({"a": {"n": 10}, "b": {"n": 40, "z": 2}}, taken={"n"})
+    {'a': {'factor.n': 10, 'z': None}, 'b': {'factor.n': 40, 'z': 2}}
+    """
+    columns = {n: f"factor.{n}" if n in taken else n for n in factor_names(factors)}
+    return {
+        condition: {column: levels.get(name) for name, column in columns.items()}
+        for condition, levels in factors.items()
+    }

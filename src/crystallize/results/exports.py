@@ -12,6 +12,7 @@ from crystallize.cells.arrays import Array
 from crystallize.cells.outcome import CellError
 from crystallize.cells.plain import json_data, plain_data
 from crystallize.cells.warned import WarningRecord
+from crystallize.description.factors import factor_columns
 
 if TYPE_CHECKING:
     import pandas as pd  # not everyone has it, and it takes half a second to load
@@ -20,7 +21,9 @@ INDEX_COLUMNS = ("condition", "replicate")
 
 
 def as_frame(
-    metrics: Mapping[str, Mapping[str, Array]], replicates: Mapping[str, int]
+    metrics: Mapping[str, Mapping[str, Array]],
+    replicates: Mapping[str, int],
+    factors: Mapping[str, Mapping[str, Any]],
 ) -> pd.DataFrame:
     """See :meth:`crystallize.Result.to_frame`."""
     try:
@@ -31,11 +34,14 @@ def as_frame(
         ) from error
 
     frames = []
+    levels = factor_columns(factors, INDEX_COLUMNS)
+    index = {*INDEX_COLUMNS, *(name for columns in levels.values() for name in columns)}
     for condition, arrays in metrics.items():
-        index = np.arange(replicates[condition])
-        columns: dict[str, Any] = {"condition": condition, "replicate": index}
+        places = np.arange(replicates[condition])
+        columns: dict[str, Any] = {"condition": condition, "replicate": places}
+        columns |= levels[condition]
         for metric, values in arrays.items():
-            name = f"metric.{metric}" if metric in INDEX_COLUMNS else metric
+            name = f"metric.{metric}" if metric in index else metric
             if isinstance(values, np.ma.MaskedArray):
                 flags, missing = np.asarray(values), np.ma.getmaskarray(values)
                 columns[name] = pd.arrays.BooleanArray(flags, missing)

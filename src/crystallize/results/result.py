@@ -18,23 +18,29 @@ from crystallize.cells.outcomes import Outcomes
 from crystallize.cells.plain import json_data, plain_data
 from crystallize.cells.summaries import PageSummaries
 from crystallize.cells.warned import WarningRecord
-from crystallize.checks import whole_number
+from crystallize.checks import known, names, whole_number
+from crystallize.description.factors import factor_columns, factor_names
 from crystallize.description.seeding import Seeding
 from crystallize.description.streams import seeds_of
 from crystallize.description.summarized import USUAL, Summarized
 from crystallize.description.summarized import elements as checked_elements
 from crystallize.description.summarized import statistics as checked_statistics
-from crystallize.errors import ValuesNotKeptError
+from crystallize.errors import InvalidValueError, ValuesNotKeptError
 from crystallize.results import file
 from crystallize.results.exports import as_frame, error_data, metric_data, warning_data
+from crystallize.results.pivot import PivotTable, pivoted, section_entries, summary_entries
 from crystallize.results.replacing import replaced_whole
-from crystallize.results.section_tables import sections_as_html, sections_as_text
+from crystallize.results.section_tables import is_rows, sections_as_html, sections_as_text
 from crystallize.results.summary import SummaryRow, of_pages, of_values, summarize
 from crystallize.results.tables import as_html, as_text
+from crystallize.results.text_table import UNLIMITED, Room
 from crystallize.store.stored import StoredExperiment
 
 if TYPE_CHECKING:
     import pandas as pd
+
+IN_PYTHON = Room(rows=60, everything="print(result.text()) shows them")
+"""What ``repr`` shows: a long table would scroll away what stands above it."""
 
 
 class Result:
@@ -80,7 +86,7 @@ class Result:
         none: a :exc:`ValuesNotKeptError` says where there are some.
     factors : dict
         ``factors[condition][parameter]`` for the parameters whose values differ between
-        conditions; empty where the experiment is not known, as for what a store holds.
+        conditions.
     """
 
     def __init__(
@@ -160,7 +166,7 @@ class Result:
             If there is no store, or what is there is none.
         """
         stored = StoredExperiment(Path(path))
-        return cls.of_outcomes(stored.outcomes(), stored.baseline)
+        return cls.of_outcomes(stored.outcomes(), stored.baseline, stored.factors)
 
     @property
     def metrics(self) -> dict[str, dict[str, Array]]:
@@ -221,7 +227,8 @@ class Result:
         Returns
         -------
         list of dict
-            With the keys ``condition``, ``metric``, ``n`` (values that the statistics
+            With the keys ``condition``, each factor (``factor.`` before its name where there
+            is another column of that name), ``metric``, ``n`` (values that the statistics
             are of), ``nan`` (values that are NaN, which the statistics leave out),
             ``failed`` (cells that failed), ``warnings`` (how many the cells of the
             condition gave), and the statistics; ``None`` where a value does not
@@ -264,20 +271,84 @@ class Result:
             found = of_pages(self._summaries)
         else:
             raise self._without("other elements than those that the experiment chose")
-        return summarize(found, self.errors, self.warnings, wanted)
+        rows = summarize(found, self.errors, self.warnings, wanted)
+        taken = set(rows[0]) if rows else set()
+        columns = factor_columns(self.factors, taken)
+        return [{"condition": row["condition"], **columns[row["condition"]], **row} for row in rows]
+
+    def table(
+        self,
+        by: str | Sequence[str] = (),
+        across: str | Sequence[str] = "metric",
+        *,
+        statistic: str = "mean",
+        section: str | None = None,
+    ) -> PivotTable:
+        """One number of each condition and metric, by the levels of factors.
+
+        Parameters
+        ----------
+        by, across : str or sequence of str
+            What the rows are of, and the columns: factors, ``"condition"``, ``"metric"``; of a
+            section ``"measure"``, ``"estimator"`` and the like.  What is named in neither is
+            in the rows too, so nothing is averaged.
+        statistic : str
+            A column of :meth:`summary`.  A mean has its Monte Carlo standard error in brackets.
+        section : str, optional
+            A section whose values, with their errors, are shown instead: ``"performance"``.
+
+        Returns
+        -------
+        PivotTable
+            Printing it gives the table; ``.cells`` has the numbers.  The last digit of a
+            number stands where the second one of its Monte Carlo error does.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such factor, statistic or section, with what there is.
+        InvalidValueError
+            If a name is in both, or a section has no values of conditions.
+
+        Examples
+        --------
+        >>> from crystallize import Experiment, grid
+        >>> def trial(rng, n, power):
+        ...     return {"mean": rng.normal(size=n).mean() ** power}
+        >>> sets = grid(n=[10, 1000], power=[1, 2])
+        >>> Experiment(trial, sets, replicates=200, seed=1).run().table(across="power")
+        mean of mean
+           n           power=1              power=2
+          10     0.000 (0.022)      0.1005 (0.0096)
+        1000  -0.0015 (0.0021)  0.000888 (0.000092)
+        """
+        by, across = _names("by", by), _names("across", across)
+        if section is None:
+            rows = self.summary([statistic, "mcse"])
+            found = summary_entries(rows, self.factors, statistic)
+            return pivoted(found, by, across, statistic)
+        rows = self.sections[known("section", section, "section", self.sections)]
+        entries = section_entries(rows, self.factors) if is_rows(rows) else None
+        if entries is None:
+            expected = "a section whose rows have 'condition' and 'value'"
+            raise InvalidValueError("section", section, expected)
+        if across == ["metric"] and not any("metric" in entry.of for entry in entries):
+            across = ["measure"] if all("measure" in entry.of for entry in entries) else []
+        return pivoted(entries, by, across, section)
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each cell, one column for each metric; needs pandas.
 
-        A metric that is named like one of the index columns, ``condition`` or
-        ``replicate``, has ``metric.`` in front of its name.
+        Its first columns are ``condition``, ``replicate`` and the factors.  A metric that is
+        named like one of these has ``metric.`` in front of its name.
 
         Raises
         ------
         ImportError
             Where pandas is not installed.
         """
-        return as_frame(self.metrics, {name: len(done) for name, done in self.done.items()})
+        replicates = {name: len(done) for name, done in self.done.items()}
+        return as_frame(self.metrics, replicates, self.factors)
 
     def to_dict(self) -> dict[str, Any]:
         """The result as strict JSON has it.
@@ -286,7 +357,7 @@ class Result:
         -------
         dict
             ``metrics`` (condition -> metric -> list in replicate order, ``None``
-            where the cell has no value), ``seeds``, ``errors``, ``warnings``,
+            where the cell has no value), ``factors``, ``seeds``, ``errors``, ``warnings``,
             ``summary``, ``sections``, ``provenance``.  Numbers that JSON lacks are the
             strings ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``.  Where no values were
             kept, ``metrics`` and ``seeds`` are ``None``.
@@ -301,6 +372,7 @@ class Result:
                 }
                 for condition, arrays in self._metrics.items()
             },
+            "factors": json_data(plain_data(self.factors, "factors")),
             "seeds": None if self._summaries else list(self.seeds),
             "errors": [error_data(error) for error in self.errors],
             "warnings": [warning_data(record) for record in self.warnings],
@@ -388,12 +460,25 @@ class Result:
         return ValuesNotKeptError(what, store and store["path"])
 
     def __repr__(self) -> str:
-        table = as_text(self.summary(), len(self.errors), _total(self.warnings))
-        return table + sections_as_text(self.sections)
+        return self.text(IN_PYTHON)
+
+    def text(self, room: Room = UNLIMITED) -> str:
+        """The summary and the sections as tables, in so much room: by default all of it."""
+        table = as_text(self.summary(), len(self.errors), _total(self.warnings), room)
+        return table + sections_as_text(self.sections, self._factor_columns(), room)
 
     def _repr_html_(self) -> str:
         table = as_html(self.summary(), len(self.errors), _total(self.warnings))
-        return table + sections_as_html(self.sections)
+        return table + sections_as_html(self.sections, self._factor_columns())
+
+    def _factor_columns(self) -> set[str]:
+        """What the columns of factors are called in sections."""
+        names = factor_names(self.factors)
+        return {*names, *(f"factor.{name}" for name in names)}
+
+
+def _names(where: str, given: str | Sequence[str]) -> list[str]:
+    return [given] if isinstance(given, str) else list(names(where, given))
 
 
 def _total(warnings: Sequence[WarningRecord]) -> int:

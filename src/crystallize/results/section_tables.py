@@ -2,59 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from html import escape
-from typing import Any, NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from itertools import takewhile
+from typing import Any
 
-from crystallize.results.tables import aligned, one_line
+from crystallize.results.digits import as_sure_as
+from crystallize.results.tables import are_numbers, one_line, saying_the_same
+from crystallize.results.text_table import UNLIMITED, Room, TextTable
 
 Row = Mapping[str, Any]
 LONG = 40
 """How long a text may be that stands in the table itself."""
+NAMES = ("condition", "treatment", "baseline", "measure", "metric", "estimator", "probability")
+"""Columns that say what a row is of, as far as they are the first."""
+ESTIMATES = ("value", "mcse", "lower", "upper")
+"""Columns that are known as well as the Monte Carlo error beside them says."""
+DIGITS = 4
+"""How many digits a number has whose error is not known."""
 
 
-class SectionTable(NamedTuple):
-    """One section, laid out.
-
-    Attributes
-    ----------
-    heading : str
-        Its name, and what all rows have in common.
-    columns : list of str
-    rows : list of list of str
-    numbers : list of bool
-        Which columns hold numbers, and are at the right.
-    notes : list of str
-        Long texts, which stand below; the rows have their numbers.
-    """
-
-    heading: str
-    columns: list[str]
-    rows: list[list[str]]
-    numbers: list[bool]
-    notes: list[str]
-
-
-def section_tables(sections: Mapping[str, Any]) -> list[SectionTable]:
+def section_tables(sections: Mapping[str, Any], levels: Collection[str] = ()) -> list[TextTable]:
     """A table for each section that is a list of rows; others are for programs to read.
 
     Columns that hold nothing are left out, and a name or count that is the same in every
-    row stands in the heading.
+    row stands in the heading.  `levels` are the columns of factors.
     """
-    return [_laid_out(name, rows) for name, rows in sections.items() if _is_rows(rows)]
+    return [_laid_out(name, rows, levels) for name, rows in sections.items() if is_rows(rows)]
 
 
-def sections_as_text(sections: Mapping[str, Any]) -> str:
+def sections_as_text(
+    sections: Mapping[str, Any], levels: Collection[str] = (), room: Room = UNLIMITED
+) -> str:
     """The tables, each after an empty line."""
-    return "".join(f"\n\n{_text(table)}" for table in section_tables(sections))
+    return "".join(f"\n\n{table.text(room)}" for table in section_tables(sections, levels))
 
 
-def sections_as_html(sections: Mapping[str, Any]) -> str:
+def sections_as_html(sections: Mapping[str, Any], levels: Collection[str] = ()) -> str:
     """The tables in HTML, everything escaped."""
-    return "".join(_html(table) for table in section_tables(sections))
+    return "".join(table.html() for table in section_tables(sections, levels))
 
 
-def _is_rows(section: object) -> bool:
+def is_rows(section: object) -> bool:
+    """Whether a section is a table: rows of names and values that are no containers."""
     return (
         isinstance(section, list)
         and len(section) > 0
@@ -67,8 +56,9 @@ def _is_scalar(value: object) -> bool:
     return value is None or isinstance(value, (bool, int, float, str))
 
 
-def _laid_out(name: str, rows: Sequence[Row]) -> SectionTable:
-    columns = dict.fromkeys(column for row in rows for column in row)
+def _laid_out(name: str, rows: Sequence[Row], levels: Collection[str]) -> TextTable:
+    left_out = saying_the_same(rows)
+    columns = dict.fromkeys(column for row in rows for column in row if column not in left_out)
     values = {column: [row.get(column) for row in rows] for column in columns}
     values = {c: found for c, found in values.items() if any(v is not None for v in found)}
     common = {
@@ -76,24 +66,28 @@ def _laid_out(name: str, rows: Sequence[Row]) -> SectionTable:
         for column, found in values.items()
         if not isinstance(found[0], float) and all(_same(value, found[0]) for value in found)
     }
-    shown = {c: found for c, found in values.items() if c not in common}
-    if not shown:
-        shown, common = values, {}
+    kept = {c: found for c, found in values.items() if c not in common}
+    if not kept:
+        kept, common = values, {}
     notes: dict[str, int] = {}
-    texts = [_texts(found, notes) for found in shown.values()]
-    facts = ", ".join(f"{one_line(c)} = {_shown(value)}" for c, value in common.items())
-    return SectionTable(
-        heading=one_line(name) + (f": {facts}" if facts else ""),
-        columns=[one_line(column) for column in shown],
+    texts = [
+        _texts([_shown(column, row, levels) for row in rows], found, notes)
+        for column, found in kept.items()
+    ]
+    facts = ", ".join(f"{one_line(c)} = {one_line(value)}" for c, value in common.items())
+    numbers = [are_numbers(found) for found in kept.values()]
+    return TextTable(
+        columns=[one_line(column) for column in kept],
         rows=[list(line) for line in zip(*texts, strict=True)],
-        numbers=[_are_numbers(found) for found in shown.values()],
+        numbers=numbers,
+        names=len(list(takewhile(lambda column: column in levels or column in NAMES, kept))),
+        heading=one_line(name) + (f": {facts}" if facts else ""),
         notes=[f"[{number}] {text}" for text, number in notes.items()],
     )
 
 
-def _texts(values: Sequence[object], notes: dict[str, int]) -> list[str]:
+def _texts(texts: list[str], values: Sequence[object], notes: dict[str, int]) -> list[str]:
     """A column as it is shown; one that has long texts has the numbers of notes instead."""
-    texts = [_shown(value) for value in values]
     if max(map(len, texts)) <= LONG:
         return texts
     return [
@@ -106,30 +100,9 @@ def _same(value: object, other: object) -> bool:
     return type(value) is type(other) and value == other
 
 
-def _are_numbers(values: Iterable[object]) -> bool:
-    return all(
-        isinstance(v, (int, float)) and not isinstance(v, bool) for v in values if v is not None
-    )
-
-
-def _shown(value: object) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.4g}" if isinstance(value, float) else one_line(value)
-
-
-def _text(table: SectionTable) -> str:
-    lines = aligned([table.columns, *table.rows], table.numbers)
-    return "\n".join([table.heading, *lines, *table.notes])
-
-
-def _html(table: SectionTable) -> str:
-    head = "".join(f"<th>{escape(column)}</th>" for column in table.columns)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in table.rows
-    )
-    return (
-        f"<p>{escape(table.heading)}</p>"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        + "".join(f"<p>{escape(note)}</p>" for note in table.notes)
-    )
+def _shown(column: str, row: Row, levels: Collection[str]) -> str:
+    value = row.get(column)
+    if not isinstance(value, float) or column in levels:
+        return "-" if value is None else one_line(value)
+    error = row.get("mcse") if column in ESTIMATES else None
+    return as_sure_as(value, error, DIGITS)

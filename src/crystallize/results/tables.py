@@ -2,53 +2,97 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from html import escape
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from crystallize.results.digits import as_sure_as, shown
 from crystallize.results.summary import SummaryRow
+from crystallize.results.text_table import UNLIMITED, Room, TextTable
 
-NAMES = 2
-"""How many of the columns, at the left, hold names."""
+LAST_NAME = "metric"
+"""The last of the columns, from the left, that say what a row is of."""
 RARE = ("nan", "warnings")
+SD_DIGITS = 3
+"""How many digits of a standard deviation a few hundred values can tell."""
 
 
-def as_text(rows: Sequence[SummaryRow], failed: int, warned: int = 0) -> str:
+def as_text(
+    rows: Sequence[SummaryRow], failed: int, warned: int = 0, room: Room = UNLIMITED
+) -> str:
     """An aligned table, and how many cells failed and warnings there were, where any."""
-    columns = _columns(rows)
-    cells = [columns, *(tuple(_shown(row[column]) for column in columns) for row in rows)]
-    lines = aligned(cells, [place >= NAMES for place in range(len(columns))])
-    if failed:
-        lines.append(f"{_failures(failed)}; see .errors")
-    if warned:
-        lines.append(f"{_warnings(warned)}; see .warnings")
-    return "\n".join(lines)
-
-
-def aligned(cells: Sequence[Sequence[str]], numbers: Sequence[bool]) -> list[str]:
-    """The lines of a table; `numbers` says which columns hold some, and are at the right."""
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = []
-    for line in cells:
-        padded = [
-            text.rjust(width) if is_number else text.ljust(width)
-            for text, width, is_number in zip(line, widths, numbers, strict=True)
-        ]
-        lines.append("  ".join(padded).rstrip())
-    return lines
+    return summary_table(rows, failed, warned, see=True).text(room)
 
 
 def as_html(rows: Sequence[SummaryRow], failed: int, warned: int = 0) -> str:
     """The same as an HTML table, everything escaped."""
-    columns = _columns(rows)
-    head = "".join(f"<th>{column}</th>" for column in columns)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(_shown(row[c]))}</td>" for c in columns) + "</tr>"
-        for row in rows
+    return summary_table(rows, failed, warned).html()
+
+
+def summary_table(
+    rows: Sequence[SummaryRow], failed: int, warned: int = 0, *, see: bool = False
+) -> TextTable:
+    """The summary, laid out.
+
+    The counts of what is rare have a column only where there is some, and so have
+    the condition and the factors where they say no more than the others; `see` has the notes
+    say where there is more.
+    """
+    columns = dict.fromkeys(column for row in rows for column in row)
+    rare = {c for c in RARE if not any(row.get(c) for row in rows)}
+    left_out = rare | saying_the_same(rows)
+    kept = [column for column in columns if column not in left_out]
+    names = kept.index(LAST_NAME) + 1 if LAST_NAME in kept else 0
+    return TextTable(
+        columns=[one_line(column) for column in kept],
+        rows=[[_shown(column, row) for column in kept] for row in rows],
+        numbers=[
+            place >= names or are_numbers(row[column] for row in rows)
+            for place, column in enumerate(kept)
+        ],
+        names=names,
+        notes=counted(failed, warned, see=see),
     )
-    note = f"<p>{_failures(failed)}</p>" if failed else ""
+
+
+def counted(failed: int, warned: int, *, see: bool = False) -> list[str]:
+    """How many cells failed and how many warnings there were, where any."""
+    notes = []
+    if failed:
+        failures = f"{failed} {'cell' if failed == 1 else 'cells'} failed"
+        notes.append(f"{failures}; see .errors" if see else failures)
     if warned:
-        note += f"<p>{_warnings(warned)}</p>"
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
+        warnings = f"{warned} {'warning' if warned == 1 else 'warnings'}"
+        notes.append(f"{warnings}; see .warnings" if see else warnings)
+    return notes
+
+
+def saying_the_same(rows: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Columns without which a reader knows as much: a name that others spell out, or repeat.
+
+    That is the condition where its name is made of factors, as :func:`crystallize.grid` makes
+    it, and a factor whose levels are called as the conditions are.
+    """
+    if not rows or not all("condition" in row for row in rows):
+        return set()
+    if len({row["condition"] for row in rows}) < 2:
+        return set()
+    rests = {
+        tuple(
+            part
+            for part in str(row["condition"]).split(",")
+            if not any(part == f"{_factor(c)}={value}" for c, value in row.items())
+        )
+        for row in rows
+    }
+    if len(rests) == 1 and all("=" in part for part in rests.pop()):
+        return {"condition"}
+    return {
+        column
+        for column in dict.fromkeys(column for row in rows for column in row)
+        if column != "condition"
+        and all(isinstance(row.get(column), str) for row in rows)
+        and all(row[column] == row["condition"] for row in rows)
+    }
 
 
 def one_line(name: object) -> str:
@@ -56,21 +100,25 @@ def one_line(name: object) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(name))
 
 
-def _columns(rows: Sequence[SummaryRow]) -> tuple[str, ...]:
-    """Those of the summary; the counts of what is rare only where there is some."""
-    columns = dict.fromkeys(column for row in rows for column in row)
-    return tuple(c for c in columns if c not in RARE or any(row[c] for row in rows))
+def are_numbers(values: Any) -> bool:
+    """Whether all are numbers that are there; a yes or no is none."""
+    return all(
+        isinstance(v, (int, float)) and not isinstance(v, bool) for v in values if v is not None
+    )
 
 
-def _warnings(warned: int) -> str:
-    return f"{warned} {'warning' if warned == 1 else 'warnings'}"
+def _factor(column: str) -> str:
+    return column.removeprefix("factor.")
 
 
-def _failures(failed: int) -> str:
-    return f"{failed} {'cell' if failed == 1 else 'cells'} failed"
-
-
-def _shown(value: object) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.6g}" if isinstance(value, float) else one_line(value)
+def _shown(column: str, row: SummaryRow) -> str:
+    value = row.get(column)
+    if not isinstance(value, float):
+        return "-" if value is None else one_line(value)
+    if column == "mean":
+        return as_sure_as(value, row.get("mcse"))
+    if column == "mcse":
+        return as_sure_as(value, value)
+    if column == "sd" and value:
+        return f"{value:#.{SD_DIGITS}g}".rstrip(".")
+    return shown(value)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from crystallize.description.factors import Factors, factors, levels
 from crystallize.description.fingerprint import shown_parameter, source_file
 from crystallize.description.spec import ExperimentSpec
 from crystallize.description.versions import versions
@@ -41,6 +42,14 @@ def identity(experiment: ExperimentSpec) -> Identity:
             condition: [key for key, value in parameters.items() if not _is_data(value)]
             for condition, parameters in experiment.conditions.items()
         },
+        "levels": {
+            condition: {
+                key: level
+                for key, level in own.items()
+                if not _is_data(experiment.conditions[condition][key])
+            }
+            for condition, own in levels(experiment.conditions).items()
+        },
         "versions": versions(),
     }
 
@@ -64,7 +73,11 @@ def differences(stored: Identity, wanted: Identity) -> list[str]:
 
 def united(stored: Identity, wanted: Identity) -> Identity:
     """The identity of all that either of two has."""
-    both = {key: {**stored[key], **wanted[key]} for key in ("conditions", "opaque")}
+    both: Identity = {
+        # The levels are not there in a store of an earlier version.
+        key: {**stored.get(key, {}), **wanted.get(key, {})}
+        for key in ("conditions", "opaque", "levels")
+    }
     most = max(stored["replicates"], wanted["replicates"])
     numbers = replicates_of(stored), replicates_of(wanted)
     own = {
@@ -86,6 +99,20 @@ def _own(identity: Identity) -> dict[str, int]:
     """The numbers of replicates that are conditions' own."""
     own: dict[str, int] = identity.get("own_replicates", {})  # not there in an earlier version
     return own
+
+
+def stored_factors(identity: Identity) -> Factors:
+    """The factors of all conditions of an identity, as far as it knows their levels.
+
+    What is no plain data has the level that it had in the run that had it last.
+    """
+    known = identity.get("levels", {})
+    return factors(
+        {
+            condition: {**parameters, **known.get(condition, {})}
+            for condition, parameters in identity["conditions"].items()
+        }
+    )
 
 
 def _name(function: Callable[..., Any]) -> str:

@@ -9,7 +9,7 @@ from crystallize.cells.outcomes import Outcomes
 from crystallize.description.seeding import Seeding
 from crystallize.errors import StoreError
 from crystallize.store.generations import Generation, Generations
-from crystallize.store.identity import replicates_of
+from crystallize.store.identity import replicates_of, stored_factors
 from crystallize.store.records import read_records
 from crystallize.store.sqlite import Store
 
@@ -63,6 +63,11 @@ class StoredExperiment:
     def baseline(self) -> str:
         """The name of the baseline condition."""
         return str(self.identity["baseline"])
+
+    @property
+    def factors(self) -> dict[str, dict[str, Any]]:
+        """Condition -> factor -> level: the parameters whose values differ."""
+        return stored_factors(self.identity)
 
     @property
     def latest(self) -> Generation:
