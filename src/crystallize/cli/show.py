@@ -14,7 +14,7 @@ from crystallize.results.exports import warning_data
 from crystallize.results.result import Result
 from crystallize.results.tables import one_line
 from crystallize.store.generations import counts
-from crystallize.store.stored import StoredExperiment
+from crystallize.store.stored import Stored, StoredSummaries
 
 
 @click.command("show")
@@ -33,7 +33,7 @@ def command(
     The experiment's code is not imported, and the store is not changed.
     """
     with refusing():
-        stored = StoredExperiment(store)
+        stored = StoredSummaries(store)
         result = Result.of_outcomes(stored.outcomes(), stored.baseline, stored.factors)
         tables = Wanted(by, across, all_rows)
         tables.check(result.factors, as_json=as_json)
@@ -65,7 +65,7 @@ def command(
     click.echo(f"\n{tables.shown(result)}")
 
 
-def _show_generations(stored: StoredExperiment) -> None:
+def _show_generations(stored: Stored) -> None:
     """Say which cells ran under something else than the last, and what that is."""
     latest = stored.latest
     click.echo(

@@ -21,6 +21,7 @@ from crystallize.cells.warned import WarningRecord
 from crystallize.checks import known, names, whole_number
 from crystallize.description.factors import factor_columns, factor_names
 from crystallize.description.seeding import Seeding
+from crystallize.description.spec import RULES, Keep
 from crystallize.description.streams import seeds_of
 from crystallize.description.summarized import USUAL, Summarized
 from crystallize.description.summarized import elements as checked_elements
@@ -34,7 +35,7 @@ from crystallize.results.section_tables import is_rows, sections_as_html, sectio
 from crystallize.results.summary import SummaryRow, of_pages, of_values, summarize
 from crystallize.results.tables import as_html, as_text
 from crystallize.results.text_table import UNLIMITED, Room
-from crystallize.store.stored import StoredExperiment
+from crystallize.store.stored import StoredExperiment, StoredSummaries
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -148,12 +149,14 @@ class Result:
         )
 
     @classmethod
-    def from_store(cls, path: str | Path) -> Result:
+    def from_store(cls, path: str | Path, *, keep: Keep = "values") -> Result:
         """Read what is in a store, also while a run goes on; cells that are missing are so here.
 
         Parameters
         ----------
         path : path
+        keep : {"values", "summary"}
+            ``"summary"`` reads page by page, and keeps what :meth:`summary` needs.
 
         Returns
         -------
@@ -165,7 +168,8 @@ class Result:
         StoreError
             If there is no store, or what is there is none.
         """
-        stored = StoredExperiment(Path(path))
+        keep = RULES["keep"]("keep", keep)
+        stored = (StoredExperiment if keep == "values" else StoredSummaries)(Path(path))
         return cls.of_outcomes(stored.outcomes(), stored.baseline, stored.factors)
 
     @property

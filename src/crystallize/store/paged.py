@@ -13,6 +13,7 @@ import numpy.typing as npt
 from crystallize.cells.block import Block
 from crystallize.cells.outcome import CellError
 from crystallize.cells.page import PageBounds
+from crystallize.cells.summaries import PageSummaries
 from crystallize.cells.table import Table
 from crystallize.description.seeding import Seeding
 from crystallize.store.records import Cell, Ranges, decoded
@@ -134,8 +135,8 @@ class PagedCells:
                 errors |= {e.replicate: e for e in failed if start <= e.replicate < stop}
         return PageCells(table, [errors[place] for place in sorted(errors)], generations)
 
-    def survey(self) -> Survey:
-        """Look at every page once."""
+    def survey(self, summaries: PageSummaries | None = None) -> Survey:
+        """Look at every page once, for summaries too where these are wanted."""
         survey = Survey(done=dict.fromkeys(self._replicates, 0))
         for condition, replicates in self._replicates.items():
             missing = survey.missing[condition] = []
@@ -146,6 +147,8 @@ class PagedCells:
                 _join(missing, following, start)
                 following = stop = min(stop, replicates)
                 cells = self.cells(condition, start, stop)
+                if summaries is not None:
+                    summaries.take({condition: cells.table})
                 survey.done[condition] += int(np.count_nonzero(cells.table.done))
                 survey.errors.update({(condition, e.replicate): e for e in cells.errors})
                 places = [error.replicate - start for error in cells.errors]
