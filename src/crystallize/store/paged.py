@@ -121,10 +121,11 @@ class PagedCells:
         errors: dict[int, CellError] = {}
         generations = np.zeros(stop - start, np.int32)
         for number in self._places[condition].around(start, stop):
-            whole, failed, generation = self._decoded(number, stop)
-            block = whole.between(start, stop)
-            if not len(block):
+            found = self._decoded(number, stop)
+            if found is None:  # damaged
                 continue
+            whole, failed, generation = found
+            block = whole.between(start, stop)
             table.add(block)
             replicates = np.fromiter(block.replicates(), np.intp, len(block))
             generations[replicates - start] = generation
@@ -164,12 +165,12 @@ class PagedCells:
         bounds = zip(places.starts.tolist(), places.stops.tolist(), strict=True)
         return sorted({page for bound in bounds for page in self._bounds.around(*bound)})
 
-    def _decoded(self, number: int, stop: int) -> tuple[Block, list[CellError], int]:
+    def _decoded(self, number: int, stop: int) -> tuple[Block, list[CellError], int] | None:
         found = self._open.pop(number, None)
         if found is None:
             record = self._store.record(number)
             if record is None:
-                return Block(0, 0, 0, [], [], 0.0), [], 0
+                return None
             found = (*decoded(record, self._seeding), record.generation)
         if found[0].stop > stop:
             self._open[number] = found
