@@ -136,12 +136,14 @@ class Moments(NamedTuple):
     @property
     def skewness(self) -> float | None:
         """The third standardised moment; none where nothing varies."""
-        return self.m3 / self.n / (self.m2 / self.n) ** 1.5 if self.m2 else None
+        cubed = (self.m2 / self.n) ** 1.5 if self.n else 0.0
+        return self.m3 / self.n / cubed if cubed else None
 
     @property
     def kurtosis(self) -> float | None:
         """The fourth standardised moment less the 3 of a normal; none where nothing varies."""
-        return self.m4 / self.n / (self.m2 / self.n) ** 2 - 3 if self.m2 else None
+        squared = (self.m2 / self.n) ** 2 if self.n else 0.0
+        return self.m4 / self.n / squared - 3 if squared else None
 
     def _scaled(self, scale: int) -> Moments:
         by = self.scale - scale

@@ -17,6 +17,9 @@ from crystallize.checks import flag, whole_number
 from crystallize.description.summarized import Summarized
 from crystallize.results.checking import unique_names
 
+MOST = 1e150
+"""What no sum of squares is more than, in units of its scale."""
+
 
 def summaries_data(summaries: PageSummaries, bundle: Bundle) -> list[dict[str, Any]]:
     """The conditions with what is known of their metrics; arrays go into the bundle."""
@@ -111,8 +114,13 @@ def _of_data(
     numbers = state.numbers.n + len(state.waiting)
     if state.numeric and numbers + state.nan != state.present:
         raise ValueError(f"{numbers} numbers and {state.nan} NaN are not {state.present} values")
-    if len(state.bits.keys) != len(state.bits.counts) or state.bits.counts.sum() != state.numbers.n:
+    keys, counts = state.bits.keys, state.bits.counts
+    if len(keys) != len(counts) or counts.sum() != state.numbers.n:
         raise ValueError("its counts are not of its numbers")
+    if (counts < 1).any() or (np.diff(keys) < 1).any():
+        raise ValueError("its counts are no counts of ascending numbers")
+    if not (0 <= state.numbers.moments.m2 <= MOST and abs(state.numbers.moments.scale) <= 1100):
+        raise ValueError("its moments are of no numbers")
     return tuple(whole_number("place", at) for at in kept["place"]), MetricStatistics.of_state(
         state
     )
