@@ -214,7 +214,8 @@ def test_a_run_that_ends_early_is_summarised_with_what_had_finished(tmp_path, op
     with pytest.raises(error) as ended:
         quiet(ending.run)
     summary = ended.value.result
-    assert 280 < summary.summary()[0]["n"] < 2500
+    finished = sum(row["n"] for row in summary.summary() if row["metric"] == "x")
+    assert 100 < finished < 5000
     assert summary.summary() == Result.from_store(store).summary(ALL)
 
 

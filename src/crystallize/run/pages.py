@@ -89,11 +89,6 @@ class Pages:
             name: self._tables[name].taken(start, min(stop, self._stops[name])) for name in names
         }
 
-    @property
-    def stops(self) -> Mapping[str, int]:
-        """Condition -> how many replicates it has."""
-        return self._stops
-
     def _going_on(self) -> list[str]:
         """The conditions that have replicates from here on."""
         return [name for name, stop in self._stops.items() if stop > self._start]

@@ -54,6 +54,8 @@ from crystallize.worker.shared_arrays import with_shared_arrays
 
 BLOCKS_LONGEST = 3
 """A block ends early when it has taken so many times what it should."""
+CELLS_AT_ONCE = 2**18
+"""Of how many cells pages are made together; those that were in a store may all be complete."""
 RELEASE_SECONDS = 0.05
 """How often outcomes are committed and reported at the most."""
 
@@ -170,8 +172,7 @@ class Run:
         if self._host.implements("outcomes_completed"):
             for outcomes in self._recorder.found_outcomes(self._policy.errors):
                 self._observers.observe("outcomes_completed", outcomes=outcomes)
-        if self._pages is not None:
-            self._completed += iter(self._pages.next_page, None)
+        while self._take_pages():
             self._show_pages()
 
     @contextmanager
@@ -287,16 +288,28 @@ class Run:
         with self._releasing:
             if self._closed:
                 return []
-            with self._lock:  # not for longer: cells that end meanwhile ask for work
-                landed = self._recorder.gathered()
-                if self._pages is not None and self._stopped is None:
-                    self._completed += iter(self._pages.next_page, None)
-            batches = self._recorder.release(landed)
-            self._show_pages()
+            batches: list[Outcomes] = []
+            has_pages = True
+            while has_pages:
+                with self._lock:  # not for longer: cells that end meanwhile ask for work
+                    landed = self._recorder.gathered()
+                    has_pages = self._take_pages()
+                batches += self._recorder.release(landed)
+                self._show_pages()
             if self._released:
                 self._git.ask()  # where processes were to start first: that needs every CPU
             self._released = perf_counter()
             return batches
+
+    def _take_pages(self) -> bool:
+        """Take pages that are complete, as many as may be in memory at once; whether there are."""
+        if self._pages is None or self._stopped is not None:
+            return False
+        before, cells = len(self._completed), 0
+        while cells < CELLS_AT_ONCE and (page := self._pages.next_page()) is not None:
+            self._completed.append(page)
+            cells += sum(table.size for table in page.tables.values())
+        return len(self._completed) > before
 
     def _show_pages(self) -> None:
         """Show pages in index order, until a plugin says that the run may end there."""
