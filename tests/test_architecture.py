@@ -33,6 +33,7 @@ ROOMS = (
     "located",
     "contracts",
     "callables",
+    "sequences",
     "cells",
     "description",
     "worker",

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from crystallize.cells.outcome import CellError as CellError
     from crystallize.cells.outcome import Outcome as Outcome
     from crystallize.description.grid import grid as grid
+    from crystallize.description.until import Until as Until
     from crystallize.errors import CellLeftBehindWarning as CellLeftBehindWarning
     from crystallize.errors import ConfigError as ConfigError
     from crystallize.errors import CrystallizeError as CrystallizeError
@@ -78,6 +79,7 @@ __all__ = [
     "StoreWarning",
     "TooManyFailuresError",
     "UnknownNameError",
+    "Until",
     "ValuesNotKeptError",
     "WorkerDiffersError",
     "__version__",
@@ -121,6 +123,7 @@ if not TYPE_CHECKING:  # or else type checkers would take any name for one of ou
             "StoreWarning": "crystallize.errors",
             "TooManyFailuresError": "crystallize.results.errors",
             "UnknownNameError": "crystallize.errors",
+            "Until": "crystallize.description.until",
             "ValuesNotKeptError": "crystallize.errors",
             "WorkerDiffersError": "crystallize.errors",
             "__version__": "crystallize._version",

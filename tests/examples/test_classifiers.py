@@ -5,6 +5,7 @@ from math import sqrt
 
 import numpy as np
 import pytest
+from scipy.stats import t
 from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -56,11 +57,15 @@ def test_a_split_is_reproduced_by_hand_under_both_conditions(folder, run_json):
         assert content["metrics"][condition]["accuracy"][7] == pytest.approx(score), condition
 
 
-def test_the_comparison_is_that_of_the_results_own_columns(folder, run_json, python):
-    metrics = run_json(folder / "experiment.toml")["metrics"]
+def test_the_conclusion_counts_what_splits_share(folder, run_json):
+    """Nadeau and Bengio (2003): the variance of a mean of resampled differences, by hand."""
+    content = run_json(folder / "conclusion.toml")
+    metrics = content["metrics"]
     difference = np.subtract(metrics["forest"]["accuracy"], metrics["logistic"]["accuracy"])
-    half_width = 1.96 * difference.std(ddof=1) / np.sqrt(REPLICATES)
-    printed = python(folder / "compare.py").split()
-    assert " ".join(printed[:3]) == "forest - logistic:"
-    assert float(printed[3]) == pytest.approx(difference.mean(), abs=5e-5)
-    assert float(printed[5]) == pytest.approx(half_width, abs=5e-5)
+    error = sqrt((1 / REPLICATES + 0.43) * difference.var(ddof=1))
+    half_width = t.ppf(0.975, REPLICATES - 1) * error
+    row = next(r for r in content["sections"]["compare"] if r["metric"] == "accuracy")
+    assert row["difference"] == pytest.approx(difference.mean())
+    assert row["lower"] == pytest.approx(difference.mean() - half_width)
+    assert row["statistic"] == pytest.approx(difference.mean() / error)
+    assert row["lower"] < 0 < row["upper"]

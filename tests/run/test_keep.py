@@ -16,6 +16,7 @@ from crystallize import (
     PluginWarning,
     Result,
     TooManyFailuresError,
+    Until,
     ValuesNotKeptError,
     hookimpl,
 )
@@ -173,14 +174,14 @@ def test_a_resume_runs_what_is_missing_in_the_middle_and_what_failed(tmp_path):
     assert second.summary() == whole.summary()
 
 
-class Until:
+class Enough:
     @hookimpl
     def should_stop(self, page):
         return "enough" if page.stop >= 500 else None
 
 
 def test_a_run_that_a_plugin_stops_is_summarised_up_to_there():
-    options = {"plugins": [Until()], "execution": "parallel"}
+    options = {"plugins": [Enough()], "execution": "parallel"}
     result = run(keep="summary", **options)
     assert 500 <= result.replicates < 600
     assert bits(result) == bits(run(**options))
@@ -323,3 +324,21 @@ def test_many_texts_of_warnings_are_counted_as_one_page_by_page():
     assert [(record.message, record.count) for record in results[1].warnings] == [
         ("replicate 0", 1500)
     ]
+
+
+def test_conditions_that_end_apart_are_summarised_up_to_where_they_end(tmp_path):
+    def spread(rng, shift):
+        return {"x": rng.normal() * (1 + 2 * shift)}
+
+    def until(**options):
+        enough = Until("x", half_width=0.3, at_most=50_000)
+        return Experiment(spread, CONDITIONS, replicates=enough, seed=1, **options).run()
+
+    expected, store = bits(until()), tmp_path / "cells.db"
+    assert bits(until(keep="summary")) == expected
+    assert bits(until(keep="summary", execution="parallel", store=store)) == expected
+    resumed = until(keep="summary", store=store)
+    assert bits(resumed) == expected
+    n = [row["n"] for row in resumed.summary()]
+    assert n[0] < n[1] < 50_000
+    assert [row["n"] for row in Result.from_store(store, keep="summary").summary()] == n

@@ -98,6 +98,14 @@ class Block:
     def __len__(self) -> int:
         return self.stop - self.start if self.cells is None else len(self.cells)
 
+    @property
+    def last(self) -> int:
+        """The last of its replicates that has metrics; -1 where none has."""
+        failed = {failure.offset for failure in self.failures}
+        offsets = range(self.stop - self.start) if self.cells is None else self.cells.tolist()
+        finished = (offset for offset in reversed(offsets) if offset not in failed)
+        return self.start + next(finished, -1 - self.start)
+
     def replicates(self) -> Iterable[int]:
         """The replicates that are in it."""
         if self.cells is None:

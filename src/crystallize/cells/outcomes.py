@@ -35,6 +35,8 @@ class Outcomes:
         Where the outcomes come from; empty in a batch.
     seed_rule : str
         How seeds follow from the root; see :class:`crystallize.Experiment`.
+    stream_keys : dict
+        Condition -> the key of its streams, of those that have their own.
     summaries : PageSummaries or None
         What there is instead of tables of all outcomes of a run that keeps no values,
         ``keep="summary"``.
@@ -45,6 +47,7 @@ class Outcomes:
     root: int
     provenance: Mapping[str, Any] = field(default_factory=dict)
     seed_rule: str = "numpy"
+    stream_keys: Mapping[str, int] = field(default_factory=dict)
     summaries: PageSummaries | None = None
 
     def __len__(self) -> int:

@@ -71,6 +71,12 @@ class Table:
                 part.columns[name] = copied
         return part
 
+    @property
+    def last(self) -> int:
+        """The last replicate that has metrics; -1 where none has."""
+        done = np.flatnonzero(self.done)
+        return self.start + int(done[-1]) if len(done) else -1
+
     def done_in(self, start: int, stop: int) -> npt.NDArray[np.bool_]:
         """Which cells of the replicates [start, stop) have metrics."""
         return self.done[start - self.start : stop - self.start]

@@ -25,12 +25,24 @@ class Window:
         Those of the experiment.
     found : callable
         The cells that there were of a page before the run, ``found(start, stop)``.
+    last : int
+        The last of these that has metrics.
+
+    Attributes
+    ----------
+    last : int
+        The last replicate that has metrics, of pages that were taken too; -1 where none has.
     """
 
     def __init__(
-        self, size: int, bounds: PageBounds, found: Callable[[int, int], Table] = Table.of
+        self,
+        size: int,
+        bounds: PageBounds,
+        found: Callable[[int, int], Table] = Table.of,
+        last: int = -1,
     ) -> None:
         self.size = size
+        self.last = last
         self._bounds = bounds
         self._found = found
         self._tables: dict[int, Table] = {}
@@ -42,6 +54,7 @@ class Window:
 
     def add(self, block: Block) -> None:
         """Keep a block's metrics until the pages that it is of are taken."""
+        self.last = max(self.last, block.last)
         for start, stop in self._bounds.around(block.start, block.stop):
             self._table(start).add(block.between(start, stop))
 

@@ -54,12 +54,15 @@ def _experiment(stored: StoredExperiment, condition: str | None) -> Experiment:
             "plain data, so the store has no more than a digest of them. Use Experiment.replay."
         )
     folder = Path(identity["file"]).parent if identity["file"] else Path.cwd()
+    parameters = identity["conditions"][condition]
     function = find_function(f"{identity['module']}:{identity['function']}", folder)
     experiment = Experiment(
         function,
-        {condition: identity["conditions"][condition]},
+        {condition: parameters},
         seed=identity["seed"],
         seed_rule=identity.get("seed_rule", "numpy"),
+        # Those that the condition does not give say nothing of its streams.
+        streams=[name for name in identity.get("streams", ()) if name in parameters],
         name=identity["name"],
     )
     now = Generation.now(experiment.spec, identity)

@@ -23,6 +23,7 @@ from crystallize.checks import (
 from crystallize.description.extending import EXTENDS, read_extended
 from crystallize.description.grid import ONLY_CONDITION, grids
 from crystallize.description.overrides import (
+    UNSET,
     Override,
     apply_overrides,
     attributed,
@@ -30,7 +31,9 @@ from crystallize.description.overrides import (
     refuse_doubles,
 )
 from crystallize.description.spec import DEFAULT_STRATEGY, RULES
+from crystallize.description.stream_keys import check_streams
 from crystallize.description.summarized import RULES as SUMMARY_RULES
+from crystallize.description.until import until_table
 from crystallize.errors import (
     ConfigError,
     CrystallizeError,
@@ -133,7 +136,7 @@ class Config:
 
 SECTIONS = (
     "experiment", "parameters", "conditions", "grid", "execution", "aggregation", "summary",
-    "hypothesis", "plugins", "store",
+    "hypothesis", "plugins", "store", "until",
 )  # fmt: skip
 HYPOTHESES = "hypotheses"
 """The aggregator that decides what ``[hypothesis.NAME]`` claims; a distribution has it."""
@@ -175,10 +178,20 @@ def read_config(
     # What they were meant for may be wrong only without them.
     if problems := reader.faults.problems:
         raise ConfigError(path, problems)
+    _leave_out_replaced(content, [*options, *given])
     config = reader.config(content)
     if problems := reader.faults.problems:
         raise ConfigError(path, [attributed(problem, origins) for problem in problems])
     return config
+
+
+def _leave_out_replaced(content: Any, given: Sequence[Override]) -> None:
+    """A number of replicates that is given beside the file is there instead of its ``[until]``."""
+    keys = [override.parts for override in given if override.value is not UNSET]
+    if ("experiment", "replicates") in keys:
+        content.pop("until", None)
+    elif isinstance(content.get("experiment"), dict) and any(key[0] == "until" for key in keys):
+        content["experiment"].pop("replicates", None)
 
 
 class _Reader:
@@ -213,6 +226,10 @@ class _Reader:
         if given is None:
             return None
         values = {"replicates": 1, "seed": None, "baseline": None, "function": ""} | given
+        if "until" in content:
+            if "replicates" in given:
+                self._say("experiment.replicates, until: give one or the other, not both.")
+            values["replicates"] = self._checked(until_table, "until", content["until"])
         return ExperimentSection(values.pop("function"), MappingProxyType(plain(values)))
 
     def _conditions(self, content: Mapping[str, Any]) -> Any:
@@ -277,6 +294,13 @@ class _Reader:
         baseline = config.experiment and config.experiment.values["baseline"]
         if baseline and config.conditions:
             self._checked(known, "experiment.baseline", baseline, "condition", config.conditions)
+        values = config.experiment.values if config.experiment else {}
+        sets = config.conditions
+        if sets is None and not self.faults.found:
+            sets = {ONLY_CONDITION: {}}
+        if sets is not None and (streams := values.get("streams")):
+            rule = values.get("seed_rule", "numpy")
+            self._checked(check_streams, "experiment.streams", streams, sets, rule)
         aggregators = config.aggregation and config.aggregation.aggregators
         options = config.aggregation and config.aggregation.options
         if aggregators is not None and options is not None:

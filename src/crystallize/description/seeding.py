@@ -1,8 +1,9 @@
-"""A replicate's randomness: a function of (root seed, replicate) and of nothing else."""
+"""A replicate's randomness: a function of root seed, replicate and, if asked for, levels."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.random import SeedSequence
@@ -14,6 +15,8 @@ FORMULAS = {
     "crystallize-ml": "(root + 31337 * replicate) % 2**32",
 }
 """Rule -> how anyone gets a replicate's stream by hand; recorded in the provenance."""
+APART = "numpy.random.SeedSequence(root, spawn_key=(key, replicate)), key of the levels of {names}"
+"""The same where conditions have streams of their own."""
 
 
 def root_seed(seed: object) -> int:
@@ -42,6 +45,11 @@ class Seeding:
     rule : {"numpy", "crystallize-ml"}
         The replicate's own stream of NumPy's ``SeedSequence``, or the seeds that
         crystallize-ml 0.27 gave, for studies that began there.
+    keys : mapping of str to int
+        Condition -> the key of its streams, of those that have their own; see
+        :mod:`crystallize.description.stream_keys`.
+    key : int, optional
+        That of the condition that this is of.
 
     Examples
     --------
@@ -54,11 +62,19 @@ class Seeding:
 
     root: int
     rule: str = "numpy"
+    keys: Mapping[str, int] = field(default_factory=dict)
+    key: int | None = None
+
+    def of(self, condition: str) -> Seeding:
+        """That of one condition."""
+        return Seeding(self.root, self.rule, key=self.keys.get(condition)) if self.keys else self
 
     def sequence(self, replicate: int) -> SeedSequence:
         """The stream of one replicate, without spawning those before it."""
+        assert not self.keys, "conditions have streams of their own: ask `of` one"
         if self.rule == "numpy":
-            return SeedSequence(self.root, spawn_key=(replicate,))
+            own = (replicate,) if self.key is None else (self.key, replicate)
+            return SeedSequence(self.root, spawn_key=own)
         return SeedSequence(self.seed(replicate))
 
     def seed(self, replicate: int) -> int:
@@ -77,7 +93,7 @@ class Seeding:
         """
         return self.seed(replicate) % 2**32
 
-    @property
-    def formula(self) -> str:
-        """How anyone gets a replicate's stream by hand."""
-        return FORMULAS[self.rule]
+
+def formula(rule: str, streams: Sequence[str] = ()) -> str:
+    """How anyone gets a replicate's stream by hand."""
+    return APART.format(names=", ".join(sorted(streams))) if streams else FORMULAS[rule]

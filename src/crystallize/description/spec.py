@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from crystallize.checks import (
     choice,
     count_or_share,
     flag,
+    names,
     optional,
     path,
     seconds,
@@ -23,6 +24,7 @@ from crystallize.description.summarized import USUAL, Summarized, summarized
 
 if TYPE_CHECKING:
     from crystallize.description.seeding import Seeding
+    from crystallize.description.until import Until
 
 Keep = Literal["values", "summary"]
 OnError = Literal["collect", "raise"]
@@ -53,10 +55,16 @@ class ExperimentSpec:
         Of each condition that has no number of its own.
     own_replicates : mapping of str to int
         Condition -> its number of replicates, where it has its own; read-only.
+    until : tuple of Until
+        What ends conditions before they have all of these replicates.
     seed : int
         The root of all randomness.
     seed_rule : {"numpy", "crystallize-ml"}
         How the seeds of replicates follow from the root.
+    streams : tuple of str
+        The factors in whose levels conditions have streams of their own.
+    stream_keys : mapping of str to int
+        Condition -> the key of its streams, of those that have their own.
     name : str
     baseline : str
         The condition that others are compared with.
@@ -86,6 +94,7 @@ class ExperimentSpec:
     name: str
     baseline: str
     own_replicates: Mapping[str, int] = field(default_factory=dict)
+    until: tuple[Until, ...] = ()
     offered: tuple[str, ...] = ()
     takes: tuple[str, ...] | None = None
     resources: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
@@ -94,6 +103,8 @@ class ExperimentSpec:
     max_failures: int | float | None = None
     on_error: OnError = "collect"
     seed_rule: str = "numpy"
+    streams: Sequence[str] = ()
+    stream_keys: Mapping[str, int] = field(default_factory=dict)
     seed_globals: bool = False
     blas_threads: int | None = 1
     store: Path | None = None
@@ -108,7 +119,14 @@ class ExperimentSpec:
         """How the randomness of every replicate follows from the root."""
         from crystallize.description.seeding import Seeding  # NumPy, not for who reads a config
 
-        return Seeding(self.seed, self.seed_rule)
+        return Seeding(self.seed, self.seed_rule, self.stream_keys)
+
+    @property
+    def seed_formula(self) -> str:
+        """How anyone gets a replicate's stream by hand."""
+        from crystallize.description.seeding import formula
+
+        return formula(self.seed_rule, self.streams)
 
     @property
     def factors(self) -> dict[str, dict[str, Any]]:
@@ -119,8 +137,14 @@ class ExperimentSpec:
 
     @property
     def replicates_of(self) -> dict[str, int]:
-        """Condition -> how many replicates it has."""
+        """Condition -> how many replicates it has, or with `until` has at the most."""
         return {name: self.own_replicates.get(name, self.replicates) for name in self.conditions}
+
+    @property
+    def fewest(self) -> int:
+        """How many replicates every condition has for certain."""
+        fewest = min(self.replicates_of.values())
+        return min([fewest, *(goal.at_least for goal in self.until)])
 
     @property
     def cells(self) -> int:
@@ -133,6 +157,7 @@ RULES: Mapping[str, Rule[Any]] = {
     "replicates": partial(whole_number, least=1),
     "seed": optional(whole_number),
     "seed_rule": partial(choice, choices=get_args(SeedRule)),
+    "streams": names,
     "retries": whole_number,
     "timeout": optional(seconds),
     "max_failures": optional(count_or_share),

@@ -40,7 +40,9 @@ MIX_LEFT, MIX_RIGHT = 0xCA01F9DD, 0x4973F715
 HALF = np.uint32(16)
 
 
-def words_of(root: int, first: int, stop: int, count: int = 4) -> npt.NDArray[np.uint64]:
+def words_of(
+    root: int, first: int, stop: int, count: int = 4, key: int | None = None
+) -> npt.NDArray[np.uint64]:
     """The first words of the replicates [first, stop) of one root seed.
 
     Parameters
@@ -51,12 +53,14 @@ def words_of(root: int, first: int, stop: int, count: int = 4) -> npt.NDArray[np
         All below 2**32, or none of them.
     count : int
         How many words of each; PCG64 starts from four.
+    key : int, optional
+        That of a condition with streams of its own, which stands before the replicate.
 
     Returns
     -------
     array of uint64, shape (stop - first, count)
         Row ``i`` is what ``SeedSequence(root, spawn_key=(first + i,))`` gives for
-        ``generate_state(count, np.uint64)``.
+        ``generate_state(count, np.uint64)``; with a key ``spawn_key=(key, first + i)``.
 
     Examples
     --------
@@ -68,7 +72,10 @@ def words_of(root: int, first: int, stop: int, count: int = 4) -> npt.NDArray[np
     own = [replicates.astype(np.uint32)]
     if first >= WORD:
         own.append((replicates >> np.uint64(32)).astype(np.uint32))
-    pool = _pool(_root_words(root), own)
+    shared = _words(root, least=POOL_WORDS)
+    if key is not None:
+        shared += _words(key, least=1)
+    pool = _pool(shared, own)
     state = np.empty((stop - first, 2 * count), dtype=np.uint32)
     multiplier = INIT_B
     for place in range(2 * count):
@@ -79,11 +86,11 @@ def words_of(root: int, first: int, stop: int, count: int = 4) -> npt.NDArray[np
     return state.astype("<u4", copy=False).view("<u8").astype(np.uint64, copy=False)
 
 
-def _root_words(root: int) -> list[int]:
-    """The words of a root, the lowest first, as many as the pool has at least."""
+def _words(number: int, least: int) -> list[int]:
+    """The words of a number, the lowest first, so many at least."""
     words: list[int] = []
-    while root or len(words) < POOL_WORDS:
-        root, word = divmod(root, WORD)
+    while number or len(words) < least:
+        number, word = divmod(number, WORD)
         words.append(word)
     return words
 
@@ -122,11 +129,11 @@ class ReplicateSequence(ISpawnableSeedSequence):
     asks for more than a ``PCG64`` needs.
     """
 
-    __slots__ = ("_real", "_replicate", "_root", "_words")
+    __slots__ = ("_own", "_real", "_root", "_words")
 
-    def __init__(self, root: int, replicate: int, words: npt.NDArray[np.uint64]) -> None:
+    def __init__(self, root: int, own: tuple[int, ...], words: npt.NDArray[np.uint64]) -> None:
         self._root = root
-        self._replicate = replicate
+        self._own = own
         self._words: npt.NDArray[np.uint64] | None = words
         self._real: SeedSequence | None = None
 
@@ -134,7 +141,7 @@ class ReplicateSequence(ISpawnableSeedSequence):
     def real(self) -> SeedSequence:
         """NumPy's own sequence, with all that was spawned from this one."""
         if self._real is None:
-            self._real = SeedSequence(self._root, spawn_key=(self._replicate,))
+            self._real = SeedSequence(self._root, spawn_key=self._own)
         return self._real
 
     def generate_state(self, n_words: int, dtype: Any = np.uint32) -> npt.NDArray[Any]:
@@ -177,6 +184,8 @@ class Streams:
 
     def __init__(self, seeding: Seeding, stop: int) -> None:
         self._seeding = seeding
+        self._root = seeding.root
+        self._key = () if seeding.key is None else (seeding.key,)
         self._stop = stop
         self._asked = 0
         self._first = self._end = 0
@@ -186,7 +195,7 @@ class Streams:
         """The generator of one replicate, nobody's else."""
         if self._first <= replicate < self._end or self._looked_ahead(replicate):
             words = self._words[replicate - self._first]
-            return Generator(PCG64(ReplicateSequence(self._seeding.root, replicate, words)))
+            return Generator(PCG64(ReplicateSequence(self._root, (*self._key, replicate), words)))
         return Generator(PCG64(self._seeding.sequence(replicate)))
 
     def seed(self, replicate: int) -> int:
@@ -204,7 +213,7 @@ class Streams:
         if replicate < WORD < end or end <= replicate:
             return False
         self._first, self._end = replicate, end
-        self._words = words_of(self._seeding.root, replicate, end)
+        self._words = words_of(self._root, replicate, end, key=self._seeding.key)
         return True
 
 
@@ -215,7 +224,7 @@ def seeds_of(seeding: Seeding, replicates: int) -> list[int]:
     seeds: list[int] = []
     for first in range(0, replicates, AT_ONCE):
         stop = min(first + AT_ONCE, replicates)
-        seeds += words_of(seeding.root, first, stop, 1)[:, 0].tolist()
+        seeds += words_of(seeding.root, first, stop, 1, seeding.key)[:, 0].tolist()
     return seeds
 
 
@@ -229,9 +238,10 @@ def numpy_agrees() -> bool:
 
     A NumPy that does not is believed, and a warning says that streams take longer.
     """
-    for root, replicate in ((5, 7), (2**140 + 3, 2**33 + 1)):
-        by_numpy = SeedSequence(root, spawn_key=(replicate,)).generate_state(4, np.uint64)
-        if not np.array_equal(words_of(root, replicate, replicate + 1)[0], by_numpy):
+    for root, key, replicate in ((5, None, 7), (2**140 + 3, None, 2**33 + 1), (5, 2**63 + 9, 7)):
+        own = (replicate,) if key is None else (key, replicate)
+        by_numpy = SeedSequence(root, spawn_key=own).generate_state(4, np.uint64)
+        if not np.array_equal(words_of(root, replicate, replicate + 1, key=key)[0], by_numpy):
             warnings.warn(
                 f"NumPy {np.__version__} makes other streams than NumPy 2.0 did. Its own are "
                 "used, made one by one, which takes longer; results of before differ.",

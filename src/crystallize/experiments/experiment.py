@@ -34,6 +34,8 @@ from crystallize.description.conditions import (
 )
 from crystallize.description.seeding import root_seed
 from crystallize.description.spec import RULES, ExperimentSpec, Keep, OnError, SeedRule
+from crystallize.description.stream_keys import stream_keys
+from crystallize.description.until import Until, check_compared, has_untils, untils
 from crystallize.errors import ExecutorError
 from crystallize.experiments.aggregation import ResultAggregator
 from crystallize.plugins.host import Host
@@ -64,14 +66,18 @@ class Experiment:
         Plain or coroutine function.
     conditions : mapping of str to mapping, optional
         Name -> parameters; :func:`crystallize.grid` makes every combination.
-    replicates : int
-        How often the function is run under each condition.
+    replicates : int or Until or sequence of Until
+        How often the function is run under each condition; or what is to be known, and how
+        precisely, for a condition to have enough of them.
     seed : int, optional
         The root of all randomness; drawn, and kept in :attr:`seed`, if not given.
     seed_rule : {"numpy", "crystallize-ml"}
         How the stream of a replicate follows from the root: by NumPy's
         ``SeedSequence``, or with the seed ``(seed + 31337 * replicate) % 2**32`` that
         crystallize-ml 0.27 gave, for studies that began there.
+    streams : sequence of str
+        Factors: conditions that differ in one of them have independent streams, those that
+        agree in all share theirs.  By default all conditions share them.
     name : str, optional
         Default: the function's name.
     baseline : str, optional
@@ -147,9 +153,10 @@ class Experiment:
         function: Callable[..., Any],
         conditions: Mapping[str, Mapping[str, Any]] | None = None,
         *,
-        replicates: int = 1,
+        replicates: int | Until | Sequence[Until] = 1,
         seed: int | None = None,
         seed_rule: SeedRule = "numpy",
+        streams: Sequence[str] = (),
         name: str | None = None,
         baseline: str | None = None,
         execution: str | object = "serial",
@@ -192,11 +199,17 @@ class Experiment:
                 block=blocked,
                 defaults=(ResultAggregator(),),
             )
+        goals: tuple[Until, ...] = ()
+        most: Any = replicates
+        if has_untils(replicates):
+            goals = faults(untils, "replicates", replicates) or ()
+            most = goals[0].at_most if goals else 1
         given = {
             "name": name,
-            "replicates": replicates,
+            "replicates": most,
             "seed": seed,
             "seed_rule": seed_rule,
+            "streams": streams,
             "retries": retries,
             "timeout": timeout,
             "max_failures": max_failures,
@@ -222,6 +235,10 @@ class Experiment:
         )
         if sets is not None:
             baseline = faults(checked_baseline, baseline, sets)
+            faults(check_compared, goals, sets)
+        keys = {}
+        if sets is not None and checked["streams"]:
+            keys = faults(stream_keys, checked["streams"], sets, checked["seed_rule"])
         faults.raise_any()
         if checked["name"] is None:
             checked["name"] = function_name(function)
@@ -240,6 +257,8 @@ class Experiment:
             injected=filled.injected,
             offered=filled.offered,
             takes=filled.takes,
+            until=goals,
+            stream_keys=keys,
             **checked,
         )
         check_generators(self.spec)
@@ -258,7 +277,7 @@ class Experiment:
 
     @property
     def replicates(self) -> int:
-        """How often the function is run under each condition, or under the one with the most."""
+        """How often the function is run under each condition; with ``Until``, at the most."""
         return max(self.spec.replicates_of.values())
 
     @property
@@ -418,7 +437,7 @@ class Experiment:
         study = None if place is None else Study(place)
         if study is not None:
             study.check_same(self.spec)
-        there = min(self.spec.replicates_of.values()) if study is None else study.replicates
+        there = self.spec.fewest if study is None else study.replicates
         return verify(
             self.spec,
             self._host,

@@ -60,6 +60,7 @@ class Parts(TypedDict):
     sections: dict[str, Any]
     warnings: NotRequired[list[WarningRecord]]
     factors: NotRequired[Mapping[str, Mapping[str, Any]]]
+    stream_keys: NotRequired[Mapping[str, int]]
     summarized: NotRequired[Summarized]
     summaries: NotRequired[PageSummaries | None]
 
@@ -120,6 +121,7 @@ def _content(result: Parts, bundle: Bundle) -> dict[str, Any]:
         ],
         "sections": plain_data(result["sections"], "sections"),
         "factors": plain_data(result.get("factors", {}), "factors"),
+        "stream_keys": dict(result.get("stream_keys", {})),
         "provenance": plain_data(result["provenance"], "provenance"),
     }
 
@@ -166,12 +168,14 @@ def _parts(content: dict[str, Any], array: Callable[[int], bytes]) -> Parts:
         "summarized": wanted,
         "summaries": summaries,
     }
-    # Neither is there in a file of an earlier version.
+    # None of these is there in a file of an earlier version.
     if warnings := content.get("warnings"):
         parts["warnings"] = [WarningRecord(*fields) for fields in warnings]
         check_warnings(parts["warnings"], replicates)
     if factors := content.get("factors"):
         parts["factors"] = each(table)("factors", factors)
+    if keys := content.get("stream_keys"):
+        parts["stream_keys"] = each(whole_number)("stream_keys", keys)
     return parts
 
 

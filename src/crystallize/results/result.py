@@ -26,7 +26,7 @@ from crystallize.description.streams import seeds_of
 from crystallize.description.summarized import USUAL, Summarized
 from crystallize.description.summarized import elements as checked_elements
 from crystallize.description.summarized import statistics as checked_statistics
-from crystallize.errors import InvalidValueError, ValuesNotKeptError
+from crystallize.errors import CrystallizeError, InvalidValueError, ValuesNotKeptError
 from crystallize.results import file
 from crystallize.results.exports import as_frame, error_data, metric_data, warning_data
 from crystallize.results.pivot import PivotTable, pivoted, section_entries, summary_entries
@@ -67,6 +67,8 @@ class Result:
         How seeds follow from the root.
     factors : mapping, optional
         Condition -> factor -> level.
+    stream_keys : mapping, optional
+        Condition -> the key of its streams, of those that have their own.
     warnings : list of WarningRecord
         What cells warned of: one record for each condition, category and message, in the
         order of the first replicates; the same under every strategy, and after a resume.
@@ -102,6 +104,7 @@ class Result:
         seed_rule: str = "numpy",
         factors: Mapping[str, Mapping[str, Any]] | None = None,
         warnings: Sequence[WarningRecord] = (),
+        stream_keys: Mapping[str, int] | None = None,
         summarized: Summarized = USUAL,
         summaries: PageSummaries | None = None,
     ) -> None:
@@ -123,6 +126,7 @@ class Result:
         known = {} if factors is None else factors
         self.factors = {condition: dict(known.get(condition, {})) for condition in self._replicates}
         self.warnings = list(warnings)
+        self.stream_keys = {} if stream_keys is None else dict(stream_keys)
 
     @classmethod
     def of_outcomes(
@@ -144,6 +148,7 @@ class Result:
             provenance=dict(outcomes.provenance),
             factors=factors,
             warnings=outcomes.warnings(),
+            stream_keys=outcomes.stream_keys,
             summarized=summarized,
             summaries=outcomes.summaries,
         )
@@ -206,8 +211,38 @@ class Result:
 
     @cached_property
     def seeds(self) -> list[int]:
-        """The seed of each replicate; made when first looked at."""
+        """The seed of each replicate, under every condition; made when first looked at.
+
+        Raises
+        ------
+        CrystallizeError
+            If conditions have streams of their own: :meth:`seeds_of` has those of one.
+        """
+        if self.stream_keys:
+            raise CrystallizeError(
+                "The seeds of a replicate differ between conditions, which have streams of their "
+                "own; seeds_of(condition) has those of one."
+            )
         return seeds_of(Seeding(self.root, self.seed_rule), self.replicates)
+
+    def seeds_of(self, condition: str) -> list[int]:
+        """The seed of each replicate under one condition.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such condition.
+        """
+        known("condition", condition, "condition", self.conditions)
+        seeding = Seeding(self.root, self.seed_rule, self.stream_keys)
+        return seeds_of(seeding.of(condition), self._replicates[condition])
+
+    def _seeds_data(self) -> Any:
+        if self._summaries is not None:
+            return None
+        if self.stream_keys:
+            return {condition: self.seeds_of(condition) for condition in self.conditions}
+        return list(self.seeds)
 
     def summary(
         self,
@@ -361,7 +396,8 @@ class Result:
         -------
         dict
             ``metrics`` (condition -> metric -> list in replicate order, ``None``
-            where the cell has no value), ``factors``, ``seeds``, ``errors``, ``warnings``,
+            where the cell has no value), ``factors``, ``seeds`` (a list; condition -> list
+            where conditions have streams of their own), ``errors``, ``warnings``,
             ``summary``, ``sections``, ``provenance``.  Numbers that JSON lacks are the
             strings ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``.  Where no values were
             kept, ``metrics`` and ``seeds`` are ``None``.
@@ -377,7 +413,7 @@ class Result:
                 for condition, arrays in self._metrics.items()
             },
             "factors": json_data(plain_data(self.factors, "factors")),
-            "seeds": None if self._summaries else list(self.seeds),
+            "seeds": self._seeds_data(),
             "errors": [error_data(error) for error in self.errors],
             "warnings": [warning_data(record) for record in self.warnings],
             "summary": json_data(plain_data(self.summary(), "summary")),
@@ -430,6 +466,7 @@ class Result:
             "sections": self.sections,
             "factors": self.factors,
             "warnings": self.warnings,
+            "stream_keys": self.stream_keys,
             "summarized": self.summarized,
             "summaries": self._summaries,
         }

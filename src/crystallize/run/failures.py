@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from crystallize.cells.block import Failure
 from crystallize.cells.outcome import CellError
@@ -40,11 +40,13 @@ class FailurePolicy:
         self._loss_is_the_tasks = loss_is_the_tasks
         self._attempts: dict[Cell, int] = {}
         self._lost: dict[Cell, CellError] = {}
+        self._wanted: Mapping[str, int] | None = None
+        self._counted = 0
 
     @property
     def ends_the_run(self) -> bool:
         """Whether enough has failed to end the run."""
-        return bool(self.errors) and (self.raises or self.too_many)
+        return bool(self._count) and (self.raises or self.too_many)
 
     @property
     def raises(self) -> bool:
@@ -59,7 +61,7 @@ class FailurePolicy:
             return False
         if isinstance(allowed, float):
             allowed = allowed * self._experiment.cells
-        return len(self.errors) > allowed
+        return self._count > allowed
 
     def is_tried_again(self, cell: Cell) -> bool:
         """Count one attempt at a cell; whether another is allowed."""
@@ -107,15 +109,32 @@ class FailurePolicy:
         order = {name: place for place, name in enumerate(self._names)}
         return sorted(self.errors.values(), key=lambda e: (e.replicate, order[e.condition]))
 
+    def count_only(self, wanted: Mapping[str, int]) -> None:
+        """Learn which replicates will be in the result for certain: those below these.
+
+        It is nothing if others fail, which run ahead: or else it would depend on how far ahead
+        they run whether the run ends.
+        """
+        self._wanted = wanted
+        self._counted = sum(map(self._is_wanted, self.errors.values()))
+
+    @property
+    def _count(self) -> int:
+        return len(self.errors) if self._wanted is None else self._counted
+
+    def _is_wanted(self, error: CellError) -> bool:
+        return self._wanted is None or error.replicate < self._wanted[error.condition]
+
     def _keep(self, error: CellError) -> None:
         self.errors[error.condition, error.replicate] = error
+        self._counted += self._is_wanted(error)
 
     def _error(self, cell: Cell, failure: Failure) -> CellError:
         condition, replicate = cell
         return CellError(
             condition=self._names[condition],
             replicate=replicate,
-            seed=self._experiment.seeding.seed(replicate),
+            seed=self._experiment.seeding.of(self._names[condition]).seed(replicate),
             type=failure.type,
             message=failure.message,
             traceback=failure.traceback,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import traceback
 import warnings
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -102,8 +103,8 @@ class Observers:
         plugin = next((name for name, answer in call.answers if answer is reason), "a wrapper")
         return {"reason": str(reason), "plugin": plugin, "replicates": page.stop}
 
-    def aggregate(self, outcomes: Outcomes) -> Any:
-        """Turn outcomes into a result, with the sections that plugins add.
+    def aggregate(self, outcomes: Outcomes, sections: Mapping[str, Any] | None = None) -> Any:
+        """Turn outcomes into a result, with the run's own sections and those that plugins add.
 
         Raises
         ------
@@ -112,6 +113,7 @@ class Observers:
         """
         result = self._aggregated(outcomes)
         if isinstance(result, Result):
+            result.sections |= sections or {}
             self._extend(result)
             result.provenance["plugin_errors"] = self._errors
         with suppress(Interruption):
@@ -135,7 +137,7 @@ class Observers:
                 given = self._ask(call, "extend_result", result=result)
         except Interruption:  # it costs what the plugin that was at work would have added
             given = [sections for _, sections in call.answers]
-        owners: dict[str, str] = {}
+        owners = dict.fromkeys(result.sections, "the run itself")
         for sections in given:
             plugin = next((name for name, own in call.answers if own is sections), "a wrapper")
             for name, section in self._checked_sections(plugin, sections).items():

@@ -65,6 +65,7 @@ class Pages:
             errors=self._failed(parts),
             root=self._seeding.root,
             seed_rule=self._seeding.rule,
+            stream_keys=self._seeding.keys,
             start=start,
             stop=stop,
         )

@@ -21,10 +21,19 @@ class ProgressBar:
     def __init__(self, name: str, total: int, *, done: int, shown: bool) -> None:
         self._bar: Any = None
         self._failed = 0
+        self._known: dict[str, str] = {}
         if shown:
             from tqdm.auto import tqdm
 
             self._bar = tqdm(total=total, initial=done, desc=name, unit="cell", dynamic_ncols=True)
+
+    def expect(self, total: int, known: str) -> None:
+        """Show another total, and what is known so far."""
+        if self._bar is None:
+            return
+        self._bar.total = total
+        self._known = {"known": known} if known else {}
+        self._show()
 
     def update(self, cells: int, failed: int) -> None:
         """Count cells that came to an end, failed ones among them."""
@@ -32,8 +41,13 @@ class ProgressBar:
             return
         if failed:
             self._failed += failed
-            self._bar.set_postfix(failed=self._failed, refresh=False)
+            self._show()
+        self._bar.total = max(self._bar.total, self._bar.n + cells)  # some run ahead
         self._bar.update(cells)
+
+    def _show(self) -> None:
+        failed = {"failed": self._failed} if self._failed else {}
+        self._bar.set_postfix(self._known | failed, refresh=False)
 
     def close(self) -> None:
         if self._bar is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +26,8 @@ def provenance(
     seconds: float,
     store: Mapping[str, Any] | None,
     stopped: Mapping[str, Any] | None,
+    replicates: int,
+    until: Sequence[Mapping[str, Any]] | None,
 ) -> dict[str, Any]:
     """Gather the provenance of a run.
 
@@ -43,6 +45,10 @@ def provenance(
         The store: how many cells were in it already, and what they ran under.
     stopped : mapping or None
         After how many replicates a plugin stopped the run, which one, and why.
+    replicates : int
+        How many the condition with the most has.
+    until : sequence of mappings or None
+        What was to be known of each condition, and the half widths at the ends of pages.
     """
     function = experiment.function
     return {
@@ -57,9 +63,14 @@ def provenance(
             for condition, parameters in experiment.conditions.items()
         },
         "baseline": experiment.baseline,
-        "replicates": experiment.replicates,
+        "replicates": replicates,
         "keep": experiment.keep,
-        "seed": {"root": experiment.seed, "rule": experiment.seeding.formula},
+        "until": None if until is None else list(until),
+        "seed": {
+            "root": experiment.seed,
+            "rule": experiment.seed_formula,
+            **_own_streams(experiment),
+        },
         "execution": {
             "strategy": host.executor_name,
             "options": {
@@ -103,3 +114,10 @@ def hash_seed() -> int | str:
     given = "" if sys.flags.ignore_environment else os.environ.get("PYTHONHASHSEED", "")
     # It may have been set after the interpreter began; with 0 that shows.
     return int(given) if given.isdecimal() and int(given) else "random"
+
+
+def _own_streams(experiment: ExperimentSpec) -> dict[str, Any]:
+    """Which conditions have streams of their own, where any."""
+    if not experiment.streams:
+        return {}
+    return {"streams": list(experiment.streams), "stream_keys": dict(experiment.stream_keys)}

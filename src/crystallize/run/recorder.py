@@ -52,7 +52,7 @@ class Landed:
         else:
             name, table = names[block.condition], Table(block.start, block.stop - block.start)
             table.add(block)
-        return Outcomes({name: table}, self.errors, seeding.root, seed_rule=seeding.rule)
+        return Outcomes({name: table}, self.errors, seeding.root, {}, seeding.rule, seeding.keys)
 
 
 class Recorder:
@@ -110,7 +110,9 @@ class Recorder:
             self._stored, survey = self._archive.load_pages()
             self._missing, errors = survey.missing, survey.errors
             self.tables = {
-                name: Window(size, self._bounds, partial(self._found_of, name))
+                name: Window(
+                    size, self._bounds, partial(self._found_of, name), survey.last.get(name, -1)
+                )
                 for name, size in self._experiment.replicates_of.items()
             }
         else:
@@ -168,7 +170,7 @@ class Recorder:
             for start in range(0, table.size, FOUND_AT_ONCE):
                 part = self._part(name, start, min(start + FOUND_AT_ONCE, table.size))
                 own = failed[name, start // FOUND_AT_ONCE]
-                outcomes = Outcomes({name: part}, own, seeding.root, seed_rule=seeding.rule)
+                outcomes = Outcomes({name: part}, own, seeding.root, {}, seeding.rule, seeding.keys)
                 if len(outcomes):
                     yield outcomes
 
@@ -188,11 +190,20 @@ class Recorder:
             if isinstance(table, Table)
         }
 
-    def open_bar(self, opened: ExitStack, *, shown: bool) -> None:
-        """Show progress, where that is asked for."""
-        experiment = self._experiment
-        self._bar = ProgressBar(experiment.name, experiment.cells, done=self.found, shown=shown)
+    def open_bar(self, opened: ExitStack, cells: int, *, shown: bool) -> None:
+        """Show progress towards so many cells, where that is asked for."""
+        self._bar = ProgressBar(self._experiment.name, cells, done=self.found, shown=shown)
         opened.callback(self._bar.close)
+
+    def expect(self, cells: int, known: str) -> None:
+        """Show how many cells there will be, as far as one can tell, and what is known so far."""
+        if self._bar is not None:
+            self._bar.expect(cells, known)
+
+    def conclude(self, replicates: Mapping[str, int]) -> None:
+        """Keep in the store how many replicates each condition came to have."""
+        if self._archive is not None:
+            self._archive.conclude(replicates)
 
     def keep_row(self, row: Row) -> None:
         """Keep one cell; a block for each would cost more than the cell does."""

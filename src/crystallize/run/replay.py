@@ -19,7 +19,9 @@ def run_cell(
 ) -> Any:
     """What the function returns for one cell; whatever it raises comes through."""
     parameters = experiment.conditions[condition]
-    arguments = Arguments(experiment.seeding, condition, parameters, experiment.injected)
+    arguments = Arguments(
+        experiment.seeding.of(condition), condition, parameters, experiment.injected
+    )
     if not is_async(experiment.function):
         with closing(contexts):
             given = {**contexts.entered(), **arguments(replicate)}

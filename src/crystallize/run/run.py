@@ -46,6 +46,7 @@ from crystallize.run.recorder import Recorder
 from crystallize.run.resources import worker_contexts
 from crystallize.run.schedule import Schedule
 from crystallize.run.signals import Interrupts
+from crystallize.run.until import Stopping
 from crystallize.worker.block_runner import BlockCall, CellOptions
 from crystallize.worker.interruption import Interruption
 from crystallize.worker.logged import labels
@@ -108,6 +109,7 @@ class Run:
         if experiment.keep == "summary":
             self._summaries = PageSummaries(experiment.replicates_of, experiment.summary.by_element)
         self._stopped: dict[str, Any] | None = None
+        self._stopping = Stopping(experiment) if experiment.until else None
         self._landing: Landing | None = None
         self._released = 0.0
         self._unread: list[Outcomes] = []
@@ -164,10 +166,15 @@ class Run:
             self.warnings,
         )
         looked_at = ("page_completed", "should_stop")
-        if self._summaries is not None or any(map(self._host.implements, looked_at)):
+        decides = self._summaries is not None or self._stopping is not None
+        if decides or any(map(self._host.implements, looked_at)):
             self._pages = Pages(self._recorder.tables, self._policy.errors, self.experiment.seeding)
         shown = self.experiment.progress or bool(getattr(self._host.executor, "progress", False))
-        self._recorder.open_bar(self._opened, shown=shown)
+        cells = self.experiment.cells
+        if self._stopping is not None:
+            self._policy.count_only(self._stopping.wanted())
+            cells = sum(self._stopping.expected().values())
+        self._recorder.open_bar(self._opened, cells, shown=shown)
         self._observers.begin()
         if self._host.implements("outcomes_completed"):
             for outcomes in self._recorder.found_outcomes(self._policy.errors):
@@ -212,6 +219,8 @@ class Run:
         """Release what landed, and give back what the run has opened."""
         try:
             self.release()
+            if self._stopping is not None and len(self._stopping.ended) == len(self._stops()):
+                self._recorder.conclude(self._stopping.ended)
         finally:
             with self._releasing, self._lock:
                 self._closed = True
@@ -243,6 +252,7 @@ class Run:
             self.interrupts.requested
             or self._abandoned
             or self._stopped is not None
+            or (self._stopping is not None and self._stopping.done)
             or self._policy.ends_the_run
         )
 
@@ -302,14 +312,28 @@ class Run:
             return batches
 
     def _take_pages(self) -> bool:
-        """Take pages that are complete, as many as may be in memory at once; whether there are."""
+        """Take pages that are complete, as many as may be in memory at once; whether there are.
+
+        Conditions end with them.
+        """
         if self._pages is None or self._stopped is not None:
             return False
         before, cells = len(self._completed), 0
         while cells < CELLS_AT_ONCE and (page := self._pages.next_page()) is not None:
             self._completed.append(page)
             cells += sum(table.size for table in page.tables.values())
+            if self._stopping is not None:
+                self._end_conditions(self._stopping, self._pages, page)
         return len(self._completed) > before
+
+    def _end_conditions(self, stopping: Stopping, pages: Pages, page: Page) -> None:
+        assert self._landing is not None
+        names = list(self.experiment.conditions)
+        for name, replicates in stopping.look(page).items():
+            pages.end(name, replicates)
+            self._landing.schedule.end(names.index(name), replicates)
+        self._policy.count_only(stopping.wanted())
+        self._recorder.expect(sum(stopping.expected().values()), stopping.progress())
 
     def _show_pages(self) -> None:
         """Show pages in index order, until a plugin says that the run may end there."""
@@ -358,10 +382,13 @@ class Run:
         TooManyFailuresError
             If more cells failed than ``max_failures`` allows.
         """
-        result: Result = self._observers.aggregate(self._outcomes())
+        result: Result = self._observers.aggregate(self._outcomes(), self._sections())
         self._result = result
         if self.interrupts.requested:
             raise Interrupted(result, self.interrupts.signum)
+        if self._stopping is not None and self._stopping.error is not None:
+            self._stopping.error.result = result
+            raise self._stopping.error
         if self._policy.raises and result.errors:
             raise CellFailedError(result.errors[0], result)
         if self._policy.too_many and self._stopped is None:
@@ -383,24 +410,26 @@ class Run:
 
     def _planned(self) -> Schedule:
         """A schedule of the cells that are not in the store."""
+        least, conditions = self.experiment.fewest, len(self.experiment.conditions)
         return Schedule(
             self._recorder.missing(self._policy.errors),
-            conditions=len(self.experiment.conditions),
+            conditions=conditions,
             workers=self._capabilities.workers,
             single_cell=self._capabilities.single_cell
             or self._capabilities.calls_are_async
             or not self.engine.streams,
             block_seconds=self._capabilities.block_seconds,
+            expected=least * conditions if self._stopping is not None else None,
+            horizon=least if self._stopping is not None and not self.engine.streams else None,
         )
 
     def _outcomes(self) -> Outcomes:
-        errors = self._policy.in_order()
-        stops = {name: table.size for name, table in self._recorder.tables.items()}
-        if self._stopped is not None:
-            stops = {name: min(self._stopped["replicates"], stop) for name, stop in stops.items()}
+        errors, stops = self._policy.in_order(), self._stops()
+        if stops != {name: table.size for name, table in self._recorder.tables.items()}:
             errors = [error for error in errors if error.replicate < stops[error.condition]]
         if self._summaries is not None:
             self._summaries.replicates = stops
+        until = None if self._stopping is None else self._stopping.described(stops)
         return Outcomes(
             {} if self._summaries is not None else self._recorder.whole(stops),
             errors,
@@ -414,16 +443,38 @@ class Run:
                 seconds=self._ended - self._began,
                 store=self._recorder.store,
                 stopped=self._stopped,
+                replicates=max(stops.values()),
+                until=until,
             ),
             self.experiment.seed_rule,
+            self.experiment.stream_keys,
             self._summaries,
         )
+
+    def _stops(self) -> dict[str, int]:
+        """Condition -> how many replicates of it are in the result."""
+        stops = {name: table.size for name, table in self._recorder.tables.items()}
+        if self._stopping is not None:
+            stops |= {name: self._present(name) for name in stops} | self._stopping.ended
+        if self._stopped is not None:
+            end = self._stopped["replicates"]
+            stops = {name: min(end, stop) for name, stop in stops.items()}
+        return stops
+
+    def _present(self, condition: str) -> int:
+        """How many replicates there are of a condition that was still to go on."""
+        failed = [replicate for name, replicate in self._policy.errors if name == condition]
+        return max([self._recorder.tables[condition].last, *failed, 0]) + 1
+
+    def _sections(self) -> dict[str, Any]:
+        """What the run itself says of its results."""
+        return {} if self._stopping is None else {"until": self._stopping.rows(self._stops())}
 
     def _rescued(self) -> Any:
         """The result of a run that ends with an error."""
         outcomes = self._outcomes()
         try:
-            return self._observers.aggregate(outcomes)
+            return self._observers.aggregate(outcomes, self._sections())
         except PluginError as error:
             return error.result
         except Exception:

@@ -67,6 +67,11 @@ class Schedule:
         Whether every block must be one cell.
     block_seconds : float
         How long a block should take.
+    expected : int, optional
+        How many cells there will be at the least, where that is to be seen.
+    horizon : int, optional
+        For executors that are asked for work only when all that they took is done: the first
+        replicate that is not handed out before that.  It is twice as far each time.
     """
 
     def __init__(
@@ -76,6 +81,8 @@ class Schedule:
         workers: int,
         single_cell: bool,
         block_seconds: float = BLOCK_SECONDS,
+        expected: int | None = None,
+        horizon: int | None = None,
     ) -> None:
         # A heap by first replicate: conditions advance side by side, so what there is
         # of an unfinished run can be compared.
@@ -84,7 +91,8 @@ class Schedule:
         self.remaining = sum(stop - start for start, _, stop in self._runs)
         # With latency a trip costs more than a wrong guess: a block that is too long ends itself.
         has_latency = block_seconds > BLOCK_SECONDS
-        first = min(MAX_CELLS, -(-self.remaining // workers)) if has_latency else 1
+        cells = self.remaining if expected is None else min(expected, self.remaining)
+        first = min(MAX_CELLS, -(-cells // workers)) if has_latency else 1
         self._paces = [_Pace(block_seconds, first) for _ in range(conditions)]
         self._workers = workers
         self._single_cell = single_cell
@@ -93,6 +101,7 @@ class Schedule:
         self._suspect: Task | None = None
         self._in_flight = 0
         self._stops: dict[int, int] = {}
+        self._horizon = horizon
 
     def next_task(self) -> Task | None:
         """The next block, or ``None`` where there is nothing to hand out now."""
@@ -103,7 +112,7 @@ class Schedule:
             task = self._suspect = self._suspects.popleft()
         elif self._again:
             task = self._again.popleft()
-        elif self._runs:
+        elif self._runs and self._is_near():
             task = self._cut()
         else:
             return None
@@ -181,6 +190,12 @@ class Schedule:
         """Whether every cell was handed out and came back."""
         return not (self._runs or self._again or self._suspects or self._in_flight)
 
+    def _is_near(self) -> bool:
+        start = self._runs[0][0]
+        if self._horizon is not None and start >= self._horizon and not self._in_flight:
+            self._horizon = 2 * start
+        return self._horizon is None or start < self._horizon
+
     def _is_wanted(self, task: Task) -> bool:
         return task.start < self._stops.get(task.condition, task.stop)
 
@@ -194,7 +209,7 @@ class Schedule:
         end = start + 1
         if not self._single_cell:
             size = self._paces[condition].cells(self.remaining, self._workers)
-            end = min(stop, start + size)
+            end = min(stop, start + size, self._horizon or stop)
         if end < stop:
             heapq.heapreplace(self._runs, (end, condition, stop))
         else:

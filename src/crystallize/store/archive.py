@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from crystallize.description.fingerprint import function_fingerprint
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import StoreMismatchError, StoreWarning
 from crystallize.store.generations import Generation, Generations, counts
-from crystallize.store.identity import identity, united
+from crystallize.store.identity import concluded, identity, replicates_of, united
 from crystallize.store.paged import PagedCells, Survey
 from crystallize.store.records import Cell, Ranges, read_records
 from crystallize.store.sqlite import Record, Store
@@ -52,6 +52,7 @@ class Archive:
         self._reader: Store | None = None
         self._has_run = False
         self._cells: Ranges = {}
+        self._before: dict[str, int] = {}
         self.found = 0
         try:
             self._agree()
@@ -68,6 +69,7 @@ class Archive:
             changes = self._generations.latest(stored).changes(self._now)
             if changes and not self._experiment.accept_changes:
                 raise StoreMismatchError(self._refusal(changes))
+            self._before = replicates_of(stored)
             wanted = united(stored, wanted)
         self._generation = self._generations.add(self._now)
         self._identity = {**wanted, "generation": self._generation.number}
@@ -128,6 +130,12 @@ class Archive:
         number = self._generation.number
         self._store.add([replace(record, generation=number) for record in records])
         self._has_run = True
+
+    def conclude(self, replicates: Mapping[str, int]) -> None:
+        """Keep how many replicates conditions came to have, if that is more than before."""
+        most = {name: max(n, self._before.get(name, 0)) for name, n in replicates.items()}
+        self._identity = concluded(self._identity, most)
+        self._keep(self._generation)
 
     def close(self) -> None:
         """Close the file; what was kept is in it already."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import isfinite
 from types import NoneType
 from typing import Any
@@ -29,10 +29,13 @@ def identity(experiment: ExperimentSpec) -> Identity:
         "file": None if file is None else str(file),
         "seed": experiment.seed,
         "seed_rule": experiment.seed_rule,
-        "rule": experiment.seeding.formula,
+        "rule": experiment.seed_formula,
+        "streams": list(experiment.streams),
+        "stream_keys": dict(experiment.stream_keys),
         "seed_globals": experiment.seed_globals,
         "baseline": experiment.baseline,
-        "replicates": experiment.replicates,
+        "replicates": experiment.fewest if experiment.until else experiment.replicates,
+        "open": bool(experiment.until),
         "own_replicates": dict(experiment.own_replicates),
         "conditions": {
             condition: {key: _shown(value) for key, value in parameters.items()}
@@ -74,9 +77,9 @@ def differences(stored: Identity, wanted: Identity) -> list[str]:
 def united(stored: Identity, wanted: Identity) -> Identity:
     """The identity of all that either of two has."""
     both: Identity = {
-        # The levels are not there in a store of an earlier version.
+        # The last two are not there in a store of an earlier version.
         key: {**stored.get(key, {}), **wanted.get(key, {})}
-        for key in ("conditions", "opaque", "levels")
+        for key in ("conditions", "opaque", "levels", "stream_keys")
     }
     most = max(stored["replicates"], wanted["replicates"])
     numbers = replicates_of(stored), replicates_of(wanted)
@@ -93,6 +96,17 @@ def replicates_of(identity: Identity) -> dict[str, int]:
     """Condition -> how many replicates it has."""
     all_of_them: int = identity["replicates"]
     return dict.fromkeys(identity["conditions"], all_of_them) | _own(identity)
+
+
+def concluded(identity: Identity, replicates: Mapping[str, int]) -> Identity:
+    """The identity of an experiment of which it is known how many replicates conditions have."""
+    own = {**_own(identity), **replicates}
+    return {**identity, "own_replicates": own, "open": False}
+
+
+def is_open(identity: Identity) -> bool:
+    """Whether it was to be seen, and is not yet known, how many replicates conditions have."""
+    return bool(identity.get("open", False))
 
 
 def _own(identity: Identity) -> dict[str, int]:

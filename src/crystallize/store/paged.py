@@ -47,6 +47,8 @@ class Survey:
         How many have an outcome.
     done : dict of str to int
         Condition -> how many have metrics.
+    last : dict of str to int
+        Condition -> the last replicate that has.
     errors : dict of (str, int) to CellError
     missing : dict of str to list of (int, int)
         Condition -> ranges of replicates that have no outcome.
@@ -56,6 +58,7 @@ class Survey:
 
     found: int = 0
     done: dict[str, int] = field(default_factory=dict)
+    last: dict[str, int] = field(default_factory=dict)
     errors: dict[Cell, CellError] = field(default_factory=dict)
     missing: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     ranges: Ranges = field(default_factory=dict)
@@ -150,6 +153,8 @@ class PagedCells:
                 cells = self.cells(condition, start, stop)
                 if summaries is not None:
                     summaries.take({condition: cells.table})
+                if cells.table.last >= 0:
+                    survey.last[condition] = cells.table.last
                 survey.done[condition] += int(np.count_nonzero(cells.table.done))
                 survey.errors.update({(condition, e.replicate): e for e in cells.errors})
                 places = [error.replicate - start for error in cells.errors]

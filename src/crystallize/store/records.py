@@ -207,9 +207,10 @@ def _block(found: Record, header: dict[str, Any], array: Callable[[int], bytes])
 
 
 def _errors(found: Record, header: dict[str, Any], seeding: Seeding) -> list[CellError]:
+    own = seeding.of(found.condition)
     return [
         CellError(
-            found.condition, found.start + offset, seeding.seed(found.start + offset),
+            found.condition, found.start + offset, own.seed(found.start + offset),
             kind, message, trace, attempts,
         )
         for offset, kind, message, trace, attempts in header["errors"]

@@ -13,10 +13,10 @@ from crystallize.description.seeding import Seeding
 from crystallize.description.summarized import USUAL
 from crystallize.errors import StoreError
 from crystallize.store.generations import Generation, Generations
-from crystallize.store.identity import replicates_of, stored_factors
+from crystallize.store.identity import is_open, replicates_of, stored_factors
 from crystallize.store.paged import PagedCells
 from crystallize.store.records import Cell, Ranges, read_records
-from crystallize.store.sqlite import Store
+from crystallize.store.sqlite import Identity, Store
 
 
 class Stored:
@@ -56,9 +56,13 @@ class Stored:
             self.path = Path(path)
             self.identity = identity
             self.generations = Generations.of_store(store)
-            # The rule is not there in a store of an earlier version.
-            self._seeding = Seeding(identity["seed"], identity.get("seed_rule", "numpy"))
-            self._replicates = replicates_of(identity)
+            # The rule and the keys are not there in a store of an earlier version.
+            self._seeding = Seeding(
+                identity["seed"],
+                identity.get("seed_rule", "numpy"),
+                identity.get("stream_keys", {}),
+            )
+            self._replicates = _replicates(store, identity)
             self._read(store)
             self.damaged = [record.name for record in store.damaged()]
 
@@ -131,7 +135,9 @@ class StoredExperiment(Stored):
 
     def outcomes(self) -> Outcomes:
         seeding = self._seeding
-        return Outcomes(self.tables, self._errors(), seeding.root, self.about(), seeding.rule)
+        return Outcomes(
+            self.tables, self._errors(), seeding.root, self.about(), seeding.rule, seeding.keys
+        )
 
 
 class StoredSummaries(Stored):
@@ -155,4 +161,16 @@ class StoredSummaries(Stored):
         # Its path stands where a run's provenance has it, for who asks for values.
         about = {**self.about(), "store": {"path": str(self.path)}}
         seeding = self._seeding
-        return Outcomes({}, self._errors(), seeding.root, about, seeding.rule, self.summaries)
+        return Outcomes(
+            {}, self._errors(), seeding.root, about, seeding.rule, seeding.keys, self.summaries
+        )
+
+
+def _replicates(store: Store, identity: Identity) -> dict[str, int]:
+    """Condition -> how many replicates it has, or where that was to be seen, has by now."""
+    known = replicates_of(identity)
+    if is_open(identity):
+        for _, condition, _, stop in store.places():
+            if condition in known:
+                known[condition] = max(known[condition], stop)
+    return known

@@ -96,13 +96,19 @@ def _result(experiment: ExperimentSpec, blocks: list[Block]) -> Result:
             errors.pop((replicate, block.condition), None)
         for failure in block.failures:
             replicate = block.start + failure.offset
-            seed = experiment.seeding.seed(replicate)
+            seed = experiment.seeding.of(names[block.condition]).seed(replicate)
             errors[replicate, block.condition] = CellError(
                 names[block.condition], replicate, seed, failure.type, failure.message,
                 failure.traceback, 1,
             )  # fmt: skip
     in_order = [errors[cell] for cell in sorted(errors)]
-    outcomes = Outcomes(tables, in_order, experiment.seed, seed_rule=experiment.seed_rule)
+    outcomes = Outcomes(
+        tables,
+        in_order,
+        experiment.seed,
+        seed_rule=experiment.seed_rule,
+        stream_keys=experiment.stream_keys,
+    )
     return Result.of_outcomes(outcomes, experiment.baseline)
 
 

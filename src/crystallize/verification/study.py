@@ -65,6 +65,10 @@ class Study:
             faults(self._refuse, "seed", experiment.seed, self.result.root)
         if experiment.seed_rule != self.result.seed_rule:
             faults(self._refuse, "seed_rule", experiment.seed_rule, repr(self.result.seed_rule))
+        ours, theirs = experiment.stream_keys, self.result.stream_keys
+        if others := [c for c in self.result.conditions if ours.get(c) != theirs.get(c)]:
+            what = f"other streams for {listing(others)}"
+            faults(self._refuse, "streams", list(experiment.streams), what)
         for condition in experiment.conditions:
             faults(known, f"{self.path}", condition, "condition", self.result.conditions)
         missing = [name for name in self.result.conditions if name not in experiment.conditions]

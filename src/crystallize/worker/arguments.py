@@ -62,6 +62,7 @@ class Arguments:
     Parameters
     ----------
     seeding : Seeding
+        That of the condition.
     condition : str
     params : mapping of str to object
     injected : collection of str
@@ -80,7 +81,7 @@ class Arguments:
         *,
         copies_large: bool = True,
     ) -> None:
-        self._seeding = seeding
+        self.seeding = seeding
         self._condition = condition
         self._params = {key: read_only(value) for key, value in params.items()}
         self._large: list[Large] = []
@@ -113,7 +114,7 @@ class Arguments:
         if not (self._rng or self._seed or self._seed32):
             return self
         block = copy(self)
-        block._streams = Streams(self._seeding, stop)
+        block._streams = Streams(self.seeding, stop)
         return block
 
     def __call__(self, replicate: int) -> dict[str, Any]:
@@ -133,5 +134,5 @@ class Arguments:
                 arguments[name] = self._condition
             else:
                 own = {**self._params, **{key: fresh() for key, fresh in self._copies}}
-                arguments[name] = CellContext(self._seeding, self._condition, replicate, own)
+                arguments[name] = CellContext(self.seeding, self._condition, replicate, own)
         return arguments

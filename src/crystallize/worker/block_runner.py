@@ -163,7 +163,9 @@ class BlockCall:
         # Coroutines interleave, and a block that is run again would not keep to a time limit.
         copies_large = self._is_async or self._options.timeout is not None
         return [
-            Arguments(self._seeding, name, params, self._injected, copies_large=copies_large)
+            Arguments(
+                self._seeding.of(name), name, params, self._injected, copies_large=copies_large
+            )
             for name, params in self._conditions.items()
         ]
 
@@ -346,7 +348,7 @@ class BlockCall:
         arguments.untried = False
         if len(block) and arguments.were_changed():
             name, params = list(self._conditions.items())[task.condition]
-            arguments = Arguments(self._seeding, name, params, self._injected)
+            arguments = Arguments(self._seeding.of(name), name, params, self._injected)
             self._arguments[task.condition] = arguments
             block = self._run(task._replace(stop=block.stop), arguments)
         return block
@@ -418,7 +420,7 @@ class BlockCall:
             try:
                 for replicate in cells.stretch(first, following):
                     if seeding:
-                        seed_global(self._seeding.seed(replicate))
+                        seed_global(arguments.seeding.seed(replicate))
                     if constant is not None:
                         result = run(call)
                     else:
@@ -460,7 +462,7 @@ class BlockCall:
             loop = self._loops[get_ident()] = OwnLoop()
         for replicate in cells.stretch(task.start, task.stop):
             if self._options.seed_globals:
-                seed_global(self._seeding.seed(replicate))
+                seed_global(self._arguments[task.condition].seeding.seed(replicate))
             cell = task._replace(start=replicate, stop=replicate + 1)
             try:
                 outcome = loop.run(self.run_cell(cell))

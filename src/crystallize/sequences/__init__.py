@@ -1,0 +1,1 @@
+"""Confidence sequences: intervals that all hold at once, however often one looks."""
