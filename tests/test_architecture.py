@@ -28,6 +28,7 @@ ROOMS = (
     "_lazy",
     "_version",
     "spelling",
+    "printable",
     "errors",
     "checks",
     "located",

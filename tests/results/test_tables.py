@@ -4,7 +4,8 @@ from html.parser import HTMLParser
 
 from crystallize import Experiment
 from crystallize.description.summarized import COUNTS, DEFAULT
-from crystallize.results.tables import as_html, as_text, one_line
+from crystallize.printable import one_line
+from crystallize.results.tables import as_html, as_text
 
 
 def row(**values):

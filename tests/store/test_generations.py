@@ -17,7 +17,7 @@ import pytest
 from crystallize import Experiment, Result
 from crystallize.errors import StoreMismatchError, StoreWarning
 from crystallize.store.dropping import drop
-from crystallize.store.sqlite import Store
+from crystallize.store.sqlite import Record, Store
 from crystallize.store.stored import StoredExperiment
 
 scale = 1.0
@@ -294,13 +294,10 @@ def test_what_cells_did_to_a_global_is_no_change(store):
 
 def test_other_versions_are_warned_of_and_recorded(store):
     make(store).run()
-    connection = sqlite3.connect(store)
-    (value,) = connection.execute("SELECT value FROM generations").fetchone()
-    record = json.loads(value)
-    record["fingerprint"]["versions"]["numpy"] = "1.0"
-    with connection:
-        connection.execute("UPDATE generations SET value = ?", (json.dumps(record),))
-    connection.close()
+    with Store(store) as opened:
+        record = opened.generations[1]
+        record["fingerprint"]["versions"]["numpy"] = "1.0"
+        opened.set_identity(opened.identity, {1: record})
     with pytest.warns(StoreWarning, match=rf"numpy 1\.0, now {np.__version__}"):
         result = make(store, replicates=12).run()
     versions = [one["versions"]["numpy"] for one in result.provenance["store"]["generations"]]
@@ -324,19 +321,17 @@ def _as_format_1(store):
         for table in ("blocks", "damaged"):
             connection.execute(f"ALTER TABLE {table} DROP COLUMN generation")
         connection.execute("DROP TABLE generations")
+        connection.execute("ALTER TABLE about DROP COLUMN checksum")
         (text,) = connection.execute("SELECT value FROM about").fetchone()
         identity = json.loads(text)
         del identity["generation"]
         connection.execute("UPDATE about SET value = ?", (json.dumps(identity),))
+        for number, *parts in connection.execute(
+            "SELECT id, condition, start, stop, payload FROM blocks"
+        ):
+            checksum = Record(*parts).checksum()
+            connection.execute("UPDATE blocks SET checksum = ? WHERE id = ?", (checksum, number))
         connection.execute("PRAGMA user_version = 1")
-    with Store(store, read_only=True) as opened:
-        bad = opened.damaged()
-    with connection:
-        for record in bad:
-            connection.execute(
-                "UPDATE blocks SET checksum = ? WHERE condition = ? AND start = ?",
-                (record.checksum(), record.condition, record.start),
-            )
     connection.close()
 
 

@@ -58,7 +58,9 @@ def test_a_cell_that_differs_in_its_last_bit_is_refused(tmp_path, monkeypatch):
     one = stored(tmp_path / "1.db", "a")
     monkeypatch.setenv(FACTOR, repr(float(np.nextafter(1.0, 2.0))))
     other = stored(tmp_path / "2.db", "a")
-    with pytest.raises(StoreError, match=r"2\.db disagree:\n  - condition 'a', replicate 0: x="):
+    with pytest.raises(
+        StoreError, match=r"2\.db disagree on 4 cells:\n  - condition 'a', replicate 0: x="
+    ):
         merge([one, other], tmp_path / "merged.db")
     assert not (tmp_path / "merged.db").exists()
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from crystallize.errors import StoreError
-from crystallize.store.sqlite import APPLICATION_ID, Record, Store, stored_root
+from crystallize.store.schema import APPLICATION_ID
+from crystallize.store.sqlite import Record, Store, stored_root
 
 FIRST, SECOND = Record("a", 0, 3, b"first"), Record("b", 3, 9, b"second")
 
@@ -134,7 +135,7 @@ def test_a_store_of_a_later_format_asks_for_an_update(store):
     connection = sqlite3.connect(store)
     connection.execute("PRAGMA user_version = 9")
     connection.close()
-    with pytest.raises(StoreError, match=r"has format 9.*reads format 2\. Update Crystallize"):
+    with pytest.raises(StoreError, match=r"has format 9.*reads format 3\. Update Crystallize"):
         Store(store)
 
 

@@ -8,7 +8,7 @@ import click
 
 from crystallize.cli import commands
 from crystallize.cli.refusal import NOT_WRITTEN, refusing, say_error
-from crystallize.cli.streams import answering, make_streams_usable
+from crystallize.cli.streams import answering, make_streams_usable, say
 from crystallize.errors import ExportError, UnknownNameError, suggestion
 
 
@@ -57,7 +57,7 @@ def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted and not ctx.resilient_parsing:
         from importlib_metadata import version
 
-        click.echo(f"crystallize {version('crystallize-core')}")
+        say(f"crystallize {version('crystallize-core')}")
         ctx.exit()
 
 

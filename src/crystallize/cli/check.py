@@ -7,7 +7,9 @@ from pathlib import Path
 import click
 
 from crystallize.cli.refusal import refusing
+from crystallize.cli.streams import say
 from crystallize.store import Store
+from crystallize.store.records import is_readable
 
 
 @click.command("check")
@@ -20,10 +22,11 @@ def command(ctx: click.Context, store: Path) -> None:
     cells again.  Exit code 1 if there were any.
     """
     with refusing(), Store(store) as opened:
-        damaged = opened.set_aside()
+        opened.check_pages()
+        damaged = opened.set_aside(is_readable)
         good = sum(1 for _ in opened.records())
-    for record in damaged:
-        click.echo(f"damaged, set aside: {record.name!r}")
-    click.echo(f"{good} blocks are good, {len(damaged)} were damaged")
+    for name in damaged:
+        say(f"damaged, set aside: {name!r}")
+    say(f"{good} blocks are good, {len(damaged)} were damaged")
     if damaged:
         ctx.exit(1)

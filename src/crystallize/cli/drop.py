@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from crystallize.cli.refusal import refusing
+from crystallize.cli.streams import say
 from crystallize.errors import InvalidValueError, StoreError
-from crystallize.results.tables import one_line
+from crystallize.printable import one_line
 from crystallize.store.dropping import drop
 
 
@@ -42,8 +43,8 @@ def command(store: Path, conditions: tuple[str, ...], failed: bool, replicates: 
             )
         counts = drop(store, conditions, failed=failed, replicates=_range(replicates))
     for condition, count in counts.items():
-        click.echo(f"{one_line(condition)}: {count} cells forgotten")
-    click.echo(f"{sum(counts.values())} cells are forgotten; the next run on the store runs them.")
+        say(f"{one_line(condition)}: {count} cells forgotten")
+    say(f"{sum(counts.values())} cells are forgotten; the next run on the store runs them.")
 
 
 def _range(text: str | None) -> range | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from crystallize.cli.refusal import refusing, show_warning
+from crystallize.cli.streams import say
 from crystallize.store.merging import merge
 from crystallize.store.stored import StoredExperiment
 
@@ -23,22 +24,33 @@ from crystallize.store.stored import StoredExperiment
 @click.option(
     "--accept-changes", is_flag=True, help="Put together what ran under other code or parameters."
 )
+@click.pass_context
 def command(
-    stores: tuple[Path, ...], output: Path, prefer_values: bool, accept_changes: bool
+    ctx: click.Context,
+    stores: tuple[Path, ...],
+    output: Path,
+    prefer_values: bool,
+    accept_changes: bool,
 ) -> None:
     """Put the cells of all STORES into a new store.
 
     Stores of different experiments are refused, and so is a cell that differs
-    between two of them.
+    between two of them.  A damaged block is left out, and named; exit code 1 then.
     """
     warnings.showwarning = show_warning
     with refusing():
+        sources = [StoredExperiment(path) for path in stores]
         merge(
-            [StoredExperiment(path) for path in stores],
+            sources,
             output,
             prefer_values=prefer_values,
             accept_changes=accept_changes,
         )
         merged = StoredExperiment(output)
     done = sum(row["done"] for row in merged.counts())
-    click.echo(f"{output}: {done} cells done, {len(merged.errors)} failed")
+    say(f"{output}: {done} cells done, {len(merged.errors)} failed")
+    damaged = [(source.path, name) for source in sources for name in source.damaged]
+    for path, name in damaged:
+        say(f"damaged, left out: {name!r} of {path}", err=True)
+    if damaged:
+        ctx.exit(1)

@@ -11,7 +11,7 @@ import click
 from crystallize.cli.commands import BUILT_IN as OUR_COMMANDS
 from crystallize.cli.plugin_page import as_text, page
 from crystallize.cli.refusal import refusing
-from crystallize.cli.streams import stdout_kept_clean
+from crystallize.cli.streams import print_answer, say, stdout_kept_clean
 from crystallize.errors import UnknownNameError
 from crystallize.installed.catalog import Catalog, PluginInfo
 
@@ -47,9 +47,7 @@ def new(name: str, kind: str) -> None:
 
     with refusing():
         folder = write_distribution(name, kind, Path.cwd())
-    click.echo(
-        f"{folder.name} is a plugin that works; make it yours. Its README says how it is tested."
-    )
+    say(f"{folder.name} is a plugin that works; make it yours. Its README says how it is tested.")
 
 
 @click.command("plugins", cls=_WithNew)
@@ -72,7 +70,7 @@ def command(ctx: click.Context, name: str | None, as_json: bool, check: bool) ->
         with refusing():
             seen = [_inspected(info) for info in _named(catalog, name)]
         pages = [page(one, _status(one.info)) for one in seen]
-        _echo_json(pages) if as_json else click.echo("\n\n".join(map(as_text, pages)))
+        _echo_json(pages) if as_json else say("\n\n".join(map(as_text, pages)))
         broken = any(one.problem for one in seen)
     else:
         rows, broken = _rows(catalog, check=check)
@@ -135,7 +133,7 @@ def _inspected(info: PluginInfo) -> Inspection:
 
 
 def _echo_json(rows: list[dict[str, Any]]) -> None:
-    click.echo(json.dumps(rows, indent=2))
+    print_answer(json.dumps(rows, indent=2))
 
 
 def _echo_table(rows: list[dict[str, Any]]) -> None:
@@ -148,4 +146,4 @@ def _echo_table(rows: list[dict[str, Any]]) -> None:
     widths = [max(len(c), *(len(row[c]) for row in rows), 0) for c in columns]
     for row in ({c: c for c in columns}, *rows):
         cells = (row[c].ljust(width) for c, width in zip(columns, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
+        say("  ".join(cells).rstrip())

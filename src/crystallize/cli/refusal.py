@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from crystallize.cli.streams import answering
+from crystallize.cli.streams import answering, say
 from crystallize.errors import CrystallizeError, ExportError
 
 REFUSED, NOT_WRITTEN = 2, 3
@@ -17,12 +17,12 @@ REFUSED, NOT_WRITTEN = 2, 3
 def say_error(error: CrystallizeError, advice: str = "") -> None:
     """Say what was wrong; but for a reader who went away: `| head` is no mistake."""
     if not isinstance(error.__cause__, BrokenPipeError):
-        click.echo(f"Error: {error} {advice}".rstrip(), err=True)
+        say(f"Error: {error} {advice}".rstrip(), err=True)
 
 
 def show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     """What commands have instead of ``warnings.showwarning``: no line of ours beside it."""
-    click.echo(f"Warning: {message}", err=True)
+    say(f"Warning: {message}", err=True)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import click
 
 from crystallize.checks import known, whole_number
 from crystallize.cli.refusal import refusing
+from crystallize.cli.streams import say
 from crystallize.description.lookup import find_function
 from crystallize.errors import StoreError, listing
 from crystallize.experiments.experiment import Experiment
@@ -36,7 +37,7 @@ def command(
         replicate = whole_number("--replicate", replicate)
         experiment = _experiment(StoredExperiment(store), condition)
     try:
-        click.echo(repr(experiment.replay(replicate)))
+        say(repr(experiment.replay(replicate)))
     except Exception:
         traceback.print_exc()
         if debug:
@@ -67,5 +68,5 @@ def _experiment(stored: StoredExperiment, condition: str | None) -> Experiment:
     )
     now = Generation.now(experiment.spec, identity)
     for change in stored.latest.changes(now) + stored.latest.versions(now):
-        click.echo(f"Warning: since the store was made: {change}", err=True)
+        say(f"Warning: since the store was made: {change}", err=True)
     return experiment

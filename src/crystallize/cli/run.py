@@ -13,7 +13,7 @@ import click
 
 from crystallize.checks import Faults, text
 from crystallize.cli.refusal import NOT_WRITTEN, REFUSED, say_error, show_warning
-from crystallize.cli.streams import print_answer, stdout_kept_clean
+from crystallize.cli.streams import print_answer, say, stdout_kept_clean
 from crystallize.cli.tables import Wanted, table_options
 from crystallize.description.conditions import selected
 from crystallize.description.config import Config, read_config
@@ -134,19 +134,19 @@ def command(
             code = SOME_FAILED
             _show_errors(result)
     except (CellFailedError, TooManyFailuresError) as error:
-        click.echo(f"Error: {error}", err=True)
+        say(f"Error: {error}", err=True)
         result, code = error.result, SOME_FAILED
     except Interrupted as error:
-        click.echo(f"Interrupted; this is what had finished. {_advice(error.result)}", err=True)
+        say(f"Interrupted; this is what had finished. {_advice(error.result)}", err=True)
         result, code = error.result, BY_SIGNAL + error.signum
     except KeyboardInterrupt:
-        click.echo("Interrupted.", err=True)
+        say("Interrupted.", err=True)
         result, code = None, BY_SIGNAL + signal.SIGINT
     except ExportError as error:
-        click.echo(f"Error: {error}", err=True)
+        say(f"Error: {error}", err=True)
         result, code = None, NOT_WRITTEN
     except CrystallizeError as error:
-        click.echo(f"Error: {error}", err=True)
+        say(f"Error: {error}", err=True)
         result, code = getattr(error, "result", None), REFUSED
     if isinstance(result, Result) and output is not None and exporter is not None:
         written = _is_written(result, output, exporter)
@@ -201,7 +201,7 @@ def _selected(config: Config, patterns: tuple[str, ...]) -> dict[str, Any]:
         return {"conditions": conditions, "baseline": baseline}
     first = next(iter(conditions))
     if len(conditions) > 1:
-        click.echo(f"Baseline: {first!r}, since --condition leaves out {baseline!r}.", err=True)
+        say(f"Baseline: {first!r}, since --condition leaves out {baseline!r}.", err=True)
     return {"conditions": conditions, "baseline": first}
 
 
@@ -210,7 +210,7 @@ def _is_written(result: Result, output: Path, exporter: Exporter) -> bool:
         with stdout_kept_clean():
             export(result, output, exporter)
     except ExportError as error:
-        click.echo(f"Error: {error}", err=True)
+        say(f"Error: {error}", err=True)
         return False
     return True
 
@@ -218,9 +218,8 @@ def _is_written(result: Result, output: Path, exporter: Exporter) -> bool:
 def _say_found(result: Result) -> None:
     store = result.provenance["store"]
     if store is not None and store["found"]:
-        click.echo(
-            f"Resumed: {store['found']} of {result.cells} cells were in the store.", err=True
-        )
+        cells = result.cells
+        say(f"Resumed: {store['found']} of {cells} cells were in the store.", err=True)
 
 
 def _advice(result: Result) -> str:
@@ -231,14 +230,14 @@ def _advice(result: Result) -> str:
 
 def _show_errors(result: Result) -> None:
     for error in result.errors[:SHOWN_ERRORS]:
-        click.echo(
+        say(
             f"Failed: condition {error.condition!r}, replicate {error.replicate}, seed "
             f"{error.seed}: {error.type}: {error.message}",
             err=True,
         )
     more = len(result.errors) - SHOWN_ERRORS
     if more > 0:
-        click.echo(f"… and {more} more; --json shows all, with tracebacks.", err=True)
+        say(f"… and {more} more; --json shows all, with tracebacks.", err=True)
 
 
 def _is_printed(result: Result, tables: Wanted | None) -> bool:

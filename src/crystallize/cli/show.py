@@ -9,10 +9,11 @@ import click
 
 from crystallize.cells.plain import json_data
 from crystallize.cli.refusal import refusing
+from crystallize.cli.streams import print_answer, say
 from crystallize.cli.tables import Wanted, table_options
+from crystallize.printable import one_line
 from crystallize.results.exports import warning_data
 from crystallize.results.result import Result
-from crystallize.results.tables import one_line
 from crystallize.store.generations import counts
 from crystallize.store.stored import Stored, StoredSummaries
 
@@ -46,36 +47,36 @@ def command(
             "warnings": [warning_data(record) for record in result.warnings],
             "summary": result.summary(),
         }
-        click.echo(json.dumps(json_data(content), allow_nan=False, indent=2))
+        print_answer(json.dumps(json_data(content), allow_nan=False, indent=2))
         return
     identity = stored.identity
-    click.echo(f"experiment  {one_line(identity['name'])}")
-    click.echo(f"function    {one_line(identity['module'])}:{one_line(identity['function'])}")
-    click.echo(f"seed        {identity['seed']}")
-    click.echo(f"replicates  {identity['replicates']}")
+    say(f"experiment  {one_line(identity['name'])}")
+    say(f"function    {one_line(identity['module'])}:{one_line(identity['function'])}")
+    say(f"seed        {identity['seed']}")
+    say(f"replicates  {identity['replicates']}")
     for row in stored.counts():
-        click.echo(
+        say(
             f"{one_line(row['condition'])}: {row['done']} done, {row['failed']} failed, "
             f"{row['missing']} missing"
         )
     for name in stored.damaged:
-        click.echo(f"damaged: {one_line(name)}; 'crystallize check' sets it aside")
+        say(f"damaged: {one_line(name)}; 'crystallize check' sets it aside")
     if len(stored.cells) > 1:
         _show_generations(stored)
-    click.echo(f"\n{tables.shown(result)}")
+    say(f"\n{tables.shown(result)}")
 
 
 def _show_generations(stored: Stored) -> None:
     """Say which cells ran under something else than the last, and what that is."""
     latest = stored.latest
-    click.echo(
+    say(
         "cells ran under different code, parameters or versions; "
         f"the last run's is generation {latest.number}"
     )
     for number, conditions in counts(stored.cells).items():
         for condition, cells in conditions.items():
-            click.echo(f"generation {number}: {cells} cells of {one_line(condition)}")
+            say(f"generation {number}: {cells} cells of {one_line(condition)}")
         if number != latest.number:
             one = stored.generations[number]
             for why in one.changes(latest) + one.versions(latest):
-                click.echo(f"  - {one_line(why)}")
+                say(f"  - {one_line(why)}")

@@ -14,7 +14,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+import click
+
 from crystallize.errors import ExportError
+from crystallize.printable import printable
 
 GONE = (errno.EPIPE, errno.ENOSPC, errno.EBADF, errno.EIO, errno.EDQUOT)
 """What the system says of a stream that takes no more."""
@@ -88,6 +91,11 @@ def _give_up_stdout() -> None:
     """Let what is still to be written go nowhere: the interpreter would fail when it ends."""
     with suppress(OSError):
         _open_as(1, os.O_WRONLY)
+
+
+def say(text: object, *, err: bool = False) -> None:
+    """Print a line, in which no text of others commands the terminal."""
+    click.echo(printable(text), err=err)
 
 
 def print_answer(text: str) -> None:

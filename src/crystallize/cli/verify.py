@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from crystallize.checks import Faults, not_negative, optional
-from crystallize.cli.streams import print_answer, stdout_kept_clean
+from crystallize.cli.streams import print_answer, say, stdout_kept_clean
 from crystallize.description.config import read_config
 from crystallize.description.from_config import experiment_arguments
 from crystallize.description.lookup import find_function
@@ -85,7 +85,7 @@ def command(
                 config, replicates, strategies, against, tolerance, overrides
             )
     except KeyboardInterrupt as error:
-        click.echo("Interrupted.", err=True)
+        say("Interrupted.", err=True)
         ctx.exit(128 + getattr(error, "signum", signal.SIGINT))
     content = certificate.to_dict()
     print_answer(json.dumps(content, allow_nan=False, indent=2) if as_json else str(certificate))

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from crystallize.checks import known
 from crystallize.description.factors import factor_names
 from crystallize.errors import InvalidValueError, UnknownNameError
+from crystallize.printable import one_line
 from crystallize.results.digits import as_sure_as
-from crystallize.results.tables import one_line
 from crystallize.results.text_table import UNLIMITED, Room, TextTable
 
 Levels = tuple[Any, ...]

@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import takewhile
 from typing import Any
 
+from crystallize.printable import one_line
 from crystallize.results.digits import as_sure_as
-from crystallize.results.tables import are_numbers, one_line, saying_the_same
+from crystallize.results.tables import are_numbers, saying_the_same
 from crystallize.results.text_table import UNLIMITED, Room, TextTable
 
 Row = Mapping[str, Any]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from crystallize.printable import one_line
 from crystallize.results.digits import as_sure_as, shown
 from crystallize.results.summary import SummaryRow
 from crystallize.results.text_table import UNLIMITED, Room, TextTable
@@ -93,11 +94,6 @@ def saying_the_same(rows: Sequence[Mapping[str, Any]]) -> set[str]:
         and all(isinstance(row.get(column), str) for row in rows)
         and all(row[column] == row["condition"] for row in rows)
     }
-
-
-def one_line(name: object) -> str:
-    """A name, which may hold anything, on one line."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(name))
 
 
 def are_numbers(values: Any) -> bool:

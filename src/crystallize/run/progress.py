@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from crystallize.printable import one_line
+
 
 class ProgressBar:
     """A tqdm bar, or nothing at all.
@@ -25,7 +27,9 @@ class ProgressBar:
         if shown:
             from tqdm.auto import tqdm
 
-            self._bar = tqdm(total=total, initial=done, desc=name, unit="cell", dynamic_ncols=True)
+            self._bar = tqdm(
+                total=total, initial=done, desc=one_line(name), unit="cell", dynamic_ncols=True
+            )
 
     def expect(self, total: int, known: str) -> None:
         """Show another total, and what is known so far."""

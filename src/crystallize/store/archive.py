@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from crystallize.errors import StoreMismatchError, StoreWarning
 from crystallize.store.generations import Generation, Generations, counts
 from crystallize.store.identity import concluded, identity, replicates_of, united
 from crystallize.store.paged import PagedCells, Survey
-from crystallize.store.records import Cell, Ranges, read_records
+from crystallize.store.records import Cell, Ranges, is_readable, read_records
 from crystallize.store.sqlite import Record, Store
 
 SHOWN = 20
@@ -93,8 +93,8 @@ class Archive:
             failed cells are to be run again.
         """
         experiment = self._experiment
-        self._set_damaged_aside()
         cells = read_records(self._store.records(), experiment.replicates_of, experiment.seeding)
+        self._set_aside(lambda record: record not in cells.unreadable)
         if experiment.retry_failed:
             cells = cells._replace(errors={})
         self.found = sum(int(t.done.sum()) for t in cells.tables.values()) + len(cells.errors)
@@ -105,7 +105,7 @@ class Archive:
     def load_pages(self) -> tuple[PagedCells, Survey]:
         """The same for a run that keeps no values: what reads them, and which there are."""
         experiment = self._experiment
-        self._set_damaged_aside()
+        self._set_aside(is_readable)
         self._reader = Store(self._store.path, read_only=True)
         cells = PagedCells(
             self._reader, experiment.replicates_of, experiment.seeding,
@@ -146,11 +146,10 @@ class Archive:
             self._reader.close()
         self._store.close()
 
-    def _set_damaged_aside(self) -> None:
-        for damaged in self._store.set_aside():
+    def _set_aside(self, is_readable: Callable[[Record], bool]) -> None:
+        for name in self._store.set_aside(is_readable):
             warnings.warn(
-                f"{self._store.path}: {damaged.name} are damaged; they are set aside and run "
-                "again.",
+                f"{self._store.path}: {name} are damaged; they are set aside and run again.",
                 StoreWarning,
                 stacklevel=3,
             )

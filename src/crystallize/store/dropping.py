@@ -10,7 +10,7 @@ from crystallize.checks import known
 from crystallize.description.seeding import Seeding
 from crystallize.errors import StoreError
 from crystallize.store.identity import replicates_of
-from crystallize.store.records import Cell, read_records, without
+from crystallize.store.records import Cell, is_readable, read_records, without
 from crystallize.store.sqlite import Store
 
 
@@ -51,7 +51,7 @@ def drop(
             raise StoreError(f"{path}: this store is empty.")
         names = tuple(identity["conditions"])
         chosen = [known("condition", name, "condition", names) for name in conditions] or names
-        tables, errors, _ = read_records(
+        tables, errors, *_ = read_records(
             store.records(), replicates_of(identity), Seeding(identity["seed"])
         )
         cells: set[Cell] = set(errors)
@@ -61,6 +61,6 @@ def drop(
         if replicates is not None:
             cells = {cell for cell in cells if cell[1] in replicates}
         cells = {cell for cell in cells if cell[0] in chosen}
-        store.rewrite(lambda record: without(record, cells))
+        store.rewrite(lambda record: without(record, cells) if is_readable(record) else record)
     counts = Counter(condition for condition, _ in cells)
     return {name: counts[name] for name in names if name in chosen}

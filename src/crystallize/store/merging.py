@@ -20,7 +20,11 @@ from crystallize.store.sqlite import Record, Store
 from crystallize.store.stored import StoredExperiment
 
 SHOWN = 10
-"""How many cells that differ are shown."""
+"""How many cells that differ are shown, ..."""
+
+
+CLIPPED = 80
+"""... and how many characters of what each of them came to."""
 
 
 def merge(
@@ -114,11 +118,19 @@ def _numbers(source: StoredExperiment, known: Generations) -> dict[int, int]:
 
 
 class _Conflict(NamedTuple):
-    """A cell to which two stores came differently."""
+    """A cell to which two stores came differently, and how each of them begins."""
 
-    text: str
+    condition: str
+    replicate: int
+    outcomes: tuple[str, str]
     one_failed: bool
     """Whether it failed in one of them only."""
+
+    def __str__(self) -> str:
+        one, other = self.outcomes
+        if one == other:  # they differ further on
+            one, other = "a value", "another"
+        return f"condition {self.condition!r}, replicate {self.replicate}: {one} and {other}"
 
 
 def _taken(source: StoredExperiment, sources: list[StoredExperiment]) -> Iterator[Record]:
@@ -141,12 +153,17 @@ def _has_metrics(source: StoredExperiment, condition: str, replicate: int) -> bo
 def _disagreement(
     one: StoredExperiment, other: StoredExperiment, conflicts: list[_Conflict]
 ) -> str:
-    lines = "\n".join(f"  - {conflict.text}" for conflict in conflicts[:SHOWN])
-    more = f"\n  … and {len(conflicts) - SHOWN} more" if len(conflicts) > SHOWN else ""
+    lines = "\n".join(f"  - {conflict}" for conflict in conflicts[:SHOWN])
+    more = f"\n  … and {len(conflicts) - SHOWN:,} more" if len(conflicts) > SHOWN else ""
+    count = "1 cell" if len(conflicts) == 1 else f"{len(conflicts):,} cells"
     advice = ""
     if any(conflict.one_failed for conflict in conflicts):
         advice = "\nWhere one has a value and the other a failure, --prefer-values takes the value."
-    return f"{one.path} and {other.path} disagree:\n{lines}{more}{advice}"
+    return f"{one.path} and {other.path} disagree on {count}:\n{lines}{more}{advice}"
+
+
+def _clipped(outcome: str) -> str:
+    return outcome if len(outcome) <= CLIPPED else f"{outcome[: CLIPPED - 1]}…"
 
 
 def _conflicts(one: StoredExperiment, other: StoredExperiment) -> Iterator[_Conflict]:
@@ -160,8 +177,8 @@ def _conflicts(one: StoredExperiment, other: StoredExperiment) -> Iterator[_Conf
                 for table, error in zip(tables, errors, strict=True)
             )
             if first is not None and second is not None and first != second:
-                text = f"condition {condition!r}, replicate {replicate}: {first} and {second}"
-                yield _Conflict(text, errors.count(None) == 1)
+                outcomes = _clipped(first), _clipped(second)  # of each of a million
+                yield _Conflict(condition, replicate, outcomes, errors.count(None) == 1)
 
 
 def _shown_outcome(table: Table, error: CellError | None, replicate: int) -> str | None:

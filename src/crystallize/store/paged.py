@@ -16,7 +16,7 @@ from crystallize.cells.page import PageBounds
 from crystallize.cells.summaries import PageSummaries
 from crystallize.cells.table import Table
 from crystallize.description.seeding import Seeding
-from crystallize.store.records import Cell, Ranges, decoded
+from crystallize.store.records import UNREADABLE, Cell, Ranges, decoded
 from crystallize.store.sqlite import Store
 
 
@@ -176,7 +176,10 @@ class PagedCells:
             record = self._store.record(number)
             if record is None:
                 return None
-            found = (*decoded(record, self._seeding), record.generation)
+            try:
+                found = (*decoded(record, self._seeding), record.generation)
+            except UNREADABLE:
+                return None
         if found[0].stop > stop:
             self._open[number] = found
         return found

@@ -29,6 +29,12 @@ Cell = tuple[str, int]
 Ranges = dict[int, dict[str, list[list[int]]]]
 """Generation -> condition -> ranges [start, stop) of replicates."""
 
+UNREADABLE = (
+    ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError,
+    ValueError,
+)  # fmt: skip
+"""What reading a crafted record may raise; none of its cells is believed."""
+
 LENGTH_BYTES = 8
 """How many bytes say how long the header is."""
 
@@ -82,20 +88,13 @@ def without(stored: Record, cells: Container[Cell]) -> Record | None:
     kept = np.array([(stored.condition, replicate) not in cells for replicate in replicates])
     if kept.all():
         return stored
-    header, array = _parts(stored.payload)
-    block = _block(stored, header, array).only(kept)
+    # A record does not say the seeds of its errors: they follow from the experiment's.
+    block, failed = decoded(stored, Seeding(0))
+    block = block.only(kept)
     if not len(block):
         return None
-    # A record does not say the seeds of its errors: they follow from the experiment's.
-    failed = _errors(stored, header, Seeding(0))
     errors = [error for error in failed if kept[error.replicate - stored.start]]
     return replace(record(stored.condition, block, errors), generation=stored.generation)
-
-
-def decoded(stored: Record, seeding: Seeding) -> tuple[Block, list[CellError]]:
-    """The cells of a record, and the errors of those that failed for good."""
-    header, array = _parts(stored.payload)
-    return _block(stored, header, array), _errors(stored, header, seeding)
 
 
 class Cells(NamedTuple):
@@ -109,11 +108,14 @@ class Cells(NamedTuple):
         Cell -> its error.
     generations : dict of str to array of int
         Condition -> the generation of each cell, where there is one.
+    unreadable : list of Record
+        Those of which nothing was taken, since they are none of ours.
     """
 
     tables: dict[str, Table]
     errors: dict[Cell, CellError]
     generations: dict[str, npt.NDArray[np.int32]]
+    unreadable: list[Record]
 
     def ranges(self) -> Ranges:
         """The cells that have an outcome, by generation."""
@@ -152,9 +154,13 @@ def read_records(
     tables = {condition: Table(0, size) for condition in replicates}
     errors: dict[Cell, CellError] = {}
     generations = {condition: np.zeros(size, np.int32) for condition in replicates}
+    unreadable = []
     for found in kept:
-        header, array = _parts(found.payload)
-        block, failed = _block(found, header, array), _errors(found, header, seeding)
+        try:
+            block, failed = decoded(found, seeding)
+        except UNREADABLE:
+            unreadable.append(found)
+            continue
         tables[found.condition].add(block)
         places = (
             slice(block.start, block.stop) if block.cells is None else block.start + block.cells
@@ -169,7 +175,55 @@ def read_records(
         tables,
         {cell: error for cell, error in errors.items() if cell[1] < replicates[cell[0]]},
         {name: numbers[: replicates[name]] for name, numbers in generations.items()},
+        unreadable,
     )
+
+
+def is_readable(found: Record) -> bool:
+    """Whether an undamaged record holds what a block is made of, and that of its own cells."""
+    try:
+        decoded(found, Seeding(0))
+    except UNREADABLE:
+        return False
+    return True
+
+
+def decoded(found: Record, seeding: Seeding) -> tuple[Block, list[CellError]]:
+    """The block of a record, and the errors of its cells that failed for good.
+
+    Raises
+    ------
+    Exception
+        If it is no record of ours, which only one that :func:`is_readable` is certain to be.
+    """
+    header, array = _parts(found.payload)
+    block, failed = _block(found, header, array), _errors(found, header, seeding)
+    _check(block, failed)
+    return block, failed
+
+
+def _check(block: Block, failed: Sequence[CellError]) -> None:
+    """See that all that is in a block is of its own cells."""
+    span = block.stop - block.start
+    offsets = [np.array([failure.offset for failure in block.failures], dtype=np.int64)]
+    for column in block.columns:
+        if column.offsets is None:
+            # As many as there are cells with values, which are those that did not fail.
+            if len(column.values) != len(block) - len(block.failures):
+                raise ValueError("a column is of other cells than the block")
+        elif len(column.offsets) != len(column.values):
+            raise ValueError("a column has values without cells")
+        else:
+            offsets.append(column.offsets)
+    if block.cells is not None:
+        offsets.append(block.cells)
+    if any(len(own) and not (own.min() >= 0 and own.max() < span) for own in offsets):
+        raise ValueError("a block has cells that are not its own")
+    texts = (text for e in failed for text in (e.type, e.message, e.traceback))
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("an error without text")
+    if not all(isinstance(error.attempts, int) for error in failed):
+        raise TypeError("an error without a number of attempts")
 
 
 def _payload(header: dict[str, Any], arrays: Sequence[bytes]) -> bytes:

@@ -7,49 +7,42 @@ never unpickled.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from crystallize.errors import StoreError
-
-APPLICATION_ID = 0x43525953  # "CRYS"
-
-
-SCHEMA_VERSION = 2
-"""Format 1 had no generations; it is read, and made one of format 2 when it is written to."""
-
+from crystallize.store.schema import (
+    APPLICATION_ID,
+    FORMAT,
+    FROM_FORMAT,
+    SCHEMA,
+    distrust,
+    unlike_a_store,
+)
 
 BUSY_SECONDS = 10.0
 """How long another program may keep the file locked."""
 
 
-SCHEMA = """
-CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE blocks (
-    id INTEGER PRIMARY KEY,
-    condition TEXT NOT NULL,
-    start INTEGER NOT NULL,
-    stop INTEGER NOT NULL,
-    checksum BLOB NOT NULL,
-    payload BLOB NOT NULL,
-    generation INTEGER NOT NULL DEFAULT 0
-);
-CREATE TABLE damaged AS SELECT * FROM blocks;
-CREATE TABLE generations (number INTEGER PRIMARY KEY, value TEXT NOT NULL);
-"""
+MOST_MISSING = 1000
+"""After how many numbers without a record no further one is looked for, in a damaged file."""
+
+SALVAGE = "'crystallize merge STORE -o NEW' keeps in a new store what can still be read of it."
 
 
-FROM_FORMAT_1 = """
-ALTER TABLE blocks ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE damaged ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
-CREATE TABLE generations (number INTEGER PRIMARY KEY, value TEXT NOT NULL);
-DELETE FROM about WHERE key = 'changes';
-"""
+def _row(key: object, value: str) -> tuple[object, str, bytes]:
+    return key, value, _checksum(key, value)
+
+
+def _checksum(key: object, value: object) -> bytes:
+    """SHA-256 over a row of `about` or of `generations`."""
+    return hashlib.sha256(f"{key}:{value}".encode(errors="surrogateescape")).digest()
 
 
 Identity = dict[str, Any]
@@ -69,6 +62,19 @@ class Record:
     payload: bytes
     generation: int = 0
 
+    @classmethod
+    def of_row(cls, row: Sequence[Any]) -> Record | None:
+        """From what stands in the table; ``None`` where that is none, because it is damaged."""
+        condition, start, stop, payload, generation = row
+        is_one = (
+            isinstance(condition, str)
+            and isinstance(payload, bytes)
+            and all(isinstance(number, int) for number in (start, stop, generation))
+            and 0 <= start < stop
+            and generation >= 0
+        )
+        return cls(condition, start, stop, payload, generation) if is_one else None
+
     @property
     def name(self) -> str:
         """What messages call it."""
@@ -79,7 +85,7 @@ class Record:
         place = f"{self.start}:{self.stop}:{self.condition}"
         # In format 1 there was no generation that could change.
         of = f"{self.generation}:{place}" if self.generation else place
-        digest = hashlib.sha256(of.encode())
+        digest = hashlib.sha256(of.encode(errors="surrogateescape"))
         digest.update(self.payload)
         return digest.digest()
 
@@ -104,6 +110,7 @@ class Store:
 
     def __init__(self, path: str | Path, *, create: bool = False, read_only: bool = False) -> None:
         self.path = Path(path)
+        self._read_only = read_only
         self._lock: sqlite3.Connection | None = None
         if not create and not self.path.is_file():
             raise StoreError(f"{self.path}: there is no such store.")
@@ -133,11 +140,14 @@ class Store:
     @property
     def generations(self) -> dict[int, Any]:
         """What cells ran under: number of the generation -> JSON."""
-        if self._format < SCHEMA_VERSION:
+        if self._format < 2:
             return {}
+        checksum = "checksum" if self._format >= 3 else "NULL"
         with self._explained():
-            rows = self._connection.execute("SELECT number, value FROM generations ORDER BY number")
-            return {number: json.loads(value) for number, value in rows}
+            rows = self._connection.execute(
+                f"SELECT number, value, {checksum} FROM generations ORDER BY number"
+            )
+            return {number: self._believed(number, *row) for number, *row in rows}
 
     @property
     def filled(self) -> set[str]:
@@ -152,11 +162,12 @@ class Store:
         """Say what the store's experiment is now, and what some generations are."""
         with self._explained(), self._connection:
             self._connection.execute(
-                "INSERT OR REPLACE INTO about VALUES ('identity', ?)", (json.dumps(identity),)
+                "INSERT OR REPLACE INTO about (key, value, checksum) VALUES (?, ?, ?)",
+                _row("identity", json.dumps(identity)),
             )
             self._connection.executemany(
-                "INSERT OR REPLACE INTO generations VALUES (?, ?)",
-                [(number, json.dumps(value)) for number, value in (generations or {}).items()],
+                "INSERT OR REPLACE INTO generations (number, value, checksum) VALUES (?, ?, ?)",
+                [_row(number, json.dumps(value)) for number, value in (generations or {}).items()],
             )
 
     def add(self, records: Iterable[Record]) -> None:
@@ -173,50 +184,95 @@ class Store:
 
     def records(self) -> Iterator[Record]:
         """The undamaged records, in the order in which they were added."""
-        for _, record, good in self._read():
-            if good:
+        for _, record in self._read():
+            if record is not None:
                 yield record
 
-    def places(self) -> Iterator[tuple[int, str, int, int]]:
-        """Number, condition, start and stop of every record, in the order in which they came."""
-        with self._explained():
-            yield from self._connection.execute(
+    def places(self) -> list[tuple[int, str, int, int]]:
+        """Number, condition, start and stop of every record, in the order in which they came.
+
+        Damaged ones are among them, but none whose place could be no record's.
+        """
+        try:
+            rows: Iterable[tuple[Any, ...]] = self._connection.execute(
                 "SELECT id, condition, start, stop FROM blocks ORDER BY id"
-            )
+            ).fetchall()
+        except sqlite3.DatabaseError:  # what can be read of such a file is read one by one
+            rows = [(n, r.condition, r.start, r.stop) for n, r in self._read() if r is not None]
+        return [
+            (number, condition, start, stop)
+            for number, condition, start, stop in rows
+            if isinstance(condition, str)
+            and isinstance(start, int)
+            and isinstance(stop, int)
+            and 0 <= start < stop
+        ]
 
     def record(self, number: int) -> Record | None:
         """One record by its number; ``None`` if it is damaged, or not there any more."""
-        for _, record, good in self._read(f" WHERE id = {number:d}"):
-            return record if good else None
-        return None
+        try:
+            row = self._connection.execute(f"{self._rows} WHERE id = ?", (number,)).fetchone()
+        except sqlite3.DatabaseError:
+            return None
+        return None if row is None else _read(row)[1]
 
-    def damaged(self) -> list[Record]:
-        """The records whose checksum is wrong."""
-        return [record for _, record, good in self._read() if not good]
+    def damaged(self, is_readable: Callable[[Record], bool] = lambda record: True) -> list[str]:
+        """What those are called whose checksum is wrong, or that cannot be read.
+
+        Parameters
+        ----------
+        is_readable : callable
+            What says so of an undamaged one.
+        """
+        return [name for _, name in self._bad(is_readable)]
 
     def rewrite(self, change: Callable[[Record], Record | None]) -> None:
         """Put something else, or nothing, in the place of each undamaged record: all or none."""
         with self._explained(), self._connection:
-            for number, record, good in list(self._read()):
-                changed = change(record) if good else record
-                if changed is None:
-                    self._connection.execute("DELETE FROM blocks WHERE id = ?", (number,))
-                elif changed is not record:
+            for number, record in list(self._read()):
+                changed = record if record is None else change(record)
+                if changed is not record and changed is not None:
                     self._connection.execute(
                         "UPDATE blocks SET checksum = ?, payload = ? WHERE id = ?",
                         (changed.checksum(), changed.payload, number),
                     )
+                elif changed is not record:
+                    self._connection.execute("DELETE FROM blocks WHERE id = ?", (number,))
 
-    def set_aside(self) -> list[Record]:
-        """Move damaged records out of the way, so that a resume runs their cells again."""
-        bad = [(number, record) for number, record, good in self._read() if not good]
+    def set_aside(self, is_readable: Callable[[Record], bool] = lambda record: True) -> list[str]:
+        """Move damaged records out of the way, so that a resume runs their cells again.
+
+        Parameters
+        ----------
+        is_readable : callable
+            What says of an undamaged one whether it can be read.
+
+        Returns
+        -------
+        list of str
+            What they are called.
+        """
+        bad = list(self._bad(is_readable))
         with self._explained(), self._connection:
             for number, _ in bad:
                 self._connection.execute(
                     "INSERT INTO damaged SELECT * FROM blocks WHERE id = ?", (number,)
                 )
                 self._connection.execute("DELETE FROM blocks WHERE id = ?", (number,))
-        return [record for _, record in bad]
+        return [name for _, name in bad]
+
+    def check_pages(self) -> None:
+        """Have SQLite look at the whole file.
+
+        Raises
+        ------
+        StoreError
+            If its structure is damaged.
+        """
+        with self._explained():
+            ((found,),) = self._connection.execute("PRAGMA quick_check(1)").fetchall()
+        if found != "ok":
+            raise StoreError(f"{self.path}: the file's structure is damaged ({found}). {SALVAGE}")
 
     def close(self) -> None:
         """Close the file; what was added is in it already."""
@@ -229,23 +285,71 @@ class Store:
                 with suppress(sqlite3.Error):
                     connection.close()
 
-    def _read(self, which: str = "") -> Iterator[tuple[int, Record, bool]]:
+    def _bad(self, is_readable: Callable[[Record], bool]) -> Iterator[tuple[int, str]]:
+        for number, record in self._read():
+            if record is None:
+                yield number, self._called(number)
+            elif not is_readable(record):
+                yield number, record.name
+
+    def _called(self, number: int) -> str:
+        """The name of a damaged record, which may be damaged itself."""
+        record = None
+        with suppress(sqlite3.DatabaseError):
+            row = self._connection.execute(f"{self._rows} WHERE id = ?", (number,)).fetchone()
+            record = Record.of_row(row[2:])
+        return f"block {number}" if record is None else record.name
+
+    def _read(self) -> Iterator[tuple[int, Record | None]]:
+        """The number of each record, and the record if it is undamaged."""
         with self._explained():
-            generation = "generation" if self._format >= SCHEMA_VERSION else "0"
-            rows = self._connection.execute(
-                f"SELECT id, checksum, condition, start, stop, payload, {generation} FROM blocks"
-                f"{which} ORDER BY id"
-            )
-            for number, checksum, *parts in rows:
-                record = Record(*parts)
-                yield number, record, record.checksum() == checksum
+            last = 0
+            try:
+                for row in self._connection.execute(f"{self._rows} ORDER BY id"):
+                    last = row[0]
+                    yield _read(row)
+            except sqlite3.DatabaseError:
+                if not self._read_only:  # nothing is to be written to such a file
+                    raise
+                yield from self._read_one_by_one(last + 1)
+
+    def _read_one_by_one(self, first: int) -> Iterator[tuple[int, Record | None]]:
+        """The same of a file whose structure is damaged, as far as it can still be read."""
+        missing = 0
+        for number in itertools.count(first):
+            try:
+                row = self._connection.execute(f"{self._rows} WHERE id = ?", (number,)).fetchone()
+            except sqlite3.DatabaseError:
+                yield number, None
+                row = None
+            if row is not None:
+                yield _read(row)
+            missing = 0 if row is not None else missing + 1
+            if missing > MOST_MISSING:
+                return
+
+    @property
+    def _rows(self) -> str:
+        generation = "generation" if self._format >= 2 else "0"
+        return f"SELECT id, checksum, condition, start, stop, payload, {generation} FROM blocks"
 
     def _about(self, key: str) -> Any:
+        checksum = "checksum" if self._format >= 3 else "NULL"
         with self._explained():
             row = self._connection.execute(
-                "SELECT value FROM about WHERE key = ?", (key,)
+                f"SELECT value, {checksum} FROM about WHERE key = ?", (key,)
             ).fetchone()
-            return None if row is None else json.loads(row[0])
+        return None if row is None else self._believed(key, *row)
+
+    def _believed(self, key: object, value: object, checksum: object) -> Any:
+        """What a row says about the store, if it is as it was written."""
+        if self._format >= 3 and checksum != _checksum(key, value):
+            raise StoreError(
+                f"{self.path}: the store is damaged where it says what its experiment is, so "
+                "its cells cannot be believed. Give another store, or a copy of this one."
+            )
+        with self._explained():
+            return json.loads(value)  # type: ignore[arg-type]
 
     def _opened(self, read_only: bool) -> sqlite3.Connection:
         mode = "ro" if read_only else "rwc"
@@ -270,33 +374,50 @@ class Store:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         if not tables:
-            self._change_tables(f"{SCHEMA}; PRAGMA application_id = {APPLICATION_ID}")
-        elif self._format < SCHEMA_VERSION:
-            self._change_tables(FROM_FORMAT_1)
+            self._change_tables(SCHEMA, FORMAT)
+        while self._format < FORMAT:
+            self._change_tables(FROM_FORMAT[self._format], self._format + 1)
 
     def _checked_tables(self) -> int:
         """How many tables there are, all of them a store's."""
         connection = self._connection
+        distrust(connection)
         ((application,),) = connection.execute("PRAGMA application_id").fetchall()
         ((version,),) = connection.execute("PRAGMA user_version").fetchall()
         tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if application != APPLICATION_ID and tables:
             raise StoreError(f"{self.path}: this is a database, but not a store of Crystallize.")
-        if version > SCHEMA_VERSION:
+        if version > FORMAT:
             raise StoreError(
                 f"{self.path}: this store has format {version}; this version of Crystallize reads "
-                f"format {SCHEMA_VERSION}. Update Crystallize."
+                f"format {FORMAT}. Update Crystallize."
+            )
+        if tables and (problem := unlike_a_store(connection, version)):
+            raise StoreError(
+                f"{self.path}: this is no store that Crystallize has written: {problem}. Nothing "
+                "in it is used."
             )
         self._format = version
         return int(tables)
 
-    def _change_tables(self, statements: str) -> None:
+    def _change_tables(self, statements: str, version: int) -> None:
         with self._connection as connection:
             connection.execute("BEGIN IMMEDIATE")
             for statement in statements.split(";"):
                 connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        self._format = SCHEMA_VERSION
+            if version == FORMAT:
+                self._add_checksums()
+            connection.execute(f"PRAGMA user_version = {version}")
+        self._format = version
+
+    def _add_checksums(self) -> None:
+        """Give what an earlier format has without them its checksums."""
+        for table, key in (("about", "key"), ("generations", "number")):
+            rows = self._connection.execute(f"SELECT {key}, value FROM {table}").fetchall()
+            self._connection.executemany(
+                f"UPDATE {table} SET checksum = ? WHERE {key} = ?",
+                [(_checksum(*row), row[0]) for row in rows],
+            )
 
     def _locked(self) -> sqlite3.Connection:
         """Hold a lock that ends with this process, however it ends.
@@ -326,6 +447,13 @@ class Store:
             raise StoreError(f"{self.path}: the store is damaged ({error}).") from error
 
 
+def _read(row: Sequence[Any]) -> tuple[int, Record | None]:
+    """The number of a record, and the record if it is undamaged."""
+    number, checksum, *parts = row
+    record = Record.of_row(parts)
+    return number, record if record is not None and record.checksum() == checksum else None
+
+
 def stored_root(path: str | Path) -> int | None:
     """The root seed of the experiment in a store, or ``None`` where there is no store yet."""
     if not Path(path).is_file() or not Path(path).stat().st_size:
@@ -344,8 +472,8 @@ def _explanation(error: sqlite3.Error) -> str:
         )
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
         return (
-            f"this is not a store, or it is damaged beyond repair ({error}). Give another path, "
-            "or a copy."
+            f"this is not a store, or its structure is damaged ({error}). Give another path, or a "
+            f"copy; {SALVAGE}"
         )
     if code == sqlite3.SQLITE_BUSY:
         return f"another program has kept the store locked for {BUSY_SECONDS:g} seconds."

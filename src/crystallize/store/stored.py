@@ -15,7 +15,7 @@ from crystallize.errors import StoreError
 from crystallize.store.generations import Generation, Generations
 from crystallize.store.identity import is_open, replicates_of, stored_factors
 from crystallize.store.paged import PagedCells
-from crystallize.store.records import Cell, Ranges, read_records
+from crystallize.store.records import Cell, Ranges, is_readable, read_records
 from crystallize.store.sqlite import Identity, Store
 
 
@@ -64,7 +64,7 @@ class Stored:
             )
             self._replicates = _replicates(store, identity)
             self._read(store)
-            self.damaged = [record.name for record in store.damaged()]
+            self.damaged = store.damaged(is_readable)
 
     def _read(self, store: Store) -> None:
         raise NotImplementedError
@@ -125,8 +125,9 @@ class StoredExperiment(Stored):
     """
 
     def _read(self, store: Store) -> None:
-        self.records = list(store.records())
-        cells = read_records(self.records, self._replicates, self._seeding)
+        records = list(store.records())
+        cells = read_records(records, self._replicates, self._seeding)
+        self.records = [one for one in records if one not in cells.unreadable]
         self.tables, self.errors, self.cells = cells.tables, cells.errors, cells.ranges()
 
     @property
@@ -170,7 +171,7 @@ def _replicates(store: Store, identity: Identity) -> dict[str, int]:
     """Condition -> how many replicates it has, or where that was to be seen, has by now."""
     known = replicates_of(identity)
     if is_open(identity):
-        for _, condition, _, stop in store.places():
-            if condition in known:
-                known[condition] = max(known[condition], stop)
+        for record in store.records():
+            if record.condition in known:
+                known[record.condition] = max(known[record.condition], record.stop)
     return known

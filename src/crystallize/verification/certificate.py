@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from crystallize.cells.plain import json_data, plain_data
-from crystallize.results.tables import one_line
+from crystallize.printable import one_line
 from crystallize.results.text_table import aligned
 
 SHOWN_DIGITS = 12

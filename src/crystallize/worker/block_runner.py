@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass, replace
@@ -403,9 +403,11 @@ class BlockCall:
         function = self._function if options.timeout is None else self._timed
         if self._has_contexts:
             function = partial(function, **self.contexts.entered())
-        seeding, constant = options.seed_globals, arguments.constant
+        constant = arguments.constant
+        given = arguments if constant is None else None
         call = partial(function, **constant) if constant else function
-        fresh, keep, add, clock = self._fresh.new, rows.numbers.append, rows.add, perf_counter
+        seed = arguments.seeding.seed if options.seed_globals else None
+        fresh, clock = self._fresh.new, perf_counter
         most = GLANCE_CELLS if options.timeout is None else 1
         first, stop, few = task.start, task.stop, 1
         rows.flush(first)
@@ -415,28 +417,18 @@ class BlockCall:
             following = first + few
             if following > stop:
                 following = stop
-            context = fresh()
-            run = context.run
+            stretch = cells.stretch(first, following)
             try:
-                for replicate in cells.stretch(first, following):
-                    if seeding:
-                        seed_global(arguments.seeding.seed(replicate))
-                    if constant is not None:
-                        result = run(call)
-                    else:
-                        result = run(function, **arguments(replicate))
-                    if context:  # one that is empty still, no cell has changed
-                        context = fresh()
-                        run = context.run
-                    if type(result) is float:
-                        keep(result)
-                    else:
-                        add(replicate, result)
+                is_done = False
+                while not is_done:
+                    context = fresh()
+                    is_done = context.run(_call_until, context, stretch, call, given, seed, rows)
             except Interruption:
                 raise
             except BaseException as error:
+                replicate = cells.present
                 cells.leave_if_forked(error)
-                failures.append(failure_of(replicate - task.start, error))
+                failures.append(failure_of(replicate - task.start, error, frames=2))
                 if options.stop_on_failure:
                     return
                 following = replicate + 1
@@ -502,6 +494,35 @@ class BlockCall:
         if took - (clock.lost_seconds() - lost) > timeout:
             raise TimedOut(timeout)
         return result
+
+
+def _call_until(
+    context: Context,
+    stretch: Iterator[int],
+    call: Callable[..., Any],
+    given: Arguments | None,
+    seed: Callable[[int], int] | None,
+    rows: Rows,
+) -> bool:
+    """Call cell after cell in one context, which is theirs until one of them changes it.
+
+    Returns
+    -------
+    bool
+        Whether there are no more.
+    """
+    keep, add = rows.numbers.append, rows.add
+    for replicate in stretch:
+        if seed is not None:
+            seed_global(seed(replicate))
+        result = call() if given is None else call(**given(replicate))
+        if type(result) is float:
+            keep(result)
+        else:
+            add(replicate, result)
+        if context:  # one that is empty still, no cell has changed
+            return False
+    return True
 
 
 def _with_warnings(outcome: Row | Block, given: Notices) -> Row | Block:

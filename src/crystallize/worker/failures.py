@@ -23,11 +23,13 @@ class TimedOut(Exception):
         super().__init__(f"took longer than {timeout:g} s")
 
 
-def failure_of(offset: int, error: BaseException) -> Failure:
-    """An exception as text."""
+def failure_of(offset: int, error: BaseException, frames: int = 1) -> Failure:
+    """An exception as text, without so many frames around the user's function."""
     name, message = type(error).__name__, _message(error)
     report = (
-        f"{name}: {message}\n" if isinstance(error, (MetricError, TimedOut)) else _report(error)
+        f"{name}: {message}\n"
+        if isinstance(error, (MetricError, TimedOut))
+        else _report(error, frames)
     )
     return Failure(offset, name, message, report)
 
@@ -42,11 +44,13 @@ def _message(error: BaseException) -> str:
         return f"<its text could not be made: {type(failure).__name__}>"
 
 
-def _report(error: BaseException) -> str:
+def _report(error: BaseException, frames: int) -> str:
     """The traceback from the user's function on; the frames around it are the strategy's."""
     trace = error.__traceback__
     try:
-        lines = traceback.format_exception(type(error), error, trace and trace.tb_next)
+        for _ in range(frames):
+            trace = trace and trace.tb_next
+        lines = traceback.format_exception(type(error), error, trace)
         return _printable("".join(lines))
     except BaseException as failure:
         return f"{type(error).__name__}: <no traceback could be made: {type(failure).__name__}>\n"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.abc import MetaPathFinder, SourceLoader
@@ -40,6 +41,8 @@ class Source:
 
 _PROCESS = os.urandom(16)
 """This process, or one that was forked from it."""
+_others: dict[str, weakref.ref[ModuleType]] = {}
+"""Modules that are not the user's own, of which there are hundreds: each is looked at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,14 @@ class OwnModules:
         """Those that this process has loaded from files."""
         found = {}
         for name, module in sys.modules.copy().items():
-            if isinstance(module, ModuleType) and (source := _source(name, module)) is not None:
+            known = _others.get(name)
+            if known is not None and known() is module:
+                continue
+            if not isinstance(module, ModuleType):
+                continue
+            if not is_own_module(name):
+                _others[name] = weakref.ref(module)
+            elif (source := _source(name, module)) is not None:
                 found[name] = source
         return cls(_PROCESS, found)
 
@@ -84,6 +94,7 @@ class _Finder(MetaPathFinder):
 
     def __init__(self) -> None:
         self.sources: Mapping[str, Source] = {}
+        self.found: set[str] = set()
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -91,6 +102,7 @@ class _Finder(MetaPathFinder):
         source = self.sources.get(fullname)
         if source is None:
             return None
+        self.found.add(fullname)
         return spec_from_file_location(
             fullname,
             source.file,
@@ -116,9 +128,11 @@ class _Loader(SourceLoader):
 
 def _provided() -> dict[str, _Loader]:
     """The modules here that were loaded from a source that travelled."""
+    names = {name for one in sys.meta_path if isinstance(one, _Finder) for name in one.found}
+    modules = {name: module for name in sorted(names) if (module := sys.modules.get(name))}
     loaders = {
         name: getattr(getattr(module, "__spec__", None), "loader", None)
-        for name, module in sys.modules.copy().items()
+        for name, module in modules.items()
     }
     return {name: loader for name, loader in loaders.items() if isinstance(loader, _Loader)}
 
@@ -126,7 +140,7 @@ def _provided() -> dict[str, _Loader]:
 def _source(name: str, module: ModuleType) -> Source | None:
     spec = getattr(module, "__spec__", None)
     # Others make something else of a source: pytest, of what its tests assert.
-    if spec is None or name == "__main__" or not is_own_module(name):
+    if spec is None or name == "__main__":
         return None
     if isinstance(spec.loader, _Loader):  # a worker that has workers of its own
         return spec.loader.source

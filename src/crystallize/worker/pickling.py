@@ -27,11 +27,12 @@ def pickled_by_value(value: object) -> bytes:
     Exception
         If something in it cannot be pickled.
     """
+    decided = _importable | cloudpickle.list_registry_pickle_by_value()
     for name, module in sys.modules.copy().items():
-        if name not in _importable and "." not in name and isinstance(module, ModuleType):
+        if name not in decided and "." not in name and isinstance(module, ModuleType):
             if name == "__main__" or _is_found(name, module):
                 _importable.add(name)
-            elif name not in cloudpickle.list_registry_pickle_by_value():
+            else:
                 cloudpickle.register_pickle_by_value(module)
     buffer = io.BytesIO()
     _Pickler(buffer).dump(value)
@@ -43,6 +44,8 @@ def _is_found(name: str, module: ModuleType) -> bool:
     file = getattr(module, "__file__", None)
     if not isinstance(file, str):
         return True  # built in, or made by hand: cloudpickle knows what to do
+    if getattr(getattr(module, "__spec__", None), "origin", None) == "frozen":
+        return True  # in the interpreter, of which a module's file says nothing
     try:
         spec = PathFinder.find_spec(name)
     except Exception:

@@ -10,6 +10,8 @@ import warnings
 from contextlib import suppress
 from pathlib import Path
 
+_SIGNALS = signal.valid_signals()
+
 
 class KeptState:
     """The state of this process as it was when this was made: :meth:`restore` it."""
@@ -23,7 +25,7 @@ class KeptState:
         self._recursion = sys.getrecursionlimit()
         self._handlers = {
             signum: handler
-            for signum in signal.valid_signals()
+            for signum in _SIGNALS
             if (handler := signal.getsignal(signum)) is not None
         }
 
