@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 
@@ -37,9 +38,11 @@ def install(session: nox.Session, constraints: str | Path = "constraints.txt") -
     session.install("-q", "-c", str(constraints), "-e", ".[test]", *plugins)
 
 
-def pytest(session: nox.Session, *arguments: str) -> None:
+def pytest(
+    session: nox.Session, *arguments: str, env: Mapping[str, str | None] | None = None
+) -> None:
     """What follows ``--`` on nox's command line goes to pytest, as in ``-- -n 2 -k store``."""
-    session.run("pytest", "-q", *arguments, *session.posargs)
+    session.run("pytest", "-q", *arguments, *session.posargs, env=env)
 
 
 @nox.session(python=PYTHONS)
@@ -61,6 +64,13 @@ def mpi(session: nox.Session) -> None:
     """Experiments on real ranks; needs Open MPI or MPICH (Debian's openmpi-bin)."""
     install(session)
     pytest(session, "-m", "mpi")
+
+
+@nox.session(python=PYTHONS[0])
+def fuzz(session: nox.Session) -> None:
+    """An hour of what CI does for a minute: damaged files, any values, signals at any time."""
+    install(session)
+    pytest(session, "tests/fuzz", env={"CRYSTALLIZE_FUZZ_TIMES": "60"})
 
 
 @nox.session(python=PYTHONS[0])

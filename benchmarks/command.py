@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 
-from benchmarks import driver, growth, loops, machine, shared, sleep, start
+from benchmarks import conditions, driver, growth, loops, machine, shared, sleep, start
 from benchmarks.figures import judged
 from benchmarks.peer import Peer
 from benchmarks.plan import Plan
@@ -27,6 +27,7 @@ ALONE = {
     "shared": "replicates that read one array of 200 MB, given as a parameter",
     "sleep": "coroutines of 10 ms, 1,000 at once",
     "growth": "trivial replicates, ever more of them",
+    "conditions": "ever more conditions of one trivial replicate each",
     "driver": "executors that do no work",
     "start": "whole processes",
 }
@@ -38,6 +39,7 @@ CONTENDERS = tuple(
             shared.CONTENDERS,
             (*sleep.CONTENDERS, sleep.PEER),
             growth.CONTENDERS,
+            conditions.CONTENDERS,
             driver.CONTENDERS,
             (*start.commands(), *start.PEER),
         )
@@ -97,6 +99,7 @@ def measure(plan: Plan, names: Sequence[str], began: float) -> dict[str, Table]:
         "shared": lambda: shared.measure(plan),
         "sleep": lambda: sleep.measure(plan, peer),
         "growth": lambda: growth.measure(plan),
+        "conditions": lambda: conditions.measure(plan),
         "driver": lambda: driver.measure(plan),
         "start": lambda: start.measure(plan, peer),
     }

@@ -180,6 +180,15 @@ def _grown_bytes(contender: str, name: str) -> Callable[[Tables], float]:
     return value
 
 
+def _a_condition(tables: Tables) -> float:
+    return _row(tables, "conditions", row_name(SERIAL, 10**5)).each * 1e6
+
+
+def _conditions_grown(tables: Tables) -> float:
+    few = _row(tables, "conditions", row_name(SERIAL, 10**3)).each
+    return _row(tables, "conditions", row_name(SERIAL, 10**5)).each / few
+
+
 def _milliseconds(contender: str, less: str | None = None) -> Callable[[Tables], float]:
     def value(tables: Tables) -> float:
         beyond = _row(tables, "start", less).median if less else 0.0
@@ -276,6 +285,11 @@ FIGURES: tuple[tuple[Figure, Callable[[Tables], float]], ...] = (
         )
         for contender in (SERIAL, PROCESS)
         for name in ("bytes kept a number", "bytes at the peak a number")
+    ),
+    (Figure("conditions", "serial, one of 100,000", 15, MOST, "us"), _a_condition),
+    (
+        Figure("conditions", "serial, one of 100,000 over one of 1,000", 1.3, MOST),
+        _conditions_grown,
     ),
     (
         Figure("driver", "blocks a second", 20_000, LEAST),

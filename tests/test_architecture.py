@@ -45,6 +45,7 @@ ROOMS = (
     "plugins",
     "run",
     "verification",
+    "planning",
     "experiments",
     "scaffold",
     "cli",

@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from crystallize.errors import ResultFileError as ResultFileError
     from crystallize.errors import SharedStateWarning as SharedStateWarning
     from crystallize.errors import StoreError as StoreError
+    from crystallize.errors import StoreLostError as StoreLostError
     from crystallize.errors import StoreMismatchError as StoreMismatchError
     from crystallize.errors import StoreWarning as StoreWarning
+    from crystallize.errors import TooLargeError as TooLargeError
     from crystallize.errors import UnknownNameError as UnknownNameError
     from crystallize.errors import ValuesNotKeptError as ValuesNotKeptError
     from crystallize.errors import WorkerDiffersError as WorkerDiffersError
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from crystallize.hookspecs import hookimpl as hookimpl
     from crystallize.results.errors import CellFailedError as CellFailedError
     from crystallize.results.errors import Interrupted as Interrupted
+    from crystallize.results.errors import MetricsRefusedError as MetricsRefusedError
     from crystallize.results.errors import TooManyFailuresError as TooManyFailuresError
     from crystallize.results.result import Result as Result
 
@@ -65,6 +68,7 @@ __all__ = [
     "Interrupted",
     "InvalidValueError",
     "InvalidValuesError",
+    "MetricsRefusedError",
     "OptionError",
     "Outcome",
     "PluginError",
@@ -75,8 +79,10 @@ __all__ = [
     "ResultFileError",
     "SharedStateWarning",
     "StoreError",
+    "StoreLostError",
     "StoreMismatchError",
     "StoreWarning",
+    "TooLargeError",
     "TooManyFailuresError",
     "UnknownNameError",
     "Until",
@@ -109,6 +115,7 @@ if not TYPE_CHECKING:  # or else type checkers would take any name for one of ou
             "Interrupted": "crystallize.results.errors",
             "InvalidValueError": "crystallize.errors",
             "InvalidValuesError": "crystallize.errors",
+            "MetricsRefusedError": "crystallize.results.errors",
             "OptionError": "crystallize.errors",
             "Outcome": "crystallize.cells.outcome",
             "PluginError": "crystallize.errors",
@@ -119,8 +126,10 @@ if not TYPE_CHECKING:  # or else type checkers would take any name for one of ou
             "ResultFileError": "crystallize.errors",
             "SharedStateWarning": "crystallize.errors",
             "StoreError": "crystallize.errors",
+            "StoreLostError": "crystallize.errors",
             "StoreMismatchError": "crystallize.errors",
             "StoreWarning": "crystallize.errors",
+            "TooLargeError": "crystallize.errors",
             "TooManyFailuresError": "crystallize.results.errors",
             "UnknownNameError": "crystallize.errors",
             "Until": "crystallize.description.until",

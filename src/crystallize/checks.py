@@ -10,6 +10,7 @@ import operator
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
+from itertools import islice
 from numbers import Real
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
@@ -28,6 +29,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 Rule = Callable[[str, Any], T]
+
+MOST_BITS = 14_000
+"""How long a whole number may be: Python itself writes none of more than 4,300 digits."""
+MOST_CHOICES = 500_000
+"""How many values a parameter may take, and how many combinations a grid may have."""
 
 
 class Faults:
@@ -102,7 +108,14 @@ def whole_number(where: str, value: object, *, least: int | None = 0) -> int:
         raise InvalidValueError(where, value, expected) from None
     if least is not None and number < least:
         raise InvalidValueError(where, value, expected)
-    return number
+    return writable(where, number)
+
+
+def writable(where: str, value: T) -> T:
+    """Anything but a whole number that is too long for a file, or a message, to hold it."""
+    if isinstance(value, int) and value.bit_length() > MOST_BITS:
+        raise InvalidValueError(where, value, f"a whole number of at most {MOST_BITS:,} bits")
+    return value
 
 
 def flag(where: str, value: object) -> bool:
@@ -133,6 +146,22 @@ def not_negative(where: str, value: object) -> float:
     found = _as_float(value)
     if found is None or not 0 <= found < float("inf"):
         raise InvalidValueError(where, value, "a number, 0 or more")
+    return found
+
+
+def above_zero(where: str, value: object) -> float:
+    """A finite number above 0."""
+    found = number(where, value)
+    if not 0 < found < float("inf"):
+        raise InvalidValueError(where, value, "a number above 0")
+    return found
+
+
+def share(where: str, value: object) -> float:
+    """A number between 0 and 1, neither of them."""
+    found = number(where, value)
+    if not 0 < found < 1:
+        raise InvalidValueError(where, value, "a number between 0 and 1")
     return found
 
 
@@ -231,9 +260,11 @@ def choices(where: str, value: object) -> list[Any]:
     """What a parameter can be: any values in some order, at least one."""
     if isinstance(value, (str, bytes, Mapping, Set)) or not isinstance(value, Iterable):
         raise InvalidValueError(where, value, "a list of values")
-    given = list(value)
+    given = list(islice(value, MOST_CHOICES + 1))
     if not given:
         raise InvalidValueError(where, given, "at least one value")
+    if len(given) > MOST_CHOICES:
+        raise InvalidValueError(where, value, f"at most {MOST_CHOICES:,} values")
     return given
 
 

@@ -61,6 +61,27 @@ class Task(NamedTuple):
     stop: int
 
 
+class Trip(NamedTuple):
+    """A task of several blocks: replicates [start, stop) under each of some conditions.
+
+    Handing out one block may cost more than it does to run it, where conditions have few
+    replicates each.  An executor passes it on like every task.
+
+    Attributes
+    ----------
+    condition : int
+        The first condition.
+    start, stop : int
+    conditions : int
+        How many conditions there are, one after another.
+    """
+
+    condition: int
+    start: int
+    stop: int
+    conditions: int
+
+
 class Completion(NamedTuple):
     """One task that is over: its value, or what went wrong in the transport.
 

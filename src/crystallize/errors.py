@@ -32,6 +32,17 @@ def described(error: BaseException) -> str:
     return f"{type(error).__name__}: {message}".removesuffix(": ")
 
 
+def text_of(value: object) -> str:
+    """The ``repr`` of a value, or its type where it has none.
+
+    A whole number of thousands of digits has none either, nor what holds one.
+    """
+    try:
+        return repr(value)
+    except Exception:
+        return f"something of type {type(value).__name__}"
+
+
 class CrystallizeError(Exception):
     """Anything that Crystallize refuses or reports.
 
@@ -89,6 +100,10 @@ class FunctionKindError(FunctionError):
 
 class ExperimentRefusedError(CrystallizeError, ValueError):
     """An experiment that a plugin does not let run; the message says which and why."""
+
+
+class TooLargeError(CrystallizeError, MemoryError):
+    """More cells, or more of each, than fits into memory; nothing further was run."""
 
 
 class ResourceError(CrystallizeError, RuntimeError):
@@ -196,6 +211,10 @@ class StoreError(CrystallizeError):
     """A store that cannot be read or written."""
 
 
+class StoreLostError(StoreError):
+    """A store that was deleted, renamed or replaced in the middle of a run."""
+
+
 class StoreMismatchError(StoreError):
     """A store that holds another experiment; the message shows what differs."""
 
@@ -225,8 +244,5 @@ class PluginWarning(CrystallizeWarning):
 
 
 def _shown(value: object) -> str:
-    try:
-        text = repr(value)
-    except Exception:  # whole numbers of thousands of digits have none either
-        return f"something of type {type(value).__name__}"
+    text = text_of(value)
     return text if len(text) <= 80 else text[:77] + "..."

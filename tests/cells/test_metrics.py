@@ -1,13 +1,19 @@
 """What a function may return, and what is said where it returns something else."""
 
+import asyncio
 import collections
 import enum
+import sqlite3
+import time
+from contextlib import closing
 
 import numpy as np
 import pytest
 
-from crystallize import Experiment
+from crystallize import CellFailedError, Experiment, MetricsRefusedError, Result
+from crystallize.cells import metrics
 from crystallize.plugins.execution import ParallelExecution
+from crystallize.store import records
 
 
 def returned(values):
@@ -20,7 +26,14 @@ PROCESS = {"execution": "parallel", "execution_options": {"executor_type": "proc
 @pytest.mark.parametrize(
     ("value", "named"),
     [
-        ([1, 2], "list"),
+        ([[1, 2], [3, 4]], "list that holds a list"),
+        ([1, "two"], "list that holds a str"),
+        ([1.0, True], "list that holds booleans beside numbers"),
+        ([2**64, 1], "exactly"),
+        ([2**53 + 1, 0.5], "exactly"),
+        pytest.param(10**5000, "16,610 bits", id="number"),
+        pytest.param("x" * (2**24 + 1), "16,777,217 characters", id="text"),
+        pytest.param(np.broadcast_to(0.0, 10**8), "800 MB", id="array"),
         ({"a": 1}, "dict"),
         (object(), "object"),
         (b"bytes", "bytes"),
@@ -122,3 +135,118 @@ def test_a_mapping_that_contradicts_itself_is_a_failed_cell():
 
     (error,) = Experiment(lambda: Short(), execution=ParallelExecution(2)).run().errors
     assert error.type == "KeyError"
+
+
+def test_a_list_of_numbers_is_an_array_of_one_dimension():
+    values = [[1, 2], (3, np.int64(4)), [0.5, float("nan")], [True, False], [1j, 2], []]
+    column = returned(values).metrics["baseline"]["m"]
+    assert [type(value) for value in column] == [np.ndarray] * 6
+    assert [value.dtype.char for value in column] == ["l", "l", "d", "?", "D", "d"]
+    assert column[0].tolist() == [1, 2]
+    alike = returned([[1, 2], [3, 4]]).metrics["baseline"]["m"]
+    assert (alike.shape, alike.dtype) == ((2, 2), np.int64)
+
+
+@pytest.mark.parametrize("strategy", ["serial", "process", "async"])
+@pytest.mark.parametrize("large", [10**5000, "é" * (2**24 + 1)], ids=["number", "text"])
+def test_what_is_too_large_to_be_kept_fails_its_cell_alone(tmp_path, strategy, large):
+    def trial(replicate):
+        return {"x": large if replicate in (4, 5) else replicate, "y": 1.0}
+
+    async def atrial(replicate):
+        return trial(replicate)
+
+    options = {"serial": {}, "process": PROCESS, "async": {"execution": "async"}}[strategy]
+    function = atrial if strategy == "async" else trial
+    store = tmp_path / "cells.db"
+    result = Experiment(function, replicates=40, seed=1, store=store, **options).run()
+    assert [(error.replicate, error.type) for error in result.errors] == [
+        (4, "MetricError"),
+        (5, "MetricError"),
+    ]
+    assert "metric 'x' is a" in result.errors[0].message
+    expected = [None if i in (4, 5) else i for i in range(40)]
+    for found in (result, Result.from_store(store)):
+        assert found.to_dict()["metrics"]["baseline"]["x"] == expected
+        assert found.done["baseline"].sum() == 38
+
+
+def test_the_arrays_of_one_cell_may_take_so_much_together(monkeypatch):
+    monkeypatch.setattr(metrics, "MOST_BYTES", 1000)
+    result = Experiment(lambda: {"a": np.zeros(100), "b": np.zeros(100)}).run()
+    assert "metric 'b' takes" in result.errors[0].message
+
+
+def test_cells_that_do_not_fit_into_one_record_are_kept_in_several(tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "MOST_BYTES", 5000)
+
+    def trial(replicate):
+        if replicate == 7:
+            raise ValueError("seven")
+        return {"a": np.full(100, float(replicate)), "s": "x" * 50, "n": replicate}
+
+    store = tmp_path / "cells.db"
+    result = Experiment(trial, replicates=60, seed=1, store=store).run()
+    with closing(sqlite3.connect(store)) as file:
+        ((blocks,),) = file.execute("SELECT count(*) FROM blocks").fetchall()
+    assert blocks >= 60 / (5000 / 1400)
+    assert Result.from_store(store).to_dict()["metrics"] == result.to_dict()["metrics"]
+    (error,) = Result.from_store(store).errors
+    assert (error.replicate, error.message) == (7, "seven")
+
+
+@pytest.mark.parametrize("strategy", ["serial", "thread", "process", "async"])
+@pytest.mark.parametrize(
+    "wrong", [None, "text", {1, 2}, {"m": object}, {3: 1.0}], ids=lambda wrong: type(wrong).__name__
+)
+def test_a_function_that_never_returns_metrics_ends_the_run_early(strategy, wrong):
+    def trial(condition):
+        time.sleep(0.005)
+        return wrong if condition == "bad" else 1.0
+
+    async def atrial(condition):
+        await asyncio.sleep(0.005)
+        return wrong if condition == "bad" else 1.0
+
+    options = {
+        "serial": {},
+        "thread": {"execution": "parallel"},
+        "process": PROCESS,
+        "async": {"execution": "async"},
+    }[strategy]
+    function = atrial if strategy == "async" else trial
+    experiment = Experiment(function, {"good": {}, "bad": {}}, replicates=2000, seed=1, **options)
+    with pytest.raises(MetricsRefusedError, match="Condition 'bad': none of its cells") as caught:
+        experiment.run()
+    result = caught.value.result
+    assert caught.value.error.condition == "bad"
+    assert len(result.errors) < 2000
+    assert set(result.metrics["good"]["value"][result.done["good"]]) <= {1.0}
+
+
+def test_cells_that_return_no_metrics_among_others_are_failed_cells():
+    result = returned([object(), object(), 1.0, object(), object(), object(), object(), 2.0])
+    assert len(result.errors) == 6
+
+
+def test_the_first_wrong_return_ends_a_run_that_is_to_raise():
+    with pytest.raises(CellFailedError, match="the function returned str"):
+        Experiment(lambda: "text", replicates=50, on_error="raise").run()
+
+
+def test_values_of_many_kinds_keep_what_finished(tmp_path):
+    values = [1, "two", 3.5, None, np.zeros(2), np.zeros(3), np.zeros((2, 2)), True, 1j, 2**70]
+    store = tmp_path / "cells.db"
+
+    def trial(replicate):
+        return {"m": values[replicate]}
+
+    result = Experiment(trial, replicates=len(values), seed=1, store=store).run()
+    assert result.errors == []
+    result.save(tmp_path / "r.zip")
+    result.to_json(tmp_path / "r.json")
+    assert "baseline" in repr(result)
+    for found in (result, Result.from_store(store), Result.load(tmp_path / "r.zip")):
+        for kept, value in zip(found.metrics["baseline"]["m"], values, strict=True):
+            assert type(kept) is type(value)
+            assert np.array_equal(kept, value)

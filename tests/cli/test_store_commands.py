@@ -2,6 +2,8 @@
 
 import json
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 
@@ -168,6 +170,67 @@ def test_a_missing_store_is_refused(crystallize, tmp_path, arguments, message):
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+SYSTEM = """
+import os
+from crystallize import Experiment
+command = {"command": "echo > obeyed"}
+Experiment(os.system, {"baseline": command}, store="s.db", seed=1).run()
+os.remove("obeyed")
+"""
+
+
+def test_replay_imports_nothing_because_a_store_says_so(crystallize, tmp_path):
+    subprocess.run([sys.executable, "-c", SYSTEM], cwd=tmp_path, check=True, timeout=60)
+    refused = crystallize("replay", "s.db", "--replicate", 0, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "posix:system, which is not imported for that alone" in refused.stderr
+    assert "--config FILE, or --function posix:system" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    (tmp_path / "mine.py").write_text("def trial(command):\n    return 1.0\n")
+    config = "[experiment]\nfunction = 'mine:trial'\n[conditions.baseline]\ncommand = 'x'\n"
+    (tmp_path / "mine.toml").write_text(config)
+    refused = crystallize("replay", "s.db", "--replicate", 0, "--config", "mine.toml", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "in mine.toml {'command': 'x'}" in refused.stderr
+    assert not (tmp_path / "obeyed").exists()
+
+
+def test_replay_runs_changed_code_only_where_that_is_accepted(crystallize, store):
+    source = store.parent / "store_trials.py"
+    source.write_text(TRIALS.replace("+ shift", "- shift").replace("imported", "changed"))
+    arguments = ["replay", store, "--replicate", 1, "--condition", "b"]
+    refused = crystallize(*arguments)
+    assert (refused.returncode, refused.stdout) == (2, "changed\n")
+    assert "this is not what the store's cells ran" in refused.stderr
+    assert "--accept-changes" in refused.stderr
+    accepted = crystallize(*arguments, "--accept-changes")
+    assert accepted.returncode == 0
+    assert "{'x': " in accepted.stdout
+    assert "Warning: since the store was made" in accepted.stderr
+
+
+def test_replay_takes_the_function_that_is_named(crystallize, store):
+    (store.parent / "experiment.toml").rename(store.parent / "experiment.txt")
+    arguments = ["replay", "s.db", "--replicate", 1]
+    refused = crystallize(*arguments, cwd=store.parent)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "there is no config with it beside the store" in refused.stderr
+    named = crystallize(*arguments, "--function", "store_trials:trial", cwd=store.parent)
+    assert named.returncode == 0
+    assert "{'x': " in named.stdout
+    both = crystallize(*arguments, "--function", "a:b", "--config", "c.toml", cwd=store.parent)
+    assert (both.returncode, "give one" in both.stderr) == (2, True)
+
+
+def test_replay_asks_which_of_two_configs_it_is(crystallize, store):
+    (store.parent / "twin.toml").write_text((store.parent / "experiment.toml").read_text())
+    refused = crystallize("replay", store, "--replicate", 1)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "more than one config has it: 'experiment.toml', 'twin.toml'" in refused.stderr
+    (store.parent / "twin.toml").write_text(CONFIG + "[store]\npath = 'another.db'\n")
+    assert crystallize("replay", store, "--replicate", 1).returncode == 0
 
 
 def test_replay_of_an_unknown_condition_names_the_closest(crystallize, store):

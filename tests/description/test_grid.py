@@ -1,5 +1,7 @@
 """A grid: every combination of its values, named by them."""
 
+import itertools
+import re
 from collections import Counter
 from functools import partial
 from statistics import fmean, mean, median
@@ -7,7 +9,8 @@ from statistics import fmean, mean, median
 import numpy as np
 import pytest
 
-from crystallize import CrystallizeError, Experiment, grid
+from crystallize import ConfigError, CrystallizeError, Experiment, InvalidValueError, grid
+from crystallize.description.config import read_config
 
 
 def test_a_grid_is_every_combination():
@@ -129,3 +132,31 @@ def test_combinations_can_be_left_out():
 def test_what_combines_nothing_is_refused(options, message):
     with pytest.raises(CrystallizeError, match=message):
         grid(n=[1, 2], m=[1, 2], p=[0], **options)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"a": range(10**9)}, "grid.a: expected at most 500,000 values"),
+        ({"a": itertools.count()}, "grid.a: expected at most 500,000 values"),
+        (dict.fromkeys("abc", range(1000)), "at most 500,000 combinations, got 1000000000"),
+        (dict.fromkeys(map(chr, range(97, 123)), range(1000)), "at most 500,000 combinations"),
+    ],
+)
+def test_a_grid_that_nobody_could_look_at_is_refused_before_it_is_made(values, message):
+    with pytest.raises(InvalidValueError, match=re.escape(message)):
+        grid(**values)
+
+
+def test_a_config_s_grid_is_refused_before_it_is_made(tmp_path):
+    path = tmp_path / "c.toml"
+    values = list(range(600))
+    text = f"[experiment]\nfunction = 'a:b'\n[grid]\na = {values}\nb = {values[:300]}\nc = [1]\n"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match="at most 500,000 combinations, got 108000000"):
+        read_config(path, [f"grid.c={values}"])
+    path.write_text(
+        text.replace("[grid]", "[[grid]]") + f"[[grid]]\na = {values}\nd = {values[:534]}\n"
+    )
+    with pytest.raises(ConfigError, match="at most 500,000 combinations, got 500400"):
+        read_config(path)

@@ -87,7 +87,7 @@ def arm(what, number):
 
     def connect(path, *arguments, **options):
         connection = real_connect(path, *arguments, factory=Connection, **options)
-        if what == "pages" and "-driver" not in str(path):
+        if what == "pages":
             sqlite3.Connection.execute(connection, f"PRAGMA max_page_count = {number}")
         return connection
 

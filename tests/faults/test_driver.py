@@ -351,7 +351,7 @@ def test_a_folder_that_is_not_there_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("CELL_LOG", os.devnull)
     done = drive(tmp_path / "nowhere" / "store.db")
     assert done.returncode == 3
-    assert "cannot be opened for writing" in done.stderr
+    assert "its folder is not there" in done.stderr
     assert done.stdout == ""
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from crystallize import Experiment
 from crystallize.cells.outcome import CellError
-from crystallize.results.exports import as_frame, error_data, metric_data
+from crystallize.results.exports import error_data, metric_data
 
 
 def test_a_frame_has_a_row_for_each_cell(result):
@@ -50,14 +50,6 @@ def test_infinities_and_nan_are_values():
     listed = result.to_dict()["metrics"]["baseline"]["value"]
     assert listed == ["Infinity", 1.0, "NaN"]
     assert np.array(listed, dtype=float)[0] == math.inf
-
-
-def test_metrics_named_like_the_index_are_told_apart():
-    frame = as_frame(
-        {"a": {"replicate": np.array([5, 6]), "condition": np.array([1, 2])}}, {"a": 2}, {"a": {}}
-    )
-    assert list(frame) == ["condition", "replicate", "metric.replicate", "metric.condition"]
-    assert frame.replicate.tolist() == [0, 1]
 
 
 def test_a_cell_that_has_not_finished_is_null_whatever_its_place_holds():

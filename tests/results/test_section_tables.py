@@ -1,7 +1,11 @@
 """Sections that are rows are shown under the summary, others are not."""
 
 from crystallize import Experiment, hookimpl
-from crystallize.results.section_tables import section_tables, sections_as_text
+from crystallize.results.section_tables import section_tables
+
+
+def sections_as_text(sections):
+    return "".join(f"\n\n{table.text()}" for table in section_tables(sections))
 
 
 class Adds:

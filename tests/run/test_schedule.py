@@ -1,13 +1,15 @@
 """Every cell is handed out until it is done, whatever happens to blocks on the way."""
 
 import heapq
+from random import Random
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crystallize.contracts import Task
+from crystallize.cells.block import Block
+from crystallize.contracts import Task, Trip
 from crystallize.run.schedule import Schedule
 
 
@@ -129,3 +131,65 @@ def test_an_engine_with_latency_takes_little_more_than_it_must(cells, seconds):
     workers = 100
     least = LATENCY + max(cells * seconds / workers, seconds)
     assert makespan(cells, seconds, workers) <= 1.3 * least
+
+
+@given(
+    sizes=st.lists(st.integers(1, 3), min_size=1, max_size=60),
+    workers=st.integers(1, 4),
+    seconds=st.sampled_from([1e-7, 1e-5, 1e-2, 1.0]),
+    seed=st.integers(0, 2**32),
+)
+@settings(max_examples=100, deadline=None)
+def test_every_cell_of_a_trip_is_done_exactly_once_whatever_is_left_of_it(
+    sizes, workers, seconds, seed
+):
+    runs = [(condition, 0, size) for condition, size in enumerate(sizes)]
+    schedule = Schedule(runs, len(sizes), workers, single_cell=False, trips=True)
+    choose = Random(seed)
+    poison = (len(sizes) // 2, 0)
+    in_flight: list[Task | Trip] = []
+    done: list[tuple[int, int]] = []
+    lost_alone = 0
+    while True:
+        while len(in_flight) < 2 * workers and (task := schedule.next_task()) is not None:
+            in_flight.append(task)
+        if not in_flight:
+            break
+        task = in_flight.pop(choose.randrange(len(in_flight)))
+        trip = task if isinstance(task, Trip) else Trip(*task, 1)
+        conditions = range(trip.condition, trip.condition + trip.conditions)
+        cells = [(c, i) for c in conditions for i in range(trip.start, trip.stop)]
+        if poison in cells and not lost_alone:
+            if schedule.lost(task):
+                assert cells == [poison]
+                lost_alone += 1
+                schedule.suspect(*poison)
+        elif choose.random() < 0.1 and len(in_flight) > 2:
+            assert not schedule.lost(task)
+        elif choose.random() < 0.05:
+            schedule.split(task)
+        else:
+            blocks = []
+            for condition in conditions[: choose.randint(1, trip.conditions)]:
+                length = choose.randint(1, trip.stop - trip.start)
+                stop = trip.start + length
+                blocks.append(Block(condition, trip.start, stop, [], [], seconds * length))
+                done += [(condition, i) for i in range(trip.start, stop)]
+            if task is trip:
+                schedule.trip_finished(trip, blocks, seconds * len(cells))
+            else:
+                schedule.finished(task, len(blocks[0]), seconds)
+    assert schedule.done and not schedule.remaining
+    assert sorted(done) == [(c, i) for c, size in enumerate(sizes) for i in range(size)]
+    assert lost_alone == 1
+
+
+def test_a_block_has_many_conditions_where_there_is_room_and_one_where_there_is_not():
+    schedule = Schedule([(c, 0, 2) for c in range(5000)], 5000, 1, single_cell=False, trips=True)
+    first = schedule.next_task()
+    assert first == Task(0, 0, 1)
+    schedule.finished(first, 1, 1e-6)
+    trip = schedule.next_task()
+    assert isinstance(trip, Trip) and trip.condition == 1 and trip.conditions > 500
+    schedule.trip_finished(trip, [Block(1, 0, 1, [], [], 2.0)], 2.0)
+    assert schedule.next_task() == Task(2, 0, 1)  # for the others may be as slow

@@ -1,10 +1,12 @@
 """A run on a store runs what is missing, and its bytes are those of an undisturbed run."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from crystallize import Experiment
-from crystallize.errors import StoreMismatchError
+from crystallize.errors import StoreError, StoreMismatchError
 from crystallize.results.errors import CellFailedError
 from crystallize.store.stored import StoredExperiment
 from crystallize.testing import same_result
@@ -140,3 +142,33 @@ def test_a_store_made_by_one_strategy_is_resumed_by_another(store, strategy):
     ).run()
     assert result.provenance["store"]["found"] == 10
     same_result(Experiment(lambda rng: rng.random(), **options).run(), result)
+
+
+def test_a_stream_whose_consumer_raised_keeps_the_store_from_nobody(store):
+    def trial(replicate):
+        return float(replicate)
+
+    experiment = Experiment(trial, replicates=50, seed=1, store=store)
+    stream = experiment.stream()
+    with pytest.raises(ZeroDivisionError):
+        for _ in stream:
+            raise ZeroDivisionError
+    assert len(experiment.run().metrics["baseline"]["value"]) == 50
+    with pytest.raises(StoreError, match="another run has taken the store of this stream"):
+        list(stream)
+
+
+def test_a_stream_whose_consumer_is_in_another_thread_keeps_the_store(store):
+    def trial(replicate):
+        return float(replicate)
+
+    experiment = Experiment(trial, replicates=50, seed=1, store=store)
+    stream = experiment.stream()
+    next(stream)
+    with (
+        ThreadPoolExecutor(1) as pool,
+        pytest.raises(StoreError, match=r"another run is using .* has close\(\)"),
+    ):
+        pool.submit(experiment.run).result()
+    stream.close()
+    assert experiment.run().provenance["store"]["found"] > 0

@@ -107,10 +107,10 @@ def test_one_driver_at_a_time_and_any_number_of_readers(opened, store):
         assert list(reader.records()) == [FIRST]
 
 
-def test_at_rest_it_is_one_file_beside_its_lock(store):
+def test_at_rest_it_is_one_file(store):
     with Store(store, create=True) as opened:
         opened.add([FIRST])
-    assert sorted(path.name for path in store.parent.iterdir()) == ["store.db", "store.db-driver"]
+    assert sorted(path.name for path in store.parent.iterdir()) == ["store.db"]
 
 
 def test_what_is_not_there_is_made_only_where_that_is_asked_for(store):

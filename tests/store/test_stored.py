@@ -29,7 +29,7 @@ def test_any_name_is_stored_and_shown_intact(tmp_path, name):
     stored = StoredExperiment(store)
     assert stored.identity["name"] == name
     assert Result.from_store(store).metrics[name][name].tolist() == [1.5] * 3
-    assert {path.name for path in folder.iterdir()} == {"s.db", "s.db-driver"}
+    assert {path.name for path in folder.iterdir()} == {"s.db"}
     assert [path.name for path in tmp_path.iterdir()] == ["only"]
 
 

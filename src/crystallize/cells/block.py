@@ -11,19 +11,35 @@ import numpy as np
 import numpy.typing as npt
 
 from crystallize.cells.column import Values
-from crystallize.cells.metrics import Names
+from crystallize.cells.metrics import MetricError, Names
 from crystallize.cells.warned import Notices, Warned
 from crystallize.contracts import Task
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An exception in a cell as it travels from a worker."""
+    """An exception in a cell as it travels from a worker.
+
+    Attributes
+    ----------
+    offset : int
+        Which cell of its block.
+    type, message, traceback : str
+    refused : bool
+        Whether it is what the function returned that could not be kept.
+    """
 
     offset: int
     type: str
     message: str
     traceback: str
+    refused: bool = False
+
+    @classmethod
+    def of_refused(cls, offset: int, error: MetricError) -> Failure:
+        """That of a cell whose function returned what cannot be kept."""
+        name, message = type(error).__name__, str(error)
+        return cls(offset, name, message, f"{name}: {message}\n", refused=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +166,27 @@ class Block:
             cells=there[kept[there]],
             warned=self.warned and self.warned.without(np.flatnonzero(~kept).tolist()),
         )
+
+
+@dataclass(slots=True)
+class Blocks:
+    """What a trip comes to: a block for each of its conditions, as many as it came to.
+
+    Attributes
+    ----------
+    blocks : list of Block
+        Of conditions one after another; all have the same first replicate.
+    seconds : float
+        How long all of it took.
+    stamp, touched, changed
+        As those of a block, for all of it.
+    """
+
+    blocks: list[Block]
+    seconds: float
+    stamp: str = ""
+    touched: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
 
 
 class Row(NamedTuple):

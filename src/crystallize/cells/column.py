@@ -51,6 +51,8 @@ class Column:
         self._lacking: npt.NDArray[np.bool_] | None = done.copy() if done.any() else None
         self.rank = (len(done), 0)
         """Where the metric was first seen, (replicate, position), by which metrics are ordered."""
+        self.nbytes = 0
+        """How much its values take when all are there, as far as the first ones tell."""
 
     def add(
         self, start: int, offsets: npt.NDArray[np.intp] | None, values: Values, position: int
@@ -95,14 +97,6 @@ class Column:
         part._data = None if self._data is None else self._data[places].copy()
         part.rank = self.rank
         return part
-
-    def truncate(self, done: npt.NDArray[np.bool_]) -> None:
-        """Forget the places that `done`, the table's from now on, no longer has."""
-        self._done = done
-        if self._lacking is not None:
-            self._lacking = self._lacking[: len(done)]
-        if self._data is not None:
-            self._data = self._data[: len(done)]
 
     @property
     def present(self) -> npt.NDArray[np.bool_]:
@@ -152,8 +146,13 @@ class Column:
         return self._loosened(data)
 
     def _allocated(self, values: Values) -> npt.NDArray[Any]:
+        self.nbytes = 8 * len(self._done)
         if isinstance(values, np.ndarray):
-            return np.zeros((len(self._done), *values.shape[1:]), dtype=values.dtype)
+            self.nbytes = len(self._done) * (values.nbytes // len(values))
+            try:
+                return np.zeros((len(self._done), *values.shape[1:]), dtype=values.dtype)
+            except (MemoryError, ValueError):
+                pass  # what there is of it is kept all the same, each value as it comes
         return np.full(len(self._done), None, dtype=object)
 
     def _loosened(self, data: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -205,7 +204,11 @@ def _tightened(data: npt.NDArray[Any], present: npt.NDArray[np.bool_]) -> npt.ND
         first = values[0]
         if complete or first.dtype.kind in "fc":
             filler = np.nan if first.dtype.kind in "fc" else 0
-            stacked = np.full((len(data), *first.shape), filler, dtype=first.dtype)
-            stacked[present] = np.stack(values)
+            try:
+                stacked = np.full((len(data), *first.shape), filler, dtype=first.dtype)
+            except (MemoryError, ValueError):
+                return data
+            for place, value in zip(np.flatnonzero(present).tolist(), values, strict=True):
+                stacked[place] = value
             return stacked
     return data

@@ -1,18 +1,35 @@
-"""What a function may return as a metric: a number, a boolean, text, ``None``, or an array."""
+"""What a function may return as a metric: a number, a boolean, text, ``None``, or an array.
+
+What is kept has to fit into a store, which no cell knows whether there is: larger values fail
+their cell everywhere alike.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from numbers import Number
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+
+from crystallize.checks import MOST_BITS
 
 PLAIN: frozenset[type] = frozenset({float, int, bool, str, complex, type(None)})
+SMALL: frozenset[type] = PLAIN - {int, str}
+"""Those of which no value is too large to be kept."""
 
 
 ARRAY_KINDS = "biufcU"
 """NumPy's letters for boolean, integer, unsigned, float, complex and text."""
+
+
+INT64 = 2**63
+
+MOST_BYTES = 500_000_000
+"""How much the arrays of one cell may take; a record of a store holds twice as much."""
+MOST_TEXT = 2**24
+"""How many characters a text may have: of each, a store makes up to twelve bytes."""
 
 
 class MetricError(TypeError):
@@ -38,7 +55,10 @@ def checked_value(name: object, value: Any) -> Any:
         Naming the metric and the type of what it cannot be.
     """
     if type(value) in PLAIN:
+        check_size(name, value)
         return value
+    if isinstance(value, (list, tuple)):
+        return _as_array(name, value)
     if isinstance(value, np.ndarray):
         if value.ndim == 0 and type(value) is np.ndarray:
             return checked_value(name, value[()])
@@ -47,23 +67,88 @@ def checked_value(name: object, value: Any) -> Any:
                 f"metric {name!r} is a {type(value).__name__} of dtype {value.dtype}; "
                 "arrays of numbers, booleans or text are kept."
             )
+        if value.nbytes > MOST_BYTES:
+            raise _too_large(name, value.nbytes)
         return np.array(value, order="C")
     if isinstance(value, np.generic) and value.dtype.kind in ARRAY_KINDS:
         value = float(value) if isinstance(value, np.longdouble) else value.item()
         if type(value) in PLAIN:
             return value
     if isinstance(value, str):
-        return "".join((value,))  # str() would give an enumeration's name
+        return checked_value(name, "".join((value,)))  # str() would give an enumeration's name
     plain: Any
     for plain in (bool, int, float, complex):
         if isinstance(value, plain):
-            return plain(value)
+            return checked_value(name, plain(value))
     hint = ""
     if hasattr(value, "__await__"):
         hint = " (a coroutine that nobody awaited: define the function with 'async def')"
     raise MetricError(
         f"metric {name!r} is of type {type(value).__name__}{hint}; numbers, booleans, strings, "
-        "None and NumPy scalars and arrays are kept."
+        "None, lists of numbers, and NumPy scalars and arrays are kept."
+    )
+
+
+def check_size(name: object, value: Any) -> None:
+    """Refuse a whole number or a text that no store and no file of JSON takes.
+
+    Raises
+    ------
+    MetricError
+    """
+    if type(value) is int and value.bit_length() > MOST_BITS:
+        raise MetricError(
+            f"metric {name!r} is a whole number of {value.bit_length():,} bits, and at most "
+            f"{MOST_BITS:,} are kept; return its logarithm, or a digest of it."
+        )
+    if type(value) is str and len(value) > MOST_TEXT:
+        raise MetricError(
+            f"metric {name!r} is a text of {len(value):,} characters, and at most {MOST_TEXT:,} "
+            "are kept; write it to a file, and return the file's name."
+        )
+
+
+def _as_array(name: object, items: Sequence[Any]) -> npt.NDArray[Any]:
+    """A list of numbers, or of booleans, as an array of one dimension; every number as it is.
+
+    Raises
+    ------
+    MetricError
+        If it holds anything else, or numbers that no kind of array has side by side.
+    """
+    values = [item.item() if isinstance(item, np.generic) else item for item in items]
+    kinds = set(map(type, values))
+    if not kinds <= {bool, int, float, complex} or (bool in kinds and len(kinds) > 1):
+        other = next((v for v in values if type(v) not in (bool, int, float, complex)), None)
+        held = "booleans beside numbers" if other is None else f"a {type(other).__name__}"
+        raise MetricError(
+            f"metric {name!r} is a {type(items).__name__} that holds {held}; lists of numbers are "
+            "kept, as arrays of one dimension. Of more dimensions return a numpy.array."
+        )
+    array: npt.NDArray[Any]
+    try:
+        array = np.array(values, dtype=np.int64 if kinds == {int} else None)
+    except OverflowError:
+        raise _not_exact(name, items) from None
+    if int in kinds and len(kinds) > 1:
+        pairs = zip(values, array.tolist(), strict=True)
+        if array.dtype == object or any(type(v) is int and v != kept for v, kept in pairs):
+            raise _not_exact(name, items)
+    return array
+
+
+def _not_exact(name: object, items: Sequence[Any]) -> MetricError:
+    return MetricError(
+        f"metric {name!r} is a {type(items).__name__} of numbers that an array cannot hold "
+        "exactly: some need more than 64 bits."
+    )
+
+
+def _too_large(name: object, size: int) -> MetricError:
+    return MetricError(
+        f"metric {name!r} takes {size / 1e6:,.0f} MB with the arrays before it in its cell, and at "
+        f"most {MOST_BYTES / 1e6:,.0f} MB are kept of one; return what is needed of it, or write "
+        "it to a file and return the file's name."
     )
 
 
@@ -84,10 +169,23 @@ def checked_metrics(result: Any) -> tuple[Names, Collection[Any]]:
             names = tuple(map(_plain_name, names))
             break
     for value in values:
-        if type(value) not in PLAIN:
-            pairs = zip(names, values, strict=True)
-            return names, [checked_value(name, value) for name, value in pairs]
+        kind = type(value)
+        if kind in SMALL or (kind is int and -INT64 <= value < INT64):
+            continue
+        if kind is str and len(value) <= MOST_TEXT:
+            continue
+        return names, _checked_values(zip(names, values, strict=True))
     return names, values
+
+
+def _checked_values(pairs: Iterable[tuple[object, Any]]) -> list[Any]:
+    checked, size = [], 0
+    for name, value in pairs:
+        kept = checked_value(name, value)
+        if type(kept) is np.ndarray and (size := size + kept.nbytes) > MOST_BYTES:
+            raise _too_large(name, size)
+        checked.append(kept)
+    return checked
 
 
 def _plain_name(name: object) -> str:

@@ -11,7 +11,15 @@ import numpy.typing as npt
 
 from crystallize.cells.block import Block, BlockColumn, Failure
 from crystallize.cells.column import packed
-from crystallize.cells.metrics import NUMBER_NAMES, ONLY_METRIC, PLAIN, Names, checked_metrics
+from crystallize.cells.metrics import (
+    NUMBER_NAMES,
+    ONLY_METRIC,
+    PLAIN,
+    MetricError,
+    Names,
+    check_size,
+    checked_metrics,
+)
 from crystallize.cells.warned import Notices, Warned
 
 SPARSE_GAP = 1024
@@ -67,6 +75,9 @@ class Rows:
         self._first = 0
         self.numbers: list[float] = []
         self.warned: dict[int, Notices] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.numbers or self._filled())
 
     def flush(self, following: int) -> None:
         """Keep what is in :attr:`numbers`; what comes into it next is of cell `following`."""
@@ -127,13 +138,13 @@ class Rows:
             whole, columns = len(values), [BlockColumn(ONLY_METRIC, 0, None, values)]
         else:
             self.flush(start)
-            groups = self._filled()
-            whole = len(failures) + sum(map(len, groups))
-            columns = [
-                column
-                for group in groups
-                for column in group.columns(None if len(group) == whole else group.cells() - start)
-            ]
+            whole, columns = self._columns(start, failures)
+            if too_large := list(_too_large(columns)):
+                failures.extend(too_large)
+                failures.sort(key=lambda failure: failure.offset)
+                for failure in too_large:
+                    self._forget(start + failure.offset)
+                whole, columns = self._columns(start, failures)
         block = Block(self._condition, start, start + whole, columns, failures, seconds)
         if self.warned:
             block.warned = _warned_from(start, self.warned)
@@ -159,6 +170,24 @@ class Rows:
             cells=cells - start, warned=_warned_from(start, warned),
         )  # fmt: skip
 
+    def _columns(self, start: int, failures: list[Failure]) -> tuple[int, list[BlockColumn]]:
+        """How many cells there are, failed ones among them, and the columns of the others."""
+        groups = self._filled()
+        whole = len(failures) + sum(map(len, groups))
+        return whole, [
+            column
+            for group in groups
+            for column in group.columns(None if len(group) == whole else group.cells() - start)
+        ]
+
+    def _forget(self, replicate: int) -> None:
+        """Keep nothing of one cell."""
+        for group in self._filled():
+            place = bisect_left(group.replicates, replicate, hi=len(group))
+            if place < len(group) and group.replicates[place] == replicate:
+                width = len(group.names)
+                del group.replicates[place], group.values[place * width : (place + 1) * width]
+
     def _filled(self) -> list[_Group]:
         return [group for group in self._groups.values() if len(group)]
 
@@ -182,6 +211,25 @@ class Rows:
             parts[int(np.searchsorted(last, replicate))].warned[replicate] = given
         for rows in parts:
             yield from rows.sparse_blocks()
+
+
+def _too_large(columns: list[BlockColumn]) -> Iterator[Failure]:
+    """The cells with a value that was not looked at when it was kept, for time's sake.
+
+    Such values are in lists: what is an array fits.
+    """
+    found = set()
+    for column in columns:
+        if not isinstance(column.values, list):
+            continue
+        for place, value in enumerate(column.values):
+            try:
+                check_size(column.name, value)
+            except MetricError as error:
+                offset = place if column.offsets is None else int(column.offsets[place])
+                if offset not in found:
+                    found.add(offset)
+                    yield Failure.of_refused(offset, error)
 
 
 def _warned_from(start: int, warned: dict[int, Notices]) -> Warned | None:

@@ -72,6 +72,11 @@ class Table:
         return part
 
     @property
+    def has_any(self) -> bool:
+        """Whether any cell has metrics."""
+        return bool(self.done.any())
+
+    @property
     def last(self) -> int:
         """The last replicate that has metrics; -1 where none has."""
         done = np.flatnonzero(self.done)
@@ -85,15 +90,10 @@ class Table:
         """The replicates [start, stop) as a page has them."""
         return self.part(start, stop)
 
-    def truncate(self, size: int) -> None:
-        """Forget the replicates from `size` on."""
-        self.size = size
-        self.done = self.done[:size]
-        self.warned.truncate(size)
-        for name, column in list(self.columns.items()):
-            column.truncate(self.done)
-            if not column.present.any():
-                del self.columns[name]
+    def forget_unused(self) -> None:
+        """Forget metrics that no cell has any more, since a later block replaced those that had."""
+        for name in [name for name, column in self.columns.items() if not column.present.any()]:
+            del self.columns[name]
 
     def names(self) -> list[str]:
         """The metrics, in the order in which a serial run would meet them."""

@@ -168,12 +168,6 @@ class WarnedCells:
             part._kinds, part._places = self._kinds, self._places  # which only ever grow
         return part
 
-    def truncate(self, size: int) -> None:
-        """Forget the cells from `size` on."""
-        self._size = size
-        if self._which is not None:
-            self._which = self._which[:size]
-
     def records(self, condition: str, start: int) -> list[WarningRecord]:
         """One record for each category and message, in the order of the first replicates.
 

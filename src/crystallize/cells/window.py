@@ -48,6 +48,11 @@ class Window:
         self._tables: dict[int, Table] = {}
 
     @property
+    def has_any(self) -> bool:
+        """Whether any cell has, or had, metrics."""
+        return self.last >= 0
+
+    @property
     def starts(self) -> Collection[int]:
         """The first replicates of the pages of which something is held."""
         return self._tables

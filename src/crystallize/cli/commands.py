@@ -11,8 +11,10 @@ from crystallize.errors import PluginError
 
 BUILT_IN = {
     "check": "Verify a store; set damaged blocks aside.",
+    "copy": "Copy a store, also while a run writes to it.",
     "drop": "Forget cells of a store, so that they are run again.",
     "merge": "Put the cells of several stores into a new one.",
+    "plan": "Run a pilot, and say how many replicates it takes to know enough.",
     "plugins": "List the installed plugins; --check says which are broken.",
     "replay": "Run one cell of a store's experiment here, for a debugger.",
     "run": "Run the experiment that a config file describes.",

@@ -1,19 +1,34 @@
-"""``crystallize replay``: one cell of a store's experiment, in this process."""
+"""``crystallize replay``: one cell of a store's experiment, in this process.
+
+A store may come from anywhere, and importing what it names would be to obey it: code comes from
+a config or a function that the user has, and runs where the store's fingerprint is of it.
+"""
 
 from __future__ import annotations
 
 import pdb
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from crystallize.checks import known, whole_number
 from crystallize.cli.refusal import refusing
 from crystallize.cli.streams import say
-from crystallize.description.lookup import find_function
-from crystallize.errors import StoreError, listing
+from crystallize.description.config import Config, read_config
+from crystallize.description.files import PARSERS
+from crystallize.description.lookup import find_function, is_module_attribute
+from crystallize.errors import (
+    ConfigError,
+    OptionError,
+    StoreError,
+    StoreMismatchError,
+    listing,
+    text_of,
+)
 from crystallize.experiments.experiment import Experiment
 from crystallize.store.generations import Generation
 from crystallize.store.stored import StoredExperiment
@@ -23,21 +38,48 @@ from crystallize.store.stored import StoredExperiment
 @click.argument("store", type=click.Path(path_type=Path))
 @click.option("--replicate", required=True, type=int, help="Which replicate.")
 @click.option("--condition", help="Which condition; the baseline if not given.")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="The config that says what function it is; the one beside STORE if not given.",
+)
+@click.option(
+    "--function", metavar="MODULE:NAME", help="The function, looked up in this folder first."
+)
+@click.option(
+    "--accept-changes", is_flag=True, help="Run it though it is not what the store's cells ran."
+)
 @click.option("--pdb", "debug", is_flag=True, help="Open the debugger where it raises.")
 @click.pass_context
 def command(
-    ctx: click.Context, store: Path, replicate: int, condition: str | None, debug: bool
+    ctx: click.Context,
+    store: Path,
+    replicate: int,
+    condition: str | None,
+    config: Path | None,
+    function: str | None,
+    accept_changes: bool,
+    debug: bool,
 ) -> None:
     """Run one cell of the experiment in STORE here, with the same seed.
 
-    Imports the experiment's function.  Prints what it returns, or its traceback
-    with exit code 1; the store is not changed.
+    Nothing is imported because STORE says so: the function is that of a config, or the one
+    that is named, and it runs if it is what the store's cells ran.  Prints what it returns,
+    or its traceback with exit code 1; the store is not changed.
     """
     with refusing():
         replicate = whole_number("--replicate", replicate)
-        experiment = _experiment(StoredExperiment(store), condition)
+        if config is not None and function is not None:
+            raise OptionError("--config and --function both say what function it is; give one.")
+        stored = StoredExperiment(store)
+        name = _condition(stored, condition)
+        if function is None:
+            experiment = _of_config(stored, name, config or _config_beside(stored), accept_changes)
+        else:
+            found = find_function(function, Path.cwd())
+            experiment = _experiment(stored, name, found, [], accept_changes)
     try:
-        say(repr(experiment.replay(replicate)))
+        say(text_of(experiment.replay(replicate)))
     except Exception:
         traceback.print_exc()
         if debug:
@@ -45,18 +87,85 @@ def command(
         ctx.exit(1)
 
 
-def _experiment(stored: StoredExperiment, condition: str | None) -> Experiment:
+def _condition(stored: StoredExperiment, condition: str | None) -> str:
     identity = stored.identity
-    condition = identity["baseline"] if condition is None else condition
+    condition = str(identity["baseline"]) if condition is None else condition
     known("--condition", condition, "condition", identity["conditions"])
     if opaque := identity["opaque"].get(condition):
         raise StoreError(
             f"{stored.path}: the parameters {listing(opaque)} of condition {condition!r} are not "
-            "plain data, so the store has no more than a digest of them. Use Experiment.replay."
+            "plain data, or secrets, so the store has no more than a digest of them. Use "
+            "Experiment.replay."
         )
-    folder = Path(identity["file"]).parent if identity["file"] else Path.cwd()
+    return condition
+
+
+def _config_beside(stored: StoredExperiment) -> Path:
+    """The one config in the store's folder that has the function of the store.
+
+    Raises
+    ------
+    OptionError
+        If there is none, or more than one.
+    """
+    function = _named(stored)
+    found = []
+    for path in sorted(stored.path.resolve().parent.iterdir()):
+        if path.suffix.lower() in PARSERS:
+            try:
+                config = read_config(path)
+            except ConfigError:
+                continue
+            if config.experiment.function == function and _may_be_of(config, path, stored):
+                found.append(path)
+    if len(found) == 1:
+        return found[0]
+    there = f"there is no config with it beside the store, {stored.path.resolve().parent}"
+    if found:
+        there = f"more than one config has it: {listing(path.name for path in found)}"
+    option = f", or --function {function}" if is_module_attribute(function) else ""
+    raise OptionError(
+        f"{stored.path}: this store says that its function is {function}, which is not imported "
+        f"for that alone, and {there}. If you know that code, name it: --config FILE{option}."
+    )
+
+
+def _may_be_of(config: Config, path: Path, stored: StoredExperiment) -> bool:
+    """Whether the config keeps its cells in this store, or says nothing of one."""
+    if config.store is None:
+        return True
+    return (path.parent / config.store).resolve() == stored.path.resolve()
+
+
+def _of_config(
+    stored: StoredExperiment, condition: str, path: Path, accept_changes: bool
+) -> Experiment:
+    config = read_config(path)
+    function = find_function(config.experiment.function, path.resolve().parent)
+    theirs = stored.identity["conditions"][condition]
+    ours = (config.conditions or {}).get(condition)
+    changes = []
+    if ours is not None and ours != theirs:
+        changes = [f"condition {condition!r}: {theirs!r:.200}, in {path.name} {ours!r:.200}"]
+    return _experiment(stored, condition, function, changes, accept_changes)
+
+
+def _experiment(
+    stored: StoredExperiment,
+    condition: str,
+    function: Callable[..., Any],
+    changes: list[str],
+    accept_changes: bool,
+) -> Experiment:
+    """The cell's experiment, if the function is what the store's cells ran.
+
+    Raises
+    ------
+    StoreMismatchError
+        If it is not, and changes are not accepted.
+    """
+    identity = stored.identity
     parameters = identity["conditions"][condition]
-    function = find_function(f"{identity['module']}:{identity['function']}", folder)
     experiment = Experiment(
         function,
         {condition: parameters},
@@ -66,7 +175,19 @@ def _experiment(stored: StoredExperiment, condition: str | None) -> Experiment:
         streams=[name for name in identity.get("streams", ()) if name in parameters],
         name=identity["name"],
     )
+    then = stored.latest.only([condition])
     now = Generation.now(experiment.spec, identity)
-    for change in stored.latest.changes(now) + stored.latest.versions(now):
+    changes = [*changes, *then.changes(now)]
+    if changes and not accept_changes:
+        raise StoreMismatchError(
+            f"{stored.path}: this is not what the store's cells ran:\n"
+            + "\n".join(f"  - {change}" for change in changes)
+            + "\nIf it is what you want to run, say so: --accept-changes."
+        )
+    for change in changes + then.versions(now):
         say(f"Warning: since the store was made: {change}", err=True)
     return experiment
+
+
+def _named(stored: StoredExperiment) -> str:
+    return f"{stored.identity['module']}:{stored.identity['function']}"

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from crystallize.cells.plain import json_data
 from crystallize.checks import Faults, text
 from crystallize.cli.refusal import NOT_WRITTEN, REFUSED, say_error, show_warning
 from crystallize.cli.streams import print_answer, say, stdout_kept_clean
@@ -22,7 +23,7 @@ from crystallize.description.grid import ONLY_CONDITION
 from crystallize.description.lookup import find_function
 from crystallize.description.overrides import Override
 from crystallize.description.spec import RULES
-from crystallize.errors import CrystallizeError, ExportError, OptionError, PluginError
+from crystallize.errors import CrystallizeError, ExportError, OptionError, PluginError, StoreError
 from crystallize.experiments.experiment import Experiment
 from crystallize.results.errors import CellFailedError, Interrupted, TooManyFailuresError
 from crystallize.results.exporting import Exporter, check_place, export, exporter_for
@@ -77,6 +78,7 @@ OPTION_RULES = {**RULES, "execution": text}
 )
 @table_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON alone.")
+@click.option("--dry-run", is_flag=True, help="Say what would run, and run nothing.")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -95,6 +97,7 @@ def command(
     across: tuple[str, ...],
     all_rows: bool,
     as_json: bool,
+    dry_run: bool,
 ) -> None:
     """Run the experiment that CONFIG describes and print its result.
 
@@ -113,6 +116,7 @@ def command(
                 # Before anything is computed that nobody could write down.
                 exporter = exporter_for("--output", output, block)
                 check_place(output)
+                exporter = exporter.by_factors(by, across)
             given = {"replicates": replicates, "seed": seed, "store": store, "execution": execution}
             read = read_config(config, overrides, _options(given))
             wanted: dict[str, Any] = {
@@ -123,6 +127,12 @@ def command(
                 wanted |= _selected(read, conditions)
             experiment = _experiment(config, read, store, block, wanted)
             tables.check(experiment.spec.factors, as_json=as_json)
+            would = experiment.dry_run() if dry_run else None
+        if would is not None:
+            content = json.dumps(json_data(would.to_dict()), allow_nan=False)
+            print_answer(content if as_json else str(would))
+            ctx.exit(OK)
+        with stdout_kept_clean():
             result, code = experiment.run(), OK
         if not isinstance(result, Result):
             raise PluginError(
@@ -147,7 +157,10 @@ def command(
         result, code = None, NOT_WRITTEN
     except CrystallizeError as error:
         say(f"Error: {error}", err=True)
-        result, code = getattr(error, "result", None), REFUSED
+        result = error.result
+        # With a result, the run had begun, and its cells could not be kept.
+        unkept = isinstance(error, StoreError) and result is not None
+        code = NOT_WRITTEN if unkept else REFUSED
     if isinstance(result, Result) and output is not None and exporter is not None:
         written = _is_written(result, output, exporter)
         code = code if written or code >= BY_SIGNAL else NOT_WRITTEN

@@ -53,7 +53,8 @@ def command(
     say(f"experiment  {one_line(identity['name'])}")
     say(f"function    {one_line(identity['module'])}:{one_line(identity['function'])}")
     say(f"seed        {identity['seed']}")
-    say(f"replicates  {identity['replicates']}")
+    sizes = sorted(set(stored.replicates.values()))
+    say(f"replicates  {' to '.join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))}")
     for row in stored.counts():
         say(
             f"{one_line(row['condition'])}: {row['done']} done, {row['failed']} failed, "

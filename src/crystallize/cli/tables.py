@@ -11,17 +11,8 @@ import click
 
 from crystallize.description.factors import Factors, factor_names
 from crystallize.errors import OptionError
-from crystallize.results.pivot import (
-    LEADING,
-    OF_SECTIONS,
-    check_names,
-    pivoted,
-    pivots,
-    summary_entries,
-)
+from crystallize.results.pivot import LEADING, OF_SECTIONS, check_names
 from crystallize.results.result import Result
-from crystallize.results.section_tables import is_rows, sections_as_text
-from crystallize.results.tables import counted
 from crystallize.results.text_table import Room
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -52,24 +43,7 @@ class Wanted(NamedTuple):
 
     def shown(self, result: Result) -> str:
         """The result as tables."""
-        room = self._room()
-        if not (self.by or self.across):
-            return result.text(room)
-        across = self.across or (() if "metric" in self.by else ("metric",))
-        entries = summary_entries(result.summary(), result.factors, "mean")
-        fits = all(name in entry.of for entry in entries for name in (*self.by, *across))
-        tables = []
-        if fits:
-            heading = "mean (Monte Carlo standard error)"
-            warned = sum(record.count for record in result.warnings)
-            notes = counted(len(result.errors), warned)
-            tables.append(pivoted(entries, self.by, across, heading).laid_out(notes).text(room))
-        sections = {name: rows for name, rows in result.sections.items() if is_rows(rows)}
-        own = self.across or ("measure",)
-        for name, pivot in pivots(sections, result.factors, self.by, own):
-            plain = sections_as_text({name: sections[name]}, room=room).lstrip("\n")
-            tables.append(plain if pivot is None else pivot.text(room))
-        return "\n\n".join(tables)
+        return result.text(self._room(), by=self.by, across=self.across)
 
     def _room(self) -> Room:
         if not sys.stdout.isatty():

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from crystallize.callables import function_name
-from crystallize.checks import Faults, each, known
+from crystallize.checks import Faults, each, known, writable
 from crystallize.description.fingerprint import generators_reached
 from crystallize.description.grid import ONLY_CONDITION, Conditions
 from crystallize.description.spec import ExperimentSpec
@@ -65,7 +65,7 @@ def _reusable(where: str, value: object) -> Any:
     if isinstance(value, (Iterator, np.random.Generator, np.random.RandomState)):
         expected = "a value that one cell cannot use up for the others (a list; or ask for 'rng')"
         raise InvalidValueError(where, value, expected)
-    return value
+    return writable(where, value)
 
 
 def check_generators(experiment: ExperimentSpec) -> None:

@@ -9,6 +9,8 @@ import numpy as np
 
 from crystallize.callables import function_name
 from crystallize.cells.plain import plain_data
+from crystallize.description.secrets import without_secrets_in_text
+from crystallize.errors import text_of
 
 Factors = dict[str, dict[str, Any]]
 SHOWN = 40
@@ -93,7 +95,7 @@ def _is_large(value: object) -> bool:
 def _text(value: object) -> str:
     if isinstance(value, (list, tuple, dict)) and _is_large(value):
         return f"{type(value).__name__} of {len(value)}"
-    shown = function_name(value) if callable(value) else repr(value)
+    shown = function_name(value) if callable(value) else without_secrets_in_text(text_of(value))
     shown = " ".join(shown.split())
     return shown if len(shown) <= SHOWN else shown[: SHOWN - 1] + "…"
 

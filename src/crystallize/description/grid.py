@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from crystallize.checks import Faults, choices, each, table
+from crystallize.checks import MOST_BITS, MOST_CHOICES, Faults, choices, each, table
 from crystallize.description.combinations import (
     exclusions,
     is_among,
     is_same,
     varying_together,
 )
+from crystallize.description.secrets import without_secrets
 from crystallize.errors import DuplicateNameError, InvalidValueError
 
 Conditions = dict[str, dict[str, Any]]
@@ -102,6 +104,7 @@ def grids(where: str, value: object) -> Conditions:
                     f"{where}: two conditions are named {name!r}; give one of their values "
                     "another spelling, or name the conditions yourself."
                 )
+        _check_size(where, len(conditions))
     return conditions
 
 
@@ -116,8 +119,13 @@ def _combined(where: str, values: object, exclude: object, zipped: object) -> Co
     groups = faults(varying_together, f"{where}.zip", zipped, lists)
     excluded = faults(exclusions, f"{where}.exclude", exclude, lists)
     faults.raise_any()
-    named = {key: list(zip(_names(given), given, strict=True)) for key, given in lists.items()}
+    named = {
+        # A name is written down, whatever is asked for.
+        key: list(zip(_names([without_secrets(key, v) for v in given]), given, strict=True))
+        for key, given in lists.items()
+    }
     steps = [list(zip(*(named[key] for key in group), strict=True)) for group in groups]
+    _check_size(where, math.prod(map(len, steps)))
     conditions: Conditions = {}
     for combination in itertools.product(*steps):
         chosen = {
@@ -137,6 +145,17 @@ def _combined(where: str, values: object, exclude: object, zipped: object) -> Co
     if not conditions:
         raise InvalidValueError(f"{where}.exclude", exclude, "to leave at least one combination")
     return conditions
+
+
+def _check_size(where: str, combinations: int) -> None:
+    """Refuse more conditions than anyone could look at, before they are made."""
+    if combinations > MOST_CHOICES:
+        raise InvalidValueError(
+            where,
+            combinations,
+            f"at most {MOST_CHOICES:,} combinations",
+            hint=" Give fewer values, or make experiments of their own of parts of it.",
+        )
 
 
 def _names(values: Sequence[Any]) -> list[str]:
@@ -177,9 +196,14 @@ def _is_named(value: Any) -> bool:
 
 def _is_text(value: Any) -> bool:
     """Whether a value's own text is short, and the same in every process."""
-    if isinstance(value, (str, int)):
+    if isinstance(value, int):
+        return value.bit_length() <= MOST_BITS
+    if isinstance(value, str):
         return True
     if isinstance(value, (set, frozenset, partial)) or _is_named(value):
         return False
-    text = str(value)
+    try:
+        text = str(value)
+    except Exception:  # as of what holds a whole number of thousands of digits
+        return False
     return len(text) <= LONGEST and text.isprintable() and not _ADDRESS.search(text)

@@ -20,6 +20,7 @@ from crystallize.checks import (
     text,
     whole_number,
 )
+from crystallize.description.secrets import without_secrets
 from crystallize.description.summarized import USUAL, Summarized, summarized
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ class ExperimentSpec:
     store : path or None
     retry_failed : bool
     accept_changes : bool
+    keep_secrets : bool
+        Whether parameters that are named like secrets are written down as they are.
     progress : bool
     keep : {"values", "summary"}
         Whether the driver keeps values, or only what summaries need of them.
@@ -110,6 +113,7 @@ class ExperimentSpec:
     store: Path | None = None
     retry_failed: bool = False
     accept_changes: bool = False
+    keep_secrets: bool = False
     progress: bool = False
     keep: Keep = "values"
     summary: Summarized = USUAL
@@ -133,7 +137,17 @@ class ExperimentSpec:
         """Condition -> factor -> level: the parameters whose values differ."""
         from crystallize.description.factors import factors  # NumPy, which no config needs
 
-        return factors(self.conditions)
+        return factors(self.shown_conditions)
+
+    @property
+    def shown_conditions(self) -> Mapping[str, Mapping[str, Any]]:
+        """The conditions as they are written down, with digests in the place of secrets."""
+        if self.keep_secrets:
+            return self.conditions
+        return {
+            condition: {key: without_secrets(key, value) for key, value in parameters.items()}
+            for condition, parameters in self.conditions.items()
+        }
 
     @property
     def replicates_of(self) -> dict[str, int]:
@@ -167,6 +181,7 @@ RULES: Mapping[str, Rule[Any]] = {
     "store": optional(path),
     "retry_failed": flag,
     "accept_changes": flag,
+    "keep_secrets": flag,
     "progress": flag,
     "keep": partial(choice, choices=get_args(Keep)),
     "summary": summarized,

@@ -11,12 +11,14 @@ from typing import Any
 from crystallize.checks import (
     Faults,
     Rule,
+    above_zero,
     choice,
     inside,
     keys_among,
     number,
     optional,
     sequence,
+    share,
     table,
     text,
     whole_number,
@@ -91,26 +93,17 @@ class Until:
         """That of the quantile that is to be known, if it is one."""
         return _probability(self.of)
 
+    def to_dict(self) -> dict[str, Any]:
+        """It as data that JSON has."""
+        values = {name: getattr(self, name) for name in RULES}
+        return values | {"bounds": None if self.bounds is None else list(self.bounds)}
+
     def target(self, estimate: float) -> float:
         """The half width that is wanted, given an estimate."""
         if self.half_width is not None:
             return self.half_width
         assert self.relative is not None
         return self.relative * abs(estimate)
-
-
-def _above_zero(where: str, value: object) -> float:
-    found = number(where, value)
-    if not (found > 0 and isfinite(found)):
-        raise InvalidValueError(where, value, "a number above 0")
-    return found
-
-
-def _confidence(where: str, value: object) -> float:
-    found = number(where, value)
-    if not 0 < found < 1:
-        raise InvalidValueError(where, value, "a number between 0 and 1")
-    return found
 
 
 def _of(where: str, value: object) -> str:
@@ -144,10 +137,10 @@ def _bounds(where: str, value: object) -> tuple[float, float]:
 
 RULES: Mapping[str, Rule[Any]] = {
     "metric": text,
-    "half_width": optional(_above_zero),
-    "relative": optional(_above_zero),
+    "half_width": optional(above_zero),
+    "relative": optional(above_zero),
     "of": _of,
-    "confidence": _confidence,
+    "confidence": share,
     "at_least": partial(whole_number, least=1),
     "at_most": partial(whole_number, least=1),
     "bounds": optional(_bounds),

@@ -13,6 +13,7 @@ from crystallize.callables import function_name
 from crystallize.cells.outcome import Outcome
 from crystallize.checks import (
     Faults,
+    above_zero,
     each,
     factory,
     known,
@@ -21,6 +22,7 @@ from crystallize.checks import (
     optional,
     path,
     sequence,
+    share,
     table,
     whole_number,
 )
@@ -49,6 +51,8 @@ from crystallize.store.sqlite import stored_root
 from crystallize.worker.shared_arrays import with_shared_arrays
 
 if TYPE_CHECKING:
+    from crystallize.planning.dry_run import DryRun
+    from crystallize.planning.plan import Plan
     from crystallize.verification.certificate import Certificate
 
 
@@ -120,6 +124,9 @@ class Experiment:
         Run the cells again that failed according to the store.
     accept_changes : bool
         Go on with a store although function or parameters changed since.
+    keep_secrets : bool
+        Write parameters that are named like secrets (``token``, ``api_key``, ``password``) to
+        store, result and tables as they are, not as digests.
     progress : bool
         Show a progress bar on standard error.
     keep : {"values", "summary"}
@@ -176,6 +183,7 @@ class Experiment:
         store: str | Path | None = None,
         retry_failed: bool = False,
         accept_changes: bool = False,
+        keep_secrets: bool = False,
         progress: bool = False,
         keep: Keep = "values",
         summary: Mapping[str, Any] | None = None,
@@ -219,6 +227,7 @@ class Experiment:
             "store": store,
             "retry_failed": retry_failed,
             "accept_changes": accept_changes,
+            "keep_secrets": keep_secrets,
             "progress": progress,
             "keep": keep,
             "summary": summary,
@@ -446,6 +455,78 @@ class Experiment:
             tolerance=tolerance,
             study=study,
         )
+
+    def plan(
+        self,
+        pilot: int = 50,
+        *,
+        mcse: float | None = None,
+        half_width: float | None = None,
+        difference: float | None = None,
+        power: float = 0.8,
+        alpha: float = 0.05,
+        metrics: Sequence[str] = (),
+        strategies: Sequence[str | object] | None = None,
+    ) -> Plan:
+        """Run a pilot, and say how many replicates it takes to know enough.
+
+        The pilot's replicates are the first ones.  Without a target, it says what the
+        experiment's replicates will tell.
+
+        Parameters
+        ----------
+        pilot : int
+            Replicates of each condition.
+        mcse, half_width : float, optional
+            The Monte Carlo standard error of each mean, and half the width of its interval,
+            that are wanted, in the metric's unit.
+        difference : float, optional
+            The difference from the baseline, paired by replicate, that a two-sided t test at
+            `alpha` is to find with `power`.
+        metrics : sequence of str
+            Those that count; all that are numbers, if there are none.
+        strategies : sequence of (str or object), optional
+            What is timed beside the experiment's own, instead of all that are installed: the
+            first replicates are run under each, for some two seconds.
+
+        Returns
+        -------
+        Plan
+            As text, data by ``to_dict``.
+
+        Raises
+        ------
+        CrystallizeError
+            For anything that does not fit, or if the pilot cannot be run.
+        """
+        from crystallize.planning.needs import Targets
+        from crystallize.planning.plan import plan
+
+        faults = Faults()
+        faults(partial(whole_number, least=2), "pilot", pilot)
+        wanted = {"mcse": mcse, "half_width": half_width, "difference": difference}
+        for key, value in wanted.items():
+            faults(optional(above_zero), key, value)
+        faults(share, "power", power)
+        faults(share, "alpha", alpha)
+        chosen = faults(names, "metrics", metrics)
+        timed = faults(optional(sequence), "strategies", strategies)
+        faults.raise_any()
+        targets = Targets(**wanted, power=power, alpha=alpha, metrics=chosen)
+        return plan(self.spec, self._host, pilot=pilot, targets=targets, strategies=timed)
+
+    def dry_run(self) -> DryRun:
+        """Say what :meth:`run` would run; nothing runs, and no file is written.
+
+        Returns
+        -------
+        DryRun
+            Conditions with their replicates, cells, strategy and workers, plugins, and what
+            is in the store; as text, data by ``to_dict``.
+        """
+        from crystallize.planning.dry_run import dry_run
+
+        return dry_run(self.spec, self._host)
 
     def __repr__(self) -> str:
         return (

@@ -46,6 +46,27 @@ class TooManyFailuresError(CrystallizeError):
         self.result = result
 
 
+class MetricsRefusedError(CrystallizeError, TypeError):
+    """Every cell of a condition returned what cannot be kept, so the run was stopped.
+
+    Attributes
+    ----------
+    error : CellError
+        That of the first such cell, in replicate order.
+    result : Result
+        Everything that had finished.
+    """
+
+    def __init__(self, error: CellError, result: Result) -> None:
+        super().__init__(
+            f"Condition {error.condition!r}: none of its cells could be kept so far, so the run "
+            f"was stopped: {error.message} What had finished is on this exception as .result. In a "
+            "cell that is to count as failed raise an exception: then the others are run."
+        )
+        self.error = error
+        self.result = result
+
+
 class Interrupted(KeyboardInterrupt):
     """A run that was stopped from outside, by Ctrl-C or SIGTERM.
 

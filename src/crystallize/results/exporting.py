@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,17 @@ from crystallize.errors import (
 )
 from crystallize.installed.catalog import Catalog, PluginInfo
 from crystallize.installed.loading import load
+from crystallize.results.optional import missing
 from crystallize.results.replacing import replaced_whole
 
-BUILT_IN = {"json": "to_json", "zip": "save"}
+BUILT_IN = {
+    "json": "to_json", "zip": "save", "csv": "to_csv", "parquet": "to_parquet",
+    "arrow": "to_arrow", "nc": "to_netcdf", "md": "to_markdown", "tex": "to_latex",
+}  # fmt: skip
 """The endings that need no plugin, and the methods of a result that write such files."""
+NEEDS = {"parquet": ("pyarrow",), "arrow": ("pyarrow",), "nc": ("xarray", "h5netcdf")}
+OF_TABLES = ("md", "tex")
+"""The endings of files that hold tables as people see them."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,19 @@ class Exporter:
 
     label: str
     write: Callable[[Any, Path], object]
+    method: str | None = None
+    """The method of a result that it is, if it writes tables, which can be by factors."""
+
+    def by_factors(self, by: Sequence[str], across: Sequence[str]) -> Exporter:
+        """The same with tables by factors, where it writes tables."""
+        if self.method is None or not (by or across):
+            return self
+        method = self.method
+
+        def write(result: Any, path: Path) -> None:
+            getattr(result, method)(path, by=by, across=across)
+
+        return replace(self, write=write)
 
 
 def exporter_for(where: str, path: str | Path, block: Collection[str] = ()) -> Exporter:
@@ -58,6 +78,8 @@ def exporter_for(where: str, path: str | Path, block: Collection[str] = ()) -> E
         Listing the endings that there are, and the closest.
     PluginError
         If its plugin is blocked, or is no exporter.
+    ExportError
+        If a library that it needs is not installed; says what to install.
     """
     file = checked_path(where, path)
     catalog = Catalog.installed(block=block)
@@ -68,6 +90,8 @@ def exporter_for(where: str, path: str | Path, block: Collection[str] = ()) -> E
         raise InvalidValueError(where, str(path), expected)
     for ending in endings:
         if ending in BUILT_IN:
+            if (advice := missing(NEEDS.get(ending, ()))) is not None:
+                raise ExportError(f"{where} {str(path)!r} cannot be written. {advice}")
             return _built_in(ending)
         if ending in known:
             return _installed(catalog, ending)
@@ -114,7 +138,11 @@ def export(result: object, path: Path, exporter: Exporter) -> None:
 
 def _built_in(ending: str) -> Exporter:
     method = BUILT_IN[ending]
-    return Exporter(f"Result.{method}", lambda result, path: getattr(result, method)(path))
+    return Exporter(
+        f"Result.{method}",
+        lambda result, path: getattr(result, method)(path),
+        method if ending in OF_TABLES else None,
+    )
 
 
 def _installed(catalog: Catalog, ending: str) -> Exporter:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,43 +11,31 @@ from crystallize.cells.arrays import Array
 from crystallize.cells.outcome import CellError
 from crystallize.cells.plain import json_data, plain_data
 from crystallize.cells.warned import WarningRecord
-from crystallize.description.factors import factor_columns
+from crystallize.results.long_form import LongForm
+from crystallize.results.optional import optional_module
 
 if TYPE_CHECKING:
-    import pandas as pd  # not everyone has it, and it takes half a second to load
-
-INDEX_COLUMNS = ("condition", "replicate")
+    from pandas import DataFrame  # not everyone has it, and it takes half a second to load
 
 
-def as_frame(
-    metrics: Mapping[str, Mapping[str, Array]],
-    replicates: Mapping[str, int],
-    factors: Mapping[str, Mapping[str, Any]],
-) -> pd.DataFrame:
+def as_frame(form: LongForm) -> DataFrame:
     """See :meth:`crystallize.Result.to_frame`."""
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise ImportError(
-            "A data frame needs pandas: pip install 'crystallize-core[pandas]'."
-        ) from error
-
+    pd: Any = optional_module("pandas")
     frames = []
-    levels = factor_columns(factors, INDEX_COLUMNS)
-    index = {*INDEX_COLUMNS, *(name for columns in levels.values() for name in columns)}
-    for condition, arrays in metrics.items():
-        places = np.arange(replicates[condition])
-        columns: dict[str, Any] = {"condition": condition, "replicate": places}
-        columns |= levels[condition]
-        for metric, values in arrays.items():
-            name = f"metric.{metric}" if metric in index else metric
+    for condition, size in form.sizes.items():
+        columns: dict[str, Any] = {"condition": condition, "replicate": np.arange(size)}
+        columns |= form.levels[condition]
+        for name, of in form.metrics.items():
+            if (values := of.get(condition)) is None:
+                continue
             if isinstance(values, np.ma.MaskedArray):
                 flags, missing = np.asarray(values), np.ma.getmaskarray(values)
                 columns[name] = pd.arrays.BooleanArray(flags, missing)
             else:
                 columns[name] = values if values.ndim == 1 else list(values)
         frames.append(pd.DataFrame(columns))
-    return pd.concat(frames, ignore_index=True)
+    frame: DataFrame = pd.concat(frames, ignore_index=True)
+    return frame
 
 
 def metric_data(values: Array, done: npt.NDArray[np.bool_]) -> list[Any]:

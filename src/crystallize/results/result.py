@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from crystallize.cells.plain import json_data, plain_data
 from crystallize.cells.summaries import PageSummaries
 from crystallize.cells.warned import WarningRecord
 from crystallize.checks import known, names, whole_number
-from crystallize.description.factors import factor_columns, factor_names
+from crystallize.description.factors import factor_columns
 from crystallize.description.seeding import Seeding
 from crystallize.description.spec import RULES, Keep
 from crystallize.description.streams import seeds_of
@@ -28,17 +28,23 @@ from crystallize.description.summarized import elements as checked_elements
 from crystallize.description.summarized import statistics as checked_statistics
 from crystallize.errors import CrystallizeError, InvalidValueError, ValuesNotKeptError
 from crystallize.results import file
+from crystallize.results.arrow import write_arrow, write_parquet
+from crystallize.results.delimited import write_csv
+from crystallize.results.documents import latex, markdown
 from crystallize.results.exports import as_frame, error_data, metric_data, warning_data
+from crystallize.results.labelled import as_dataset, write_netcdf
+from crystallize.results.long_form import LongForm, long_form
 from crystallize.results.pivot import PivotTable, pivoted, section_entries, summary_entries
 from crystallize.results.replacing import replaced_whole
-from crystallize.results.section_tables import is_rows, sections_as_html, sections_as_text
+from crystallize.results.section_tables import is_rows
+from crystallize.results.shown import Shown
 from crystallize.results.summary import SummaryRow, of_pages, of_values, summarize
-from crystallize.results.tables import as_html, as_text
-from crystallize.results.text_table import UNLIMITED, Room
+from crystallize.results.text_table import UNLIMITED, Room, TextTable
 from crystallize.store.stored import StoredExperiment, StoredSummaries
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray as xr
 
 IN_PYTHON = Room(rows=60, everything="print(result.text()) shows them")
 """What ``repr`` shows: a long table would scroll away what stands above it."""
@@ -386,8 +392,7 @@ class Result:
         ImportError
             Where pandas is not installed.
         """
-        replicates = {name: len(done) for name, done in self.done.items()}
-        return as_frame(self.metrics, replicates, self.factors)
+        return as_frame(self._long_form())
 
     def to_dict(self) -> dict[str, Any]:
         """The result as strict JSON has it.
@@ -427,11 +432,91 @@ class Result:
         with replaced_whole(Path(path)) as beside:
             beside.write_text(text + "\n", encoding="utf-8")
 
+    def to_csv(self, path: str | Path) -> None:
+        """Write a row for each cell: condition, replicate, the factors, the metrics.
+
+        Every number has all its digits, arrays and lists are JSON, whole.  A cell that has not
+        finished has empty fields; a value that is NaN or infinite is ``NaN``, ``Infinity``.
+        """
+        with replaced_whole(Path(path)) as beside:
+            write_csv(self._long_form(), beside)
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write the same rows as Parquet, typed; needs pyarrow.
+
+        Arrays and lists are lists, what has no type of Arrow's is JSON, a cell that has not
+        finished is null.  The schema's metadata have the provenance, as JSON.
+
+        Raises
+        ------
+        ImportError
+            Where pyarrow is not installed.
+        """
+        with replaced_whole(Path(path)) as beside:
+            write_parquet(self._long_form(), beside, self._about())
+
+    def to_arrow(self, path: str | Path) -> None:
+        """Write the same table as an Arrow (Feather) file; see :meth:`to_parquet`."""
+        with replaced_whole(Path(path)) as beside:
+            write_arrow(self._long_form(), beside, self._about())
+
+    def to_xarray(self) -> xr.Dataset:
+        """An array for each metric, with the factors and ``replicate`` as dimensions; needs xarray.
+
+        Where the factors do not tell the conditions apart, the dimensions are
+        ``condition`` and ``replicate``.  Combinations that are no condition, and cells that have
+        not finished, are NaN, or ``None`` in what holds no numbers.
+
+        Raises
+        ------
+        ImportError
+            Where xarray is not installed.
+        """
+        data: xr.Dataset = as_dataset(self._long_form(), self._about())
+        return data
+
+    def to_netcdf(self, path: str | Path) -> None:
+        """Write :meth:`to_xarray` to a file, objects as texts; needs h5netcdf too."""
+        with replaced_whole(Path(path)) as beside:
+            write_netcdf(self._long_form(), beside, self._about())
+
+    def to_markdown(
+        self, path: str | Path, *, by: str | Sequence[str] = (), across: str | Sequence[str] = ()
+    ) -> None:
+        """Write the tables of :meth:`text` in Markdown."""
+        self._write_tables(Path(path), by, across, markdown)
+
+    def to_latex(
+        self, path: str | Path, *, by: str | Sequence[str] = (), across: str | Sequence[str] = ()
+    ) -> None:
+        """Write the tables of :meth:`text` in LaTeX, with the rules of the package booktabs."""
+        self._write_tables(Path(path), by, across, latex)
+
+    def _write_tables(
+        self,
+        path: Path,
+        by: str | Sequence[str],
+        across: str | Sequence[str],
+        written: Callable[[list[TextTable]], str],
+    ) -> None:
+        text = written(self._shown().tables(_names("by", by), _names("across", across)))
+        with replaced_whole(path) as beside:
+            beside.write_text(text, encoding="utf-8")
+
+    def _long_form(self) -> LongForm:
+        return long_form(self.metrics, self.done, self.factors)
+
+    def _about(self) -> dict[str, Any]:
+        about = {"root": self.root, "seed_rule": self.seed_rule, "provenance": self.provenance}
+        return {key: plain_data(value, key) for key, value in about.items()}
+
     def export(self, path: str | Path) -> None:
         """Write the result to a file of the kind that its ending says.
 
-        Of ``.json`` and ``.zip`` there is :meth:`to_json` and :meth:`save`; installed
-        plugins add others.  The file is written beside its place, then put there.
+        That is :meth:`to_json`, :meth:`save` for ``.zip``, :meth:`to_csv`, :meth:`to_parquet`,
+        :meth:`to_arrow`, :meth:`to_netcdf` for ``.nc``, :meth:`to_markdown` for ``.md``,
+        :meth:`to_latex` for ``.tex``; installed plugins add others.  The
+        file is written beside its place, then put there.
 
         Raises
         ------
@@ -503,24 +588,32 @@ class Result:
     def __repr__(self) -> str:
         return self.text(IN_PYTHON)
 
-    def text(self, room: Room = UNLIMITED) -> str:
-        """The summary and the sections as tables, in so much room: by default all of it."""
-        table = as_text(self.summary(), len(self.errors), _total(self.warnings), room)
-        return table + sections_as_text(self.sections, self._factor_columns(), room)
+    def text(
+        self,
+        room: Room = UNLIMITED,
+        *,
+        by: str | Sequence[str] = (),
+        across: str | Sequence[str] = (),
+    ) -> str:
+        """The summary and the sections as tables, in so much room: by default all of it.
+
+        Parameters
+        ----------
+        room : Room
+            How many rows and columns there is room for.
+        by, across : str or sequence of str
+            Factors, to have means and values by their levels, as :meth:`table` has them.
+        """
+        tables = self._shown().tables(_names("by", by), _names("across", across), see=True)
+        return "\n\n".join(table.text(room) for table in tables)
 
     def _repr_html_(self) -> str:
-        table = as_html(self.summary(), len(self.errors), _total(self.warnings))
-        return table + sections_as_html(self.sections, self._factor_columns())
+        return "".join(table.html() for table in self._shown().tables())
 
-    def _factor_columns(self) -> set[str]:
-        """What the columns of factors are called in sections."""
-        names = factor_names(self.factors)
-        return {*names, *(f"factor.{name}" for name in names)}
+    def _shown(self) -> Shown:
+        warned = sum(record.count for record in self.warnings)
+        return Shown(self.summary(), self.sections, self.factors, len(self.errors), warned)
 
 
 def _names(where: str, given: str | Sequence[str]) -> list[str]:
     return [given] if isinstance(given, str) else list(names(where, given))
-
-
-def _total(warnings: Sequence[WarningRecord]) -> int:
-    return sum(record.count for record in warnings)

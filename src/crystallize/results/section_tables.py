@@ -1,4 +1,4 @@
-"""Sections that are rows, as tables under a result: as text and as HTML."""
+"""Sections that are rows, as tables under a result."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from crystallize.printable import one_line
 from crystallize.results.digits import as_sure_as
 from crystallize.results.tables import are_numbers, saying_the_same
-from crystallize.results.text_table import UNLIMITED, Room, TextTable
+from crystallize.results.text_table import TextTable
 
 Row = Mapping[str, Any]
 LONG = 40
@@ -29,18 +29,6 @@ def section_tables(sections: Mapping[str, Any], levels: Collection[str] = ()) ->
     row stands in the heading.  `levels` are the columns of factors.
     """
     return [_laid_out(name, rows, levels) for name, rows in sections.items() if is_rows(rows)]
-
-
-def sections_as_text(
-    sections: Mapping[str, Any], levels: Collection[str] = (), room: Room = UNLIMITED
-) -> str:
-    """The tables, each after an empty line."""
-    return "".join(f"\n\n{table.text(room)}" for table in section_tables(sections, levels))
-
-
-def sections_as_html(sections: Mapping[str, Any], levels: Collection[str] = ()) -> str:
-    """The tables in HTML, everything escaped."""
-    return "".join(table.html() for table in section_tables(sections, levels))
 
 
 def is_rows(section: object) -> bool:

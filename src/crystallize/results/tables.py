@@ -1,4 +1,4 @@
-"""The rows of a summary as people see them: as text and as HTML."""
+"""The rows of a summary as people see them."""
 
 from __future__ import annotations
 
@@ -8,25 +8,13 @@ from typing import Any
 from crystallize.printable import one_line
 from crystallize.results.digits import as_sure_as, shown
 from crystallize.results.summary import SummaryRow
-from crystallize.results.text_table import UNLIMITED, Room, TextTable
+from crystallize.results.text_table import TextTable
 
 LAST_NAME = "metric"
 """The last of the columns, from the left, that say what a row is of."""
 RARE = ("nan", "warnings")
 SD_DIGITS = 3
 """How many digits of a standard deviation a few hundred values can tell."""
-
-
-def as_text(
-    rows: Sequence[SummaryRow], failed: int, warned: int = 0, room: Room = UNLIMITED
-) -> str:
-    """An aligned table, and how many cells failed and warnings there were, where any."""
-    return summary_table(rows, failed, warned, see=True).text(room)
-
-
-def as_html(rows: Sequence[SummaryRow], failed: int, warned: int = 0) -> str:
-    """The same as an HTML table, everything escaped."""
-    return summary_table(rows, failed, warned).html()
 
 
 def summary_table(

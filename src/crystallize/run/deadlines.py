@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from time import perf_counter
+from typing import Any
 
-from crystallize.contracts import TICK, Task
+from crystallize.contracts import TICK, Task, Trip
 
 GAP_SECONDS = 3 * TICK
 """When the driver has not looked for so long, cells may not have been able to run either."""
@@ -30,14 +31,14 @@ class Deadlines:
     def __init__(self, timeout: float | None, block_seconds: float) -> None:
         self.timeout = timeout
         self._block_seconds = block_seconds
-        self._cancel: Callable[[Task], None] | None = None
-        self._elapsed: Callable[[Task], float | None] | None = None
-        self._cancelled: set[Task] = set()
+        self._cancel: Callable[[Any], None] | None = None
+        self._elapsed: Callable[[Any], float | None] | None = None
+        self._cancelled: set[Task | Trip] = set()
         self._looked = perf_counter()
         self._gaps: deque[tuple[float, float]] = deque(maxlen=1000)
 
     def register(
-        self, cancel: Callable[[Task], None], elapsed: Callable[[Task], float | None]
+        self, cancel: Callable[[Any], None], elapsed: Callable[[Any], float | None]
     ) -> None:
         """Learn what the executor can do to a running task."""
         self._cancel, self._elapsed = cancel, elapsed
@@ -47,7 +48,7 @@ class Deadlines:
         """Whether the executor has said how to cancel a task."""
         return self._cancel is not None
 
-    def look(self, in_flight: Iterable[Task]) -> None:
+    def look(self, in_flight: Iterable[Task | Trip]) -> None:
         """Cancel every task whose cell has taken too long."""
         now = perf_counter()
         passed = now - self._looked
@@ -69,7 +70,7 @@ class Deadlines:
                 self._cancelled.add(task)
                 self._cancel(task)
 
-    def was_cancelled(self, task: Task) -> bool:
+    def was_cancelled(self, task: Task | Trip) -> bool:
         """Whether a task that is over now was cancelled."""
         if task not in self._cancelled:
             return False

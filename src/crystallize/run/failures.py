@@ -11,6 +11,8 @@ from crystallize.description.spec import ExperimentSpec
 
 ENGINE_LOSSES = 3
 """How many cells in a row may be lost alone before it is the engine's fault, not theirs."""
+SURELY = 3
+"""How many cells tell that a function never returns what can be kept: one may be a chance."""
 LOST = "WorkerLost"
 """The ``type`` of the error of a cell that took its worker down."""
 
@@ -31,10 +33,14 @@ class FailurePolicy:
     ----------
     errors : dict
         (condition, replicate) -> error, of all cells that failed for good.
+    hopeless : CellError or None
+        That of the first cell of a condition of which nothing can be kept.
     """
 
     def __init__(self, experiment: ExperimentSpec, *, loss_is_the_tasks: bool) -> None:
         self.errors: dict[tuple[str, int], CellError] = {}
+        self.hopeless: CellError | None = None
+        self._refused: dict[int, list[CellError]] = {}
         self._experiment = experiment
         self._names = tuple(experiment.conditions)
         self._loss_is_the_tasks = loss_is_the_tasks
@@ -46,6 +52,8 @@ class FailurePolicy:
     @property
     def ends_the_run(self) -> bool:
         """Whether enough has failed to end the run."""
+        if self.hopeless is not None:
+            return True
         return bool(self._count) and (self.raises or self.too_many)
 
     @property
@@ -72,7 +80,19 @@ class FailurePolicy:
         """Keep the error of a cell that is not tried again."""
         error = self._error(cell, failure)
         self._keep(error)
+        if failure.refused:
+            self._refused.setdefault(cell[0], []).append(error)
         return error
+
+    def none_finished(self, condition: int) -> None:
+        """Learn that no cell of a condition has finished, after one came to a refused value.
+
+        Where that was so of the first few, it would be of all, however long they take.
+        """
+        refused = self._refused.get(condition, ())
+        replicates = self._experiment.replicates_of[self._names[condition]]
+        if SURELY <= len(refused) < replicates and self.hopeless is None:
+            self.hopeless = min(refused, key=lambda error: error.replicate)
 
     def lost_alone(self, task: Task, failure: Failure) -> list[CellError]:
         """Judge a cell that was lost while it ran alone, and is not tried again.

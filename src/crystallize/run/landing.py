@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from crystallize.cells.block import Block, Failure, Row
+from crystallize.cells.block import Block, Blocks, Failure, Row
 from crystallize.cells.outcome import CellError
-from crystallize.contracts import Completion, Task
+from crystallize.contracts import Completion, Task, Trip
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import ExecutorError, ResourceError, described
 from crystallize.run.cell_warnings import CellWarnings
@@ -66,9 +66,9 @@ class Landing:
         self._call = call
         self._interrupts = interrupts
         self._needs_control = experiment.timeout is not None and engine.capabilities.can_cancel
-        self._in_flight: dict[Task, None] = {}
+        self._in_flight: dict[Task | Trip, None] = {}
 
-    def next_task(self) -> Task | None:
+    def next_task(self) -> Task | Trip | None:
         """What the executor is to run next."""
         task = self.schedule.next_task()
         if task is not None:
@@ -99,6 +99,8 @@ class Landing:
             )
         elif type(value) is Row and value.task == task:
             self._take_row(task, value)
+        elif isinstance(task, Trip):
+            self._take_blocks(task, value)
         else:
             self._take_block(task, value)
 
@@ -128,29 +130,64 @@ class Landing:
         self._recorder.keep_row(row)
 
     def _take_block(self, task: Task, block: Any) -> None:
-        was_cut = self._interrupts.requested or self._call.leaving
-        least = task.start if was_cut else task.start + 1
+        least = task.start if self._was_cut else task.start + 1
         if (
             not isinstance(block, Block)
             or (block.condition, block.start) != task[:2]
             or not least <= block.stop <= task.stop
         ):
-            raise self._engine.broken_contract(
-                f"it completed {task} with something else than call(task) returned"
+            raise self._something_else(task)
+        self._deadlines.was_cancelled(task)  # what came all the same is taken
+        self.schedule.finished(task, len(block), block.seconds)
+        self._recorder.keep_errors(self._policy.losses_are_certain())
+        self._keep(block)
+        self._warn_of_changes(block)
+
+    def _take_blocks(self, trip: Trip, value: Any) -> None:
+        if not isinstance(value, Blocks) or not self._are_of(trip, value.blocks):
+            raise self._something_else(trip)
+        self.schedule.trip_finished(trip, value.blocks, value.seconds)
+        self._recorder.keep_errors(self._policy.losses_are_certain())
+        for block in value.blocks:
+            self._keep(block)
+        self._warn_of_changes(value)
+
+    def _are_of(self, trip: Trip, blocks: list[Block]) -> bool:
+        first, start, stop, conditions = trip
+        return (
+            (bool(blocks) or self._was_cut)
+            and len(blocks) <= conditions
+            and all(
+                block.condition == condition and block.start == start and start < block.stop <= stop
+                for condition, block in enumerate(blocks, first)
             )
+        )
+
+    @property
+    def _was_cut(self) -> bool:
+        return self._interrupts.requested or self._call.leaving
+
+    def _something_else(self, task: Task | Trip) -> ExecutorError:
+        return self._engine.broken_contract(
+            f"it completed {task} with something else than call(task) returned"
+        )
+
+    def _keep(self, block: Block) -> None:
         if block.logged:
             log_again(block.logged)
         if block.warned is not None:
             self._warnings.of_cells(block.warned.kinds)
-        self._deadlines.was_cancelled(task)  # what came all the same is taken
-        self.schedule.finished(task, len(block), block.seconds)
-        self._recorder.keep_errors(self._policy.losses_are_certain())
         errors = [error for failure in block.failures if (error := self._answer(block, failure))]
         self._recorder.keep_block(block, errors)
-        if block.touched:
-            self._warnings.of_global_random(block.touched)
-        if block.changed:
-            self._warnings.of_state(block.changed)
+        was_refused = bool(errors) and any(failure.refused for failure in block.failures)
+        if was_refused and not self._recorder.has_finished(block.condition):
+            self._policy.none_finished(block.condition)
+
+    def _warn_of_changes(self, ran: Block | Blocks) -> None:
+        if ran.touched:
+            self._warnings.of_global_random(ran.touched)
+        if ran.changed:
+            self._warnings.of_state(ran.changed)
 
     def _answer(self, block: Block, failure: Failure) -> CellError | None:
         """Answer a failed cell: another attempt, or its error."""
@@ -160,7 +197,7 @@ class Landing:
             return None
         return self._policy.failed(cell, failure)
 
-    def _take_loss(self, task: Task, error: BaseException) -> None:
+    def _take_loss(self, task: Any, error: BaseException) -> None:
         """Answer a task that did not come back."""
         if isinstance(error, ResourceError):
             raise error

@@ -11,6 +11,7 @@ from typing import Any
 
 from crystallize.callables import function_name
 from crystallize.description.fingerprint import shown_parameter, source_hash
+from crystallize.description.secrets import without_secrets
 from crystallize.description.spec import ExperimentSpec
 from crystallize.description.versions import versions
 from crystallize.plugins.host import Host
@@ -60,7 +61,7 @@ def provenance(
         },
         "conditions": {
             condition: {key: shown_parameter(value) for key, value in parameters.items()}
-            for condition, parameters in experiment.conditions.items()
+            for condition, parameters in experiment.shown_conditions.items()
         },
         "baseline": experiment.baseline,
         "replicates": replicates,
@@ -74,7 +75,8 @@ def provenance(
         "execution": {
             "strategy": host.executor_name,
             "options": {
-                key: shown_parameter(value) for key, value in host.executor_options.items()
+                key: shown_parameter(without_secrets(key, value))
+                for key, value in host.executor_options.items()
             },
             "workers": workers,
             "blas_threads": experiment.blas_threads,

@@ -34,6 +34,7 @@ from typing import Any, TypeVar
 from crystallize.callables import is_async
 from crystallize.cells.outcomes import Outcomes
 from crystallize.contracts import TICK
+from crystallize.errors import StoreError
 from crystallize.results.result import Result
 from crystallize.run.run import Run
 from crystallize.worker.event_loop import Caller, CellTask, OwnLoop, guard
@@ -64,7 +65,13 @@ def run(run: Run) -> Result:
 def stream(run: Run) -> Iterator[Outcomes]:
     """Run, giving each batch of outcomes as it lands.
 
-    Signals are ours while the run goes on, and the consumer's while it has a batch.
+    Signals are ours while the run goes on, and the consumer's while it has a batch.  So is the
+    store: a consumer that raised, and does not come back, keeps it from nobody in its thread.
+
+    Raises
+    ------
+    StoreError
+        If the consumer comes back though another run has taken the store.
     """
     steps = _to_the_end(run)
     try:
@@ -73,7 +80,13 @@ def stream(run: Run) -> Iterator[Outcomes]:
                 batches = next(steps, _END)
             if batches is _END:
                 return
-            yield from batches
+            with run.store_lent(steps.close) as lent:
+                yield from batches
+            if lent.taken:
+                raise StoreError(
+                    f"{run.experiment.store}: another run has taken the store of this stream, "
+                    "which waited for its reader. What was read is in the store."
+                )
     finally:
         with run.interrupts.handled():
             steps.close()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from time import sleep
@@ -19,12 +19,14 @@ from crystallize.cells.table import Table
 from crystallize.cells.window import Window
 from crystallize.description.seeding import Seeding
 from crystallize.description.spec import ExperimentSpec
-from crystallize.errors import StoreError
+from crystallize.errors import StoreError, StoreLostError
 from crystallize.run.observers import Observers
 from crystallize.run.progress import ProgressBar
+from crystallize.run.room import Room
 from crystallize.store.archive import Archive
+from crystallize.store.lock import Lent
 from crystallize.store.paged import PagedCells
-from crystallize.store.records import Cell, lost_record, record
+from crystallize.store.records import Cell, lost_record, records
 from crystallize.store.sqlite import Record
 
 FOUND_AT_ONCE = 2**16
@@ -40,10 +42,11 @@ class Landed:
     block: Block | None
     errors: list[CellError]
 
-    def record(self, names: Sequence[str]) -> Record:
+    def records(self, names: Sequence[str]) -> Iterator[Record]:
         if self.block is None:
-            return lost_record(self.errors[0])
-        return record(names[self.block.condition], self.block, self.errors)
+            yield lost_record(self.errors[0])
+        else:
+            yield from records(names[self.block.condition], self.block, self.errors)
 
     def outcomes(self, names: Sequence[str], seeding: Seeding) -> Outcomes:
         block = self.block
@@ -82,6 +85,8 @@ class Recorder:
         self.found = 0
         self._experiment = experiment
         self._names = tuple(experiment.conditions)
+        keeps_values = experiment.keep == "values"
+        self._room = Room(experiment.replicates_of) if keeps_values else None
         self._bounds = PageBounds(max(experiment.replicates_of.values()))
         self.tables: Mapping[str, Table | Window] = {
             name: self._fresh(size) for name, size in experiment.replicates_of.items()
@@ -90,7 +95,7 @@ class Recorder:
         self._makes_batches = makes_batches
         self._archive: Archive | None = None
         self._bar: ProgressBar | None = None
-        self._rows = [Rows(condition) for condition in range(len(self._names))]
+        self._rows: dict[int, Rows] = {}  # of the conditions that have some since the last time
         self._landed: list[Landed] = []
         self._stored: PagedCells | None = None
         self._missing: Mapping[str, Sequence[tuple[int, int]]] = {}
@@ -118,6 +123,9 @@ class Recorder:
         else:
             self.tables, errors = self._archive.load()
         self.found = self._archive.found
+        for name, table in self.tables.items():
+            if self._room is not None and isinstance(table, Table):
+                self._room.take(name, table, table.columns)
         return errors
 
     def missing(self, errors: Iterable[Cell]) -> Iterator[tuple[int, int, int]]:
@@ -157,6 +165,10 @@ class Recorder:
     def store(self) -> dict[str, Any] | None:
         """Where cells are from, if there is a store."""
         return None if self._archive is None else self._archive.provenance()
+
+    def lent(self, give_up: Callable[[], None]) -> AbstractContextManager[Lent]:
+        """Let who wants the store meanwhile have it, by calling this."""
+        return nullcontext(Lent()) if self._archive is None else self._archive.lent(give_up)
 
     def found_outcomes(self, errors: Mapping[tuple[str, int], CellError]) -> Iterator[Outcomes]:
         """What was in the store, a part at a time."""
@@ -207,7 +219,10 @@ class Recorder:
 
     def keep_row(self, row: Row) -> None:
         """Keep one cell; a block for each would cost more than the cell does."""
-        rows = self._rows[row.task.condition]
+        condition = row.task.condition
+        rows = self._rows.get(condition)
+        if rows is None:
+            rows = self._rows[condition] = Rows(condition)
         rows.add_checked(row.task.start, row.names, row.values)
         if row.warned:
             rows.warned[row.task.start] = row.warned
@@ -218,18 +233,32 @@ class Recorder:
             final = {error.replicate - block.start for error in errors}
             tried_again = [f.offset for f in block.failures if f.offset not in final]
             block.warned = block.warned.without(tried_again)
-        self.tables[self._names[block.condition]].add(block)
         if len(block) > len(block.failures) - len(errors):
             self._landed.append(Landed(block, errors))
+        name = self._names[block.condition]
+        table = self.tables[name]
+        if isinstance(table, Window):
+            table.add(block)
+            return
+        known = len(table.columns)
+        table.add(block)
+        if self._room is not None and len(table.columns) > known:
+            self._room.take(name, table, list(table.columns)[known:])
 
     def keep_errors(self, errors: Sequence[CellError]) -> None:
         """Keep cells that never came back."""
         self._landed += [Landed(None, [error]) for error in errors]
 
+    def has_finished(self, condition: int) -> bool:
+        """Whether there are metrics of any cell of a condition."""
+        table = self.tables[self._names[condition]]
+        return bool(self._rows[condition]) or table.has_any
+
     def gathered(self) -> list[Landed]:
         """Take what landed since the last time."""
-        for rows in self._rows:
-            for block in rows.sparse_blocks():
+        kept, self._rows = self._rows, {}
+        for condition in sorted(kept):
+            for block in kept[condition].sparse_blocks():
                 self.keep_block(block, [])
         landed, self._landed = self._landed, []
         return landed
@@ -247,6 +276,8 @@ class Recorder:
         if landed and self._archive is not None:
             try:
                 self._commit(self._archive, landed)
+            except StoreLostError:  # what is left of it has them
+                raise
             except StoreError:
                 self._landed = landed + self._landed
                 raise
@@ -260,13 +291,13 @@ class Recorder:
         return batches
 
     def _commit(self, archive: Archive, landed: list[Landed]) -> None:
-        records = [item.record(self._names) for item in landed]
+        kept = [record for item in landed for record in item.records(self._names)]
         for pause in COMMIT_PAUSES:
             try:
-                archive.commit(records)
+                archive.commit(kept)
                 return
-            except StoreError:
-                if pause is None:
+            except StoreError as error:
+                if pause is None or isinstance(error, StoreLostError):
                     raise
                 sleep(pause)
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -22,7 +22,7 @@ from uuid import uuid4
 from crystallize.cells.outcomes import Outcomes
 from crystallize.cells.page import Page
 from crystallize.cells.summaries import PageSummaries
-from crystallize.contracts import Capabilities, Completion, RunStatus, Task
+from crystallize.contracts import Capabilities, Completion, RunStatus, Task, Trip
 from crystallize.description.fingerprint import source_file
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import (
@@ -30,7 +30,12 @@ from crystallize.errors import (
     PluginError,
 )
 from crystallize.plugins.host import Host
-from crystallize.results.errors import CellFailedError, Interrupted, TooManyFailuresError
+from crystallize.results.errors import (
+    CellFailedError,
+    Interrupted,
+    MetricsRefusedError,
+    TooManyFailuresError,
+)
 from crystallize.results.result import Result
 from crystallize.run.cell_warnings import CellWarnings
 from crystallize.run.deadlines import Deadlines
@@ -47,6 +52,7 @@ from crystallize.run.resources import worker_contexts
 from crystallize.run.schedule import Schedule
 from crystallize.run.signals import Interrupts
 from crystallize.run.until import Stopping
+from crystallize.store.lock import Lent
 from crystallize.worker.block_runner import BlockCall, CellOptions
 from crystallize.worker.interruption import Interruption
 from crystallize.worker.logged import labels
@@ -215,6 +221,10 @@ class Run:
                 error.result = self._rescued()
             raise
 
+    def store_lent(self, give_up: Callable[[], None]) -> AbstractContextManager[Lent]:
+        """Let who wants the store meanwhile have it, by calling this."""
+        return self._recorder.lent(give_up)
+
     def close(self) -> None:
         """Release what landed, and give back what the run has opened."""
         try:
@@ -256,7 +266,7 @@ class Run:
             or self._policy.ends_the_run
         )
 
-    def next_task(self) -> Task | None:
+    def next_task(self) -> Task | Trip | None:
         """What the executor is to run next."""
         with self._lock:
             if self._landing is None or self._abandoned:
@@ -379,6 +389,8 @@ class Run:
             If the run was stopped from outside.
         CellFailedError
             If a cell failed and ``on_error`` is ``"raise"``.
+        MetricsRefusedError
+            If no cell of a condition returned what can be kept.
         TooManyFailuresError
             If more cells failed than ``max_failures`` allows.
         """
@@ -391,6 +403,8 @@ class Run:
             raise self._stopping.error
         if self._policy.raises and result.errors:
             raise CellFailedError(result.errors[0], result)
+        if self._policy.hopeless is not None:
+            raise MetricsRefusedError(self._policy.hopeless, result)
         if self._policy.too_many and self._stopped is None:
             assert self.experiment.max_failures is not None
             raise TooManyFailuresError(self.experiment.max_failures, result)
@@ -419,6 +433,7 @@ class Run:
             or self._capabilities.calls_are_async
             or not self.engine.streams,
             block_seconds=self._capabilities.block_seconds,
+            trips=self.experiment.timeout is None,
             expected=least * conditions if self._stopping is not None else None,
             horizon=least if self._stopping is not None and not self.engine.streams else None,
         )
@@ -485,4 +500,4 @@ class Run:
 
     def _folder(self) -> Path:
         file = source_file(self.experiment.function)
-        return file.parent if file else Path.cwd()
+        return file.parent if file else Path()

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from crystallize.contracts import Capabilities, Task, named_tuple
+from crystallize.cells.block import Block
+from crystallize.contracts import Capabilities, Task, Trip, named_tuple
 
 BLOCK_SECONDS = Capabilities().block_seconds
 """How long a block should take where the executor asks for nothing else."""
@@ -25,8 +27,12 @@ MAX_CELLS = 2**16
 """How many cells a block may have: while it is gathered, each takes some 70 bytes."""
 
 
+MAX_CONDITIONS = 2**10
+"""How many conditions a trip may have: what comes of it is taken in one go."""
+
+
 class _Pace:
-    """What is known of the duration of one condition's cells, recent ones above all."""
+    """What is known of the duration of one condition's cells, or of all, recent ones above all."""
 
     def __init__(self, block_seconds: float, first: int) -> None:
         self._block_seconds = block_seconds
@@ -38,6 +44,10 @@ class _Pace:
     def learn(self, cells: int, seconds: float) -> None:
         self._cells = self._cells / 2 + cells
         self._seconds = self._seconds / 2 + seconds
+
+    @property
+    def is_known(self) -> bool:
+        return bool(self._cells)
 
     def cells(self, remaining: int, workers: int) -> int:
         """The size of the next block, while `remaining` cells wait for some workers."""
@@ -67,6 +77,8 @@ class Schedule:
         Whether every block must be one cell.
     block_seconds : float
         How long a block should take.
+    trips : bool
+        Whether a task may be blocks of several conditions.
     expected : int, optional
         How many cells there will be at the least, where that is to be seen.
     horizon : int, optional
@@ -81,6 +93,7 @@ class Schedule:
         workers: int,
         single_cell: bool,
         block_seconds: float = BLOCK_SECONDS,
+        trips: bool = False,
         expected: int | None = None,
         horizon: int | None = None,
     ) -> None:
@@ -94,32 +107,35 @@ class Schedule:
         cells = self.remaining if expected is None else min(expected, self.remaining)
         first = min(MAX_CELLS, -(-cells // workers)) if has_latency else 1
         self._paces = [_Pace(block_seconds, first) for _ in range(conditions)]
+        self._pace = _Pace(block_seconds, first)  # of all of them
+        self._trips = trips and not single_cell
         self._workers = workers
         self._single_cell = single_cell
         self._again: deque[Task] = deque()
-        self._suspects: deque[Task] = deque()
-        self._suspect: Task | None = None
+        self._suspects: deque[Task | Trip] = deque()
+        self._suspect: Task | Trip | None = None
         self._in_flight = 0
         self._stops: dict[int, int] = {}
         self._horizon = horizon
 
-    def next_task(self) -> Task | None:
-        """The next block, or ``None`` where there is nothing to hand out now."""
+    def next_task(self) -> Task | Trip | None:
+        """The next block or trip, or ``None`` where there is nothing to hand out now."""
         if self._suspects or self._suspect:
             # One suspect alone: if its worker dies, nothing else can be to blame.
             if self._in_flight:
                 return None
-            task = self._suspect = self._suspects.popleft()
+            task: Task | Trip = self._suspects.popleft()
+            self._suspect = task
         elif self._again:
             task = self._again.popleft()
         elif self._runs and self._is_near():
-            task = self._cut()
+            task = self._cut_trip() or self._cut()
         else:
             return None
         self._in_flight += 1
         return task
 
-    def ended(self, task: Task) -> None:
+    def ended(self, task: Task | Trip) -> None:
         """Learn that a task came to an end, and that nothing of it is left to run."""
         self._in_flight -= 1
         if task == self._suspect:
@@ -131,10 +147,23 @@ class Schedule:
         condition, start, stop = task
         if cells:
             self._paces[condition].learn(cells, seconds)
-        stop = min(stop, self._stops.get(condition, stop))
-        if start + cells < stop:
-            heapq.heappush(self._runs, (start + cells, condition, stop))
-            self.remaining += stop - start - cells
+            self._pace.learn(cells, seconds)
+        self._put_back(condition, start + cells, stop)
+
+    def trip_finished(self, trip: Trip, blocks: Sequence[Block], seconds: float) -> None:
+        """Learn that these blocks of a trip are done; the rest of it is to be run again."""
+        self.ended(trip)
+        first, start, stop, conditions = trip
+        cells = 0
+        for block in blocks:
+            cells += len(block)
+            if block.stop < stop:
+                self._paces[block.condition].learn(len(block), block.seconds)
+                self._put_back(block.condition, block.stop, stop)
+        if cells:
+            self._pace.learn(cells, seconds)
+        for condition in range(first + len(blocks), first + conditions):
+            self._put_back(condition, start, stop)
 
     def end(self, condition: int, replicates: int) -> None:
         """Learn that a condition has so many replicates and no more; what is in flight may land."""
@@ -154,8 +183,8 @@ class Schedule:
         """Run a cell once more."""
         self._add(self._again, Task(condition, replicate, replicate + 1))
 
-    def lost(self, task: Task) -> bool:
-        """Learn that a block did not come back; it is a suspect from now on.
+    def lost(self, task: Task | Trip) -> bool:
+        """Learn that a task did not come back; it is a suspect from now on.
 
         Returns
         -------
@@ -167,6 +196,9 @@ class Schedule:
         if not alone:
             self._add(self._suspects, task)
             return False
+        if isinstance(task, Trip):
+            self._suspects.extendleft(reversed(_halves(task)))
+            return False
         if task.stop - task.start == 1:
             return True
         middle = (task.start + task.stop) // 2
@@ -175,11 +207,13 @@ class Schedule:
         )
         return False
 
-    def split(self, task: Task) -> None:
-        """Run a block that was stopped once more, cell by cell."""
+    def split(self, task: Task | Trip) -> None:
+        """Run a task that was stopped once more, cell by cell."""
         self.ended(task)
-        for replicate in range(task.start, task.stop):
-            self.try_again(task.condition, replicate)
+        conditions = task.conditions if isinstance(task, Trip) else 1
+        for condition in range(task.condition, task.condition + conditions):
+            for replicate in range(task.start, task.stop):
+                self.try_again(condition, replicate)
 
     def suspect(self, condition: int, replicate: int) -> None:
         """Run a cell that was lost alone once more, alone."""
@@ -196,13 +230,50 @@ class Schedule:
             self._horizon = 2 * start
         return self._horizon is None or start < self._horizon
 
-    def _is_wanted(self, task: Task) -> bool:
+    def _is_wanted(self, task: Task | Trip) -> bool:
+        if isinstance(task, Trip):
+            return True  # what is of conditions that have ended does no harm
         return task.start < self._stops.get(task.condition, task.stop)
 
-    def _add(self, waiting: deque[Task], task: Task) -> None:
+    def _add(self, waiting: deque[Any], task: Task | Trip) -> None:
         """Have a task run, unless its condition has ended before it."""
         if self._is_wanted(task):
             waiting.append(task)
+
+    def _put_back(self, condition: int, start: int, stop: int) -> None:
+        stop = min(stop, self._stops.get(condition, stop))
+        if start < stop:
+            heapq.heappush(self._runs, (start, condition, stop))
+            self.remaining += stop - start
+
+    def _cut_trip(self) -> Trip | None:
+        """All that is left of neighbouring conditions, where one block has room for several."""
+        if not self._trips:
+            return None
+        start, first, stop = self._runs[0]
+        cells = self._pace.cells(self.remaining, self._workers)
+        most = min(MAX_CONDITIONS, cells // (stop - start))
+        if most < 2:
+            return None
+        runs, following = self._runs, first
+        while (
+            runs and following < first + most and runs[0] == (start, following, stop)
+            and self._has_room(following, stop - start)
+        ):  # fmt: skip
+            heapq.heappop(runs)
+            following += 1
+        conditions = following - first
+        if conditions < 2:
+            if conditions:
+                heapq.heappush(runs, (start, first, stop))
+            return None
+        self.remaining -= conditions * (stop - start)
+        return Trip(first, start, stop, conditions)
+
+    def _has_room(self, condition: int, cells: int) -> bool:
+        """Whether nothing says that a condition's cells take a block of their own."""
+        pace = self._paces[condition]
+        return not pace.is_known or pace.cells(self.remaining, self._workers) > cells
 
     def _cut(self) -> Task:
         start, condition, stop = self._runs[0]
@@ -217,3 +288,13 @@ class Schedule:
         self.remaining -= end - start
         task: Task = named_tuple(Task, (condition, start, end))
         return task
+
+
+def _halves(trip: Trip) -> tuple[Task | Trip, Task | Trip]:
+    half = trip.conditions // 2
+    second = trip._replace(condition=trip.condition + half, conditions=trip.conditions - half)
+    return _smallest(trip._replace(conditions=half)), _smallest(second)
+
+
+def _smallest(trip: Trip) -> Task | Trip:
+    return trip if trip.conditions > 1 else Task(*trip[:3])

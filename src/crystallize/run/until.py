@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from crystallize.cells.page import Page, page_stop
 from crystallize.cells.table import Table
+from crystallize.description.factors import factor_columns
 from crystallize.description.spec import ExperimentSpec
 from crystallize.description.until import Until
 from crystallize.errors import CrystallizeError, InvalidValueError, UnknownNameError
@@ -19,6 +19,12 @@ from crystallize.sequences.tracked import Tracked
 
 Row = dict[str, Any]
 
+COLUMNS = (
+    "condition", "metric", "of", "n", "estimate", "lower", "upper", "half_width", "target",
+    "reached", "method",
+)  # fmt: skip
+"""What a row of the section has, beside the condition's factors."""
+
 
 class Goal:
     """One thing that is to be known of each condition, and how well it is known by now.
@@ -26,7 +32,8 @@ class Goal:
     Parameters
     ----------
     until : Until
-    conditions : sequence of str
+    factors : mapping
+        Condition -> factor -> level.
     baseline : str
 
     Attributes
@@ -37,8 +44,12 @@ class Goal:
         Condition -> after how many replicates it was known well enough.
     """
 
-    def __init__(self, until: Until, conditions: Sequence[str], baseline: str) -> None:
+    def __init__(
+        self, until: Until, factors: Mapping[str, Mapping[str, Any]], baseline: str
+    ) -> None:
         self.until = until
+        conditions = list(factors)
+        self._factors = factor_columns(factors, COLUMNS)
         self._baseline = baseline if until.of == "difference" else None
         own = [name for name in conditions if name != self._baseline]
         self._known = {
@@ -108,8 +119,8 @@ class Goal:
         for name, path in self.path.items():
             seen = [step for step in path if step[0] <= stops[name]]
             interval = seen[-1][1] if seen else None
-            row: Row = {"condition": name, "metric": self.until.metric, "of": self.until.of}
-            row |= dict.fromkeys(("n", "estimate", "lower", "upper", "half_width", "target"))
+            row: Row = {"condition": name, **self._factors[name]}
+            row |= dict.fromkeys(COLUMNS[1:]) | {"metric": self.until.metric, "of": self.until.of}
             if interval is not None:
                 row |= interval._asdict() | {"half_width": interval.half_width}
                 row["target"] = self.until.target(interval.estimate)
@@ -124,7 +135,7 @@ class Goal:
             name: [[n, None if i is None else i.half_width] for n, i in path if n <= stops[name]]
             for name, path in self.path.items()
         }
-        return {**asdict(self.until), "path": path}
+        return {**self.until.to_dict(), "path": path}
 
     def _numbers(self, page: Page, condition: str) -> Numbers:
         table = page.tables.get(condition)
@@ -157,7 +168,8 @@ class Stopping:
     def __init__(self, experiment: ExperimentSpec) -> None:
         conditions = list(experiment.conditions)
         self._most = experiment.replicates_of
-        self._goals = [Goal(until, conditions, experiment.baseline) for until in experiment.until]
+        factors, baseline = experiment.factors, experiment.baseline
+        self._goals = [Goal(until, factors, baseline) for until in experiment.until]
         self._seen = dict.fromkeys(conditions, 0)
         self.ended: dict[str, int] = {}
         self.error: CrystallizeError | None = None

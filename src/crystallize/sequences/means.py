@@ -83,6 +83,8 @@ class MeanSequence:
 
 LARGEST, GROWTH, SLOPES = 0.8, 1.5, 24
 """The slopes of the mixture: LARGEST, and each GROWTH times less than the one before."""
+STEPS = 45
+"""How often a bound is halved in: then it is known to 1e-13 of the bounds' range."""
 
 
 class BoundedSequence:
@@ -92,8 +94,9 @@ class BoundedSequence:
     deviations, less what their observed variance makes of it, is a supermartingale (Fan, Grama
     and Liu 2015, as Howard and others 2021 and Waudby-Smith and Ramdas 2024 use it); so is
     their mean, which reaches 2/alpha with probability alpha/2 at the most, on either side.
-    Slopes that depend on what came before, as in Waudby-Smith and Ramdas's plug-in, make wider
-    ones here: 6.6 standard errors after 10,000 values, where the mixture has some 4.
+    Slopes that depend on what came before, as in Waudby-Smith and Ramdas's plug-in, make no
+    narrower ones: half widths of 4.9 standard errors after 10,000 fair coins, where the mixture
+    has 3.6, and 3.8 in either case of values that have a beta(2, 5) distribution.
 
     Parameters
     ----------
@@ -148,7 +151,7 @@ class BoundedSequence:
         """How far from the mean the true one may be on one side, where it has so much room."""
         wanted = log(2 / self._alpha) + log(SLOPES)
         low, high = 0.0, most
-        for _ in range(60):
+        for _ in range(STEPS):
             middle = (low + high) / 2
             exponents = self._slopes * self._n * middle - self._costs * self._variation
             largest = float(exponents.max())

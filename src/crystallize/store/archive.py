@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import StoreMismatchError, StoreWarning
 from crystallize.store.generations import Generation, Generations, counts
 from crystallize.store.identity import concluded, identity, replicates_of, united
+from crystallize.store.lock import Lent
 from crystallize.store.paged import PagedCells, Survey
 from crystallize.store.records import Cell, Ranges, is_readable, read_records
 from crystallize.store.sqlite import Record, Store
@@ -130,6 +131,10 @@ class Archive:
         number = self._generation.number
         self._store.add([replace(record, generation=number) for record in records])
         self._has_run = True
+
+    def lent(self, give_up: Callable[[], None]) -> AbstractContextManager[Lent]:
+        """Let who wants the store meanwhile have it, by calling this."""
+        return self._store.lent(give_up)
 
     def conclude(self, replicates: Mapping[str, int]) -> None:
         """Keep how many replicates conditions came to have, if that is more than before."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from crystallize.checks import MOST_BITS
 from crystallize.description.factors import Factors, factors, levels
 from crystallize.description.fingerprint import shown_parameter, source_file
 from crystallize.description.spec import ExperimentSpec
@@ -21,7 +22,7 @@ MUST_AGREE = ("function", "seed", "rule", "seed_globals")
 
 def identity(experiment: ExperimentSpec) -> Identity:
     """What the experiment is, for people and for ``replay``; where to find its function."""
-    file = source_file(experiment.function)
+    file, shown = source_file(experiment.function), experiment.shown_conditions
     return {
         "name": experiment.name,
         "function": _name(experiment.function),
@@ -39,10 +40,14 @@ def identity(experiment: ExperimentSpec) -> Identity:
         "own_replicates": dict(experiment.own_replicates),
         "conditions": {
             condition: {key: _shown(value) for key, value in parameters.items()}
-            for condition, parameters in experiment.conditions.items()
+            for condition, parameters in shown.items()
         },
         "opaque": {
-            condition: [key for key, value in parameters.items() if not _is_data(value)]
+            condition: [
+                key
+                for key, value in parameters.items()
+                if not _is_data(value) or value is not shown[condition][key]
+            ]
             for condition, parameters in experiment.conditions.items()
         },
         "levels": {
@@ -51,7 +56,7 @@ def identity(experiment: ExperimentSpec) -> Identity:
                 for key, level in own.items()
                 if not _is_data(experiment.conditions[condition][key])
             }
-            for condition, own in levels(experiment.conditions).items()
+            for condition, own in levels(shown).items()
         },
         "versions": versions(),
     }
@@ -147,4 +152,6 @@ def _is_data(value: Any) -> bool:
         return all(map(_is_data, value))
     if type(value) is dict:
         return all(type(key) is str for key in value) and all(map(_is_data, value.values()))
-    return type(value) in (NoneType, bool, int, str) or (type(value) is float and isfinite(value))
+    if type(value) is int:
+        return value.bit_length() <= MOST_BITS
+    return type(value) in (NoneType, bool, str) or (type(value) is float and isfinite(value))

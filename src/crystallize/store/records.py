@@ -7,7 +7,7 @@ arrays that the header refers to, each in NumPy's ``.npy`` format.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from crystallize.cells.arrays import Bundle, restored
 from crystallize.cells.block import Block, BlockColumn, Failure
+from crystallize.cells.metrics import MOST_BYTES
 from crystallize.cells.outcome import CellError
 from crystallize.cells.table import Table
 from crystallize.cells.warned import Warned
@@ -34,6 +35,9 @@ UNREADABLE = (
     ValueError,
 )  # fmt: skip
 """What reading a crafted record may raise; none of its cells is believed."""
+
+MOST_CELLS = 2**27
+"""How many replicates a block spans at most, also where few of them are in it."""
 
 LENGTH_BYTES = 8
 """How many bytes say how long the header is."""
@@ -73,6 +77,39 @@ def record(condition: str, block: Block, errors: Iterable[CellError]) -> Record:
     if block.warned is not None:
         header["warned"] = block.warned.to_json()
     return Record(condition, block.start, block.stop, _payload(header, bundle.arrays))
+
+
+def records(condition: str, block: Block, errors: Sequence[CellError]) -> Iterator[Record]:
+    """A block as it is stored: one record, or as many as its values need.
+
+    A row of SQLite takes a gigabyte, of which a single cell never needs more than a part.
+    """
+    if len(block) == 1 or _size(block) <= MOST_BYTES:
+        yield record(condition, block, errors)
+        return
+    cells = list(block.replicates())
+    middle = cells[len(cells) // 2] - block.start
+    first = np.arange(block.stop - block.start) < middle
+    for half in (first, ~first):
+        own = [error for error in errors if half[error.replicate - block.start]]
+        yield from records(condition, block.only(half), own)
+
+
+def _size(block: Block) -> int:
+    """About how many bytes a block's values take in a record."""
+    size = 0
+    for column in block.columns:
+        if isinstance(column.values, list):
+            size += sum(map(_size_of_object, column.values))
+        else:
+            size += column.values.nbytes
+    return size
+
+
+def _size_of_object(value: Any) -> int:
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    return 12 * len(value) if isinstance(value, str) else 24
 
 
 def lost_record(error: CellError) -> Record:
@@ -120,11 +157,18 @@ class Cells(NamedTuple):
     def ranges(self) -> Ranges:
         """The cells that have an outcome, by generation."""
         found: Ranges = {}
+        failed: dict[str, list[int]] = {}
+        for condition, replicate in self.errors:
+            failed.setdefault(condition, []).append(replicate)
         for condition, table in self.tables.items():
-            there = table.done.copy()
-            there[[replicate for name, replicate in self.errors if name == condition]] = True
-            numbers = np.where(there, self.generations[condition], -1)
-            edges = np.flatnonzero(np.diff(numbers, prepend=-1, append=-1))
+            # With a cell that is not there before the first, and one after the last.
+            numbers = np.full(table.size + 2, -1, np.int32)
+            np.copyto(numbers[1:-1], self.generations[condition], where=table.done)
+            if condition in failed:
+                places = np.array(failed[condition], np.intp)
+                numbers[places + 1] = self.generations[condition][places]
+            edges = (numbers[1:] != numbers[:-1]).nonzero()[0]
+            numbers = numbers[1:]
             for start, stop in pairwise(edges.tolist()):
                 if (number := int(numbers[start])) >= 0:
                     found.setdefault(number, {}).setdefault(condition, []).append([start, stop])
@@ -149,34 +193,36 @@ def read_records(
     -------
     Cells
     """
-    kept = [record for record in records if record.condition in replicates]
-    size = max([*replicates.values(), *(record.stop for record in kept)])
-    tables = {condition: Table(0, size) for condition in replicates}
+    tables = {condition: Table(0, size) for condition, size in replicates.items()}
     errors: dict[Cell, CellError] = {}
-    generations = {condition: np.zeros(size, np.int32) for condition in replicates}
+    generations = {condition: np.zeros(size, np.int32) for condition, size in replicates.items()}
     unreadable = []
-    for found in kept:
+    for found in records:  # one after another: never more of the payloads than one in memory
+        size = replicates.get(found.condition, 0)
+        if found.start >= size:
+            continue
         try:
             block, failed = decoded(found, seeding)
         except UNREADABLE:
             unreadable.append(found)
             continue
+        if block.stop > size:
+            block = block.only(np.arange(block.start, block.stop) < size)
+            failed = [error for error in failed if error.replicate < size]
+            if not len(block):
+                continue
         tables[found.condition].add(block)
         places = (
             slice(block.start, block.stop) if block.cells is None else block.start + block.cells
         )
         generations[found.condition][places] = found.generation
-        for replicate in block.replicates():
-            errors.pop((found.condition, replicate), None)
+        if errors:
+            for replicate in block.replicates():
+                errors.pop((found.condition, replicate), None)
         errors.update({(e.condition, e.replicate): e for e in failed})
-    for condition, table in tables.items():
-        table.truncate(replicates[condition])
-    return Cells(
-        tables,
-        {cell: error for cell, error in errors.items() if cell[1] < replicates[cell[0]]},
-        {name: numbers[: replicates[name]] for name, numbers in generations.items()},
-        unreadable,
-    )
+    for table in tables.values():
+        table.forget_unused()
+    return Cells(tables, errors, generations, unreadable)
 
 
 def is_readable(found: Record) -> bool:
@@ -205,6 +251,8 @@ def decoded(found: Record, seeding: Seeding) -> tuple[Block, list[CellError]]:
 def _check(block: Block, failed: Sequence[CellError]) -> None:
     """See that all that is in a block is of its own cells."""
     span = block.stop - block.start
+    if span > MOST_CELLS:
+        raise ValueError("a block of more cells than any has")
     offsets = [np.array([failure.offset for failure in block.failures], dtype=np.int64)]
     for column in block.columns:
         if column.offsets is None:

@@ -9,14 +9,18 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import os
 import sqlite3
+import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crystallize.errors import StoreError
+from crystallize.errors import StoreError, StoreLostError, StoreWarning
+from crystallize.store.lock import DriverLock, FileId, Lent, check_kind, file_id, is_held_here
 from crystallize.store.schema import (
     APPLICATION_ID,
     FORMAT,
@@ -25,6 +29,14 @@ from crystallize.store.schema import (
     distrust,
     unlike_a_store,
 )
+
+LOGGED_AT, LOGGED = (18, 2), b"\x02\x02"
+"""Where SQLite's file format says that the file has a log (a "WAL"), and what says so."""
+
+
+EMPTY_BYTES = 4096
+"""How large a file is at most that has no tables yet."""
+
 
 BUSY_SECONDS = 10.0
 """How long another program may keep the file locked."""
@@ -111,16 +123,20 @@ class Store:
     def __init__(self, path: str | Path, *, create: bool = False, read_only: bool = False) -> None:
         self.path = Path(path)
         self._read_only = read_only
-        self._lock: sqlite3.Connection | None = None
-        if not create and not self.path.is_file():
-            raise StoreError(f"{self.path}: there is no such store.")
-        with self._explained():
-            if not read_only:
-                self._lock = self._locked()
-            self._connection = self._opened(read_only)
+        self._lock: DriverLock | None = None
+        self._format = 0
+        self._rescued: Path | None = None
+        self._creates = create
         try:
             with self._explained():
+                if not read_only:
+                    self._lock = DriverLock(self.path, create=create)
+                status = self.path.stat()
+                check_kind(self.path, status.st_mode)
+                self._check_log(status)
+                self._connection = self._opened(read_only)
                 self._prepare(read_only)
+                self._log_file = _file_id(self._log)
         except BaseException:
             self.close()
             raise
@@ -171,7 +187,14 @@ class Store:
             )
 
     def add(self, records: Iterable[Record]) -> None:
-        """Commit records, all or none; when this returns they survive anything."""
+        """Commit records, all or none; when this returns they survive anything.
+
+        Raises
+        ------
+        StoreLostError
+            If the store was deleted, renamed or replaced; the records are in what is left of it.
+        """
+        in_place = self._is_in_place()
         rows = [
             (r.condition, r.start, r.stop, r.checksum(), r.payload, r.generation) for r in records
         ]
@@ -181,6 +204,8 @@ class Store:
                 " VALUES (?, ?, ?, ?, ?, ?)",
                 rows,
             )
+        if not in_place:
+            raise StoreLostError(self._what_became_of_it())
 
     def records(self) -> Iterator[Record]:
         """The undamaged records, in the order in which they were added."""
@@ -274,16 +299,78 @@ class Store:
         if found != "ok":
             raise StoreError(f"{self.path}: the file's structure is damaged ({found}). {SALVAGE}")
 
+    def lent(self, give_up: Callable[[], None]) -> AbstractContextManager[Lent]:
+        """Let who wants the store meanwhile have it, by calling this."""
+        return nullcontext(Lent()) if self._lock is None else self._lock.lent(give_up)
+
     def close(self) -> None:
         """Close the file; what was added is in it already."""
-        if self._lock is not None and hasattr(self, "_connection"):
-            # At rest one file without a log beside it, which a read-only folder can hold.
+        if hasattr(self, "_connection"):
             with suppress(sqlite3.Error):
-                self._connection.execute("PRAGMA journal_mode = DELETE")
-        for connection in (getattr(self, "_connection", None), self._lock):
-            if connection is not None:
-                with suppress(sqlite3.Error):
-                    connection.close()
+                if self._lock is not None:
+                    self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                    if self._lock.is_in_place() or not self.path.exists():
+                        # At rest one file without a log, which a read-only folder can hold.
+                        self._connection.execute("PRAGMA journal_mode = DELETE")
+                    elif sys.version_info >= (3, 12):
+                        # The log of that name is another store's.
+                        self._connection.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE)
+            with suppress(sqlite3.Error):
+                self._connection.close()
+        if self._lock is not None:
+            if self._lock.now_at != str(self.path.resolve()):
+                self._close_by_its_name_of_now(self._lock)
+            self._lock.release()
+
+    def _close_by_its_name_of_now(self, lock: DriverLock) -> None:
+        """Make a renamed store one file, which SQLite refuses by the name that it had."""
+        if lock.now_at is not None and _file_id(Path(lock.now_at)) == lock.file:
+            with suppress(sqlite3.Error), closing(sqlite3.connect(lock.now_at)) as connection:
+                connection.execute("PRAGMA journal_mode = DELETE")
+
+    def copy_to(self, path: Path) -> None:
+        """Write all that is in the store to a file, as it is at one moment.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be read, or not be written there.
+        """
+        with self._explained(), closing(sqlite3.connect(path)) as copy:
+            self._connection.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")
+
+    def _what_became_of_it(self) -> str:
+        """What to say of a store that is not where it was; one that is nowhere is written anew."""
+        assert self._lock is not None
+        again = "Run again with that store to resume."
+        if self._lock.is_in_place():
+            return (
+                f"{self.path}: {self._log.name}, the log of this store, was deleted or replaced in "
+                f"the middle of the run. What finished is in the store. {again}"
+            )
+        if not self._lock.is_deleted:
+            now = f", {self._lock.now_at}" if self._lock.now_at else ""
+            return (
+                f"{self.path}: this store was renamed in the middle of the run. What finished is "
+                f"in it, wherever it is now{now}. {again}"
+            )
+        return f"{self.path}: this store was deleted or replaced in the middle of the run. " + (
+            f"What finished was written anew to {self._rescued}. {again}"
+            if self._rescue()
+            else "What finished is in the result alone: error.result, or --output."
+        )
+
+    def _rescue(self) -> bool:
+        """Write a store that was deleted to where it was, or beside what is there now."""
+        beside = self.path.with_name(f"{self.path.stem}-rescued{self.path.suffix}")
+        for place in (self.path, beside) if self._rescued is None else (self._rescued,):
+            with suppress(OSError, StoreError):
+                place.touch(mode=0o600, exist_ok=place == self._rescued)
+                self.copy_to(place)
+                self._rescued = place
+                return True
+        return False
 
     def _bad(self, is_readable: Callable[[Record], bool]) -> Iterator[tuple[int, str]]:
         for number, record in self._read():
@@ -333,7 +420,14 @@ class Store:
         generation = "generation" if self._format >= 2 else "0"
         return f"SELECT id, checksum, condition, start, stop, payload, {generation} FROM blocks"
 
+    @property
+    def _log(self) -> Path:
+        """What SQLite keeps beside it while it is in use; beside the file behind a link."""
+        return Path(f"{self.path.resolve()}-wal")
+
     def _about(self, key: str) -> Any:
+        if not self._format:  # its driver was killed before it had made the tables
+            return None
         checksum = "checksum" if self._format >= 3 else "NULL"
         with self._explained():
             row = self._connection.execute(
@@ -364,8 +458,6 @@ class Store:
         """See that it is a store of this version; make it one where it is empty."""
         tables = self._checked_tables()
         if read_only:
-            if not tables:
-                raise StoreError(f"{self.path}: this store is empty.")
             return
         connection = self._connection
         # Waits for others; a change of the journal alone would not.
@@ -377,6 +469,7 @@ class Store:
             self._change_tables(SCHEMA, FORMAT)
         while self._format < FORMAT:
             self._change_tables(FROM_FORMAT[self._format], self._format + 1)
+        connection.execute("SELECT count(*) FROM about").fetchall()  # only now the log is there
 
     def _checked_tables(self) -> int:
         """How many tables there are, all of them a store's."""
@@ -419,28 +512,57 @@ class Store:
                 [(_checksum(*row), row[0]) for row in rows],
             )
 
-    def _locked(self) -> sqlite3.Connection:
-        """Hold a lock that ends with this process, however it ends.
+    def _check_log(self, status: os.stat_result) -> None:
+        """See that the log of a store that was left in the middle has not stayed elsewhere."""
+        log = self._log.stat().st_size if self._log.exists() else -1
+        # Whoever looked at it by another name has made an empty one there.
+        if log >= (status.st_nlink > 1) or not self._has_log(file_id(status)):
+            return
+        what = (
+            f"{self.path}: a run on this store was left in its middle, or goes on, and what it "
+            f"wrote last is in {self._log.name}, which is not there"
+        )
+        if status.st_nlink > 1 and self._lock is not None:
+            raise StoreError(
+                f"{what}. The file has {status.st_nlink} names (hard links); use it by the one "
+                "that it had then."
+            )
+        if status.st_size <= EMPTY_BYTES:  # killed before it had made the log
+            return
+        warnings.warn(
+            f"{what}, so cells may be missing. 'crystallize copy' copies a store that is in use.",
+            StoreWarning,
+            stacklevel=4,
+        )
 
-        SQLite's own file locks on a file beside the store: they work on every
-        platform, and leave the store open to readers.
-        """
-        lock = sqlite3.connect(f"{self.path}-driver", timeout=0, isolation_level=None)
-        try:
-            lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
-            lock.close()
-            if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY:
-                raise StoreError(
-                    f"{self.path}: another run is using this store. Wait for it, or stop it."
-                ) from error
-            raise
-        return lock
+    def _has_log(self, file: FileId) -> bool:
+        """Whether the file itself says that what was written last is in a log beside it."""
+        if self._lock is not None:
+            return self._lock.read(*LOGGED_AT) == LOGGED
+        if is_held_here(file):
+            return False
+        with self.path.open("rb") as opened:
+            opened.seek(LOGGED_AT[0])
+            return opened.read(LOGGED_AT[1]) == LOGGED
+
+    def _is_in_place(self) -> bool:
+        """Whether path and log still lead to the files that are written to."""
+        assert self._lock is not None
+        return self._lock.is_in_place() and self._log_file == _file_id(self._log)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
             yield
+        except FileNotFoundError as error:
+            if self._creates:
+                raise StoreError(f"{self.path}: its folder is not there. Make it first.") from error
+            raise StoreError(f"{self.path}: there is no such store.") from error
+        except OSError as error:
+            raise StoreError(
+                f"{self.path}: the store cannot be opened ({error.strerror}). Is its folder there, "
+                "and yours?"
+            ) from error
         except sqlite3.Error as error:
             raise StoreError(f"{self.path}: {_explanation(error)}") from error
         except ValueError as error:
@@ -461,6 +583,13 @@ def stored_root(path: str | Path) -> int | None:
     with Store(path, read_only=True) as store:
         identity = store.identity
     return None if identity is None else int(identity["seed"])
+
+
+def _file_id(path: Path) -> FileId | None:
+    try:
+        return file_id(path.stat())
+    except OSError:
+        return None
 
 
 def _explanation(error: sqlite3.Error) -> str:

@@ -34,6 +34,8 @@ class Stored:
         What its cells ran under.
     cells : dict
         Generation -> condition -> ranges of replicates that have an outcome.
+    replicates : dict of str to int
+        Condition -> how many replicates it has.
     damaged : list of str
         What the damaged records are called.
     errors : dict of (str, int) to CellError
@@ -52,7 +54,10 @@ class Stored:
         with Store(path, read_only=True) as store:
             identity = store.identity
             if identity is None:
-                raise StoreError(f"{path}: this store is empty.")
+                raise StoreError(
+                    f"{path}: this store is empty. A copy of a store in use is made by "
+                    "'crystallize copy'; what was written last is not in the file alone."
+                )
             self.path = Path(path)
             self.identity = identity
             self.generations = Generations.of_store(store)
@@ -62,7 +67,7 @@ class Stored:
                 identity.get("seed_rule", "numpy"),
                 identity.get("stream_keys", {}),
             )
-            self._replicates = _replicates(store, identity)
+            self.replicates = _replicates(store, identity)
             self._read(store)
             self.damaged = store.damaged(is_readable)
 
@@ -95,7 +100,7 @@ class Stored:
         rows = []
         for condition, done in self.done.items():
             failed = failures[condition]
-            missing = self._replicates[condition] - done - failed
+            missing = self.replicates[condition] - done - failed
             row = {"condition": condition, "done": done, "failed": failed, "missing": missing}
             rows.append(row)
         return rows
@@ -109,7 +114,7 @@ class Stored:
         return {**self.identity, "generations": self.generations.described(self.cells)}
 
     def _errors(self) -> list[CellError]:
-        order = {name: place for place, name in enumerate(self._replicates)}
+        order = {name: place for place, name in enumerate(self.replicates)}
         return sorted(self.errors.values(), key=lambda e: (e.replicate, order[e.condition]))
 
 
@@ -126,7 +131,7 @@ class StoredExperiment(Stored):
 
     def _read(self, store: Store) -> None:
         records = list(store.records())
-        cells = read_records(records, self._replicates, self._seeding)
+        cells = read_records(records, self.replicates, self._seeding)
         self.records = [one for one in records if one not in cells.unreadable]
         self.tables, self.errors, self.cells = cells.tables, cells.errors, cells.ranges()
 
@@ -150,8 +155,8 @@ class StoredSummaries(Stored):
     """
 
     def _read(self, store: Store) -> None:
-        self.summaries = PageSummaries(self._replicates, USUAL.by_element)
-        survey = PagedCells(store, self._replicates, self._seeding).survey(self.summaries)
+        self.summaries = PageSummaries(self.replicates, USUAL.by_element)
+        survey = PagedCells(store, self.replicates, self._seeding).survey(self.summaries)
         self.errors, self.cells = survey.errors, survey.ranges
 
     @property

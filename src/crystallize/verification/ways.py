@@ -56,7 +56,10 @@ def own_way(host: Host) -> Way:
 
 
 def installed_ways(
-    experiment: ExperimentSpec, host: Host, only: Sequence[str | object] | None = None
+    experiment: ExperimentSpec,
+    host: Host,
+    only: Sequence[str | object] | None = None,
+    workers: Sequence[int] = WORKERS,
 ) -> tuple[list[Way], list[NotTried]]:
     """Every installed strategy that takes the function, and those that cannot be had here.
 
@@ -67,6 +70,8 @@ def installed_ways(
         Its plugins: a strategy that it names has the options that it gives.
     only : sequence of (str or object), optional
         Names of strategies, or executors, instead of all that are installed.
+    workers : sequence of int
+        With how many workers each is tried; with its own number, if there is none.
 
     Raises
     ------
@@ -79,7 +84,7 @@ def installed_ways(
     for given in host.catalog.of("executor") if only is None else only:
         found = factory_of(host.catalog, "executor", given) if isinstance(given, str) else given
         try:
-            ways += _ways_of(experiment, own, given, found)
+            ways += _ways_of(experiment, own, given, found, workers)
         except CrystallizeError as error:
             info = found if isinstance(found, PluginInfo) else None
             distribution, version = (info.distribution, info.version) if info else (None, None)
@@ -94,7 +99,9 @@ def installed_ways(
     return ways, not_tried
 
 
-def _ways_of(experiment: ExperimentSpec, own: Way, given: object, found: object) -> Iterator[Way]:
+def _ways_of(
+    experiment: ExperimentSpec, own: Way, given: object, found: object, workers: Sequence[int]
+) -> Iterator[Way]:
     if not isinstance(found, PluginInfo):
         executor = constructed(str(given), found, {}) if isinstance(given, str) else given
         check_takes(executor, experiment)
@@ -103,7 +110,7 @@ def _ways_of(experiment: ExperimentSpec, own: Way, given: object, found: object)
     if found.status == "blocked":
         raise PluginError("it is blocked")
     is_own = (own.strategy, own.distribution) == (found.name, found.distribution)
-    for options, executor in _variants(found, own.options if is_own else {}):
+    for options, executor in _variants(found, own.options if is_own else {}, workers):
         check_takes(executor, experiment)
         yield Way(_name(given, found), executor, options, found.distribution, found.version)
 
@@ -127,7 +134,7 @@ def check_takes(executor: object, experiment: ExperimentSpec) -> None:
 
 
 def _variants(
-    info: PluginInfo, options: Mapping[str, Any]
+    info: PluginInfo, options: Mapping[str, Any], workers: Sequence[int]
 ) -> Iterator[tuple[dict[str, Any], object]]:
     """A strategy with every choice that one of its options has, and other numbers of workers."""
     declared = declaration(_factory(info))
@@ -141,7 +148,7 @@ def _variants(
             ]
     for given in chosen:
         executor = build(info, given)
-        by_workers = _with_workers(info, declared, given)
+        by_workers = _with_workers(info, declared, given, workers)
         yield from by_workers or [(given, executor)]
 
 
@@ -151,17 +158,17 @@ def _factory(info: PluginInfo) -> Any:
 
 
 def _with_workers(
-    info: PluginInfo, declared: Declaration, options: Mapping[str, Any]
+    info: PluginInfo, declared: Declaration, options: Mapping[str, Any], numbers: Sequence[int]
 ) -> list[tuple[dict[str, Any], object]]:
     """The strategy with each number of workers, by the option that its capabilities follow."""
     for name in declared.options:
         found = []
-        for workers in WORKERS:
+        for workers in numbers:
             given = dict(options) | {name: workers}
             with suppress(Exception):  # the option is not for numbers, or not together with these
                 executor = build(info, given)
                 if Capabilities.of(executor).workers == workers:
                     found.append((given, executor))
-        if len(found) == len(WORKERS):
+        if len(found) == len(numbers):
             return found
     return []

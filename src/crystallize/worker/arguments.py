@@ -101,7 +101,8 @@ class Arguments:
         self._seed = "seed" in injected
         self._seed32 = "seed32" in injected
         self._others = [name for name in ("replicate", "condition", "ctx") if name in injected]
-        self._streams = Streams(seeding, 0)
+        if self._rng or self._seed or self._seed32:
+            self._streams = Streams(seeding, 0)
         self.constant = None if injected or self._copies else self._params
         """The arguments, where they are the same for every replicate."""
 

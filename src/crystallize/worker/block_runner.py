@@ -17,11 +17,11 @@ from typing import Any
 import cloudpickle
 
 from crystallize.callables import is_async
-from crystallize.cells.block import Block, Failure, Row
+from crystallize.cells.block import Block, Blocks, Failure, Row
 from crystallize.cells.metrics import checked_metrics
 from crystallize.cells.rows import Rows
 from crystallize.cells.warned import Notices, Warned, notices
-from crystallize.contracts import Task, named_tuple
+from crystallize.contracts import Task, Trip, named_tuple
 from crystallize.description.fingerprint import loaded_fingerprint
 from crystallize.description.seeding import Seeding
 from crystallize.errors import ResourceError, WorkerDiffersError
@@ -150,6 +150,7 @@ class BlockCall:
         self._process = os.getpid()
         self.has_timeout = self._options.timeout is not None
         self.leaving = False
+        self._is_to_stop = False
         self.watch = GlobalRandomWatch()
         self.state = StateWatch(self._function)
         self._is_elsewhere = self._home != this_process()
@@ -207,8 +208,8 @@ class BlockCall:
         parts = cloudpickle.loads(heavy)
         self._function, self._conditions, self.contexts, self._fresh = parts
 
-    def __call__(self, task: Task) -> Block:
-        """Run the cells of a block one after another."""
+    def __call__(self, task: Task | Trip) -> Block | Blocks:
+        """Run the cells of a block, or of several, one after another."""
         if self._refusal is not None:
             raise self._refusal
         if self._is_elsewhere and not self._listens:
@@ -221,19 +222,19 @@ class BlockCall:
             labels.end()
             noticing.end()
 
-    def _watched(self, task: Task) -> Block:
+    def _watched(self, task: Task | Trip) -> Block | Blocks:
         self.blas.apply()
         if self._has_contexts and not self._is_async:
             self.contexts.entered()  # what making them draws or changes is no cell's doing
         state = self.state.begin()
         if self._options.seed_globals:
             with GlobalStateKept():
-                block = Context().run(self._run_apart, task)
+                block = Context().run(self._run_task, task)
             block.changed = self.state.end(state)
             return block
         before = self.watch.begin()
         # A context of its own for what is done around the cells, as it is elsewhere.
-        block = Context().run(self._run_apart, task)
+        block = Context().run(self._run_task, task)
         block.touched = self.watch.end(before)
         block.changed = self.state.end(state)
         return block
@@ -299,6 +300,7 @@ class BlockCall:
         bool
             Whether there is one; then an :exc:`Interruption` is to be raised in it.
         """
+        self._is_to_stop = True
         if strike_here():
             return True
         if not loop_is_running():
@@ -338,6 +340,27 @@ class BlockCall:
                 finally:
                     loop.close()
 
+    def _run_task(self, task: Task | Trip) -> Block | Blocks:
+        return self._run_trip(task) if isinstance(task, Trip) else self._run_apart(task)
+
+    def _run_trip(self, trip: Trip) -> Blocks:
+        """Run the blocks of a trip, until one of them or all of it ends early."""
+        first, start, stop, conditions = trip
+        stops = self._options.stop_on_failure
+        blocks: list[Block] = []
+        began = perf_counter()
+        deadline = began + self._options.block_seconds
+        for condition in range(first, first + conditions):
+            asked = 1 if self._arguments[condition].untried else stop - start
+            block = self._run_apart(named_tuple(Task, (condition, start, stop)))
+            if len(block):
+                blocks.append(block)
+            if len(block) < asked or self._is_to_stop or (stops and block.failures):
+                break
+            if perf_counter() > deadline:
+                break
+        return Blocks(blocks, perf_counter() - began, self.stamp)
+
     def _run_apart(self, task: Task) -> Block:
         """Run a block whose cells see nothing of what others did to their parameters."""
         arguments = self._arguments[task.condition]
@@ -347,7 +370,8 @@ class BlockCall:
         block = self._run(task, arguments)
         arguments.untried = False
         if len(block) and arguments.were_changed():
-            name, params = list(self._conditions.items())[task.condition]
+            name = self._awaiting.conditions[task.condition]
+            params = self._conditions[name]
             arguments = Arguments(self._seeding.of(name), name, params, self._injected)
             self._arguments[task.condition] = arguments
             block = self._run(task._replace(stop=block.stop), arguments)

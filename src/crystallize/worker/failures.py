@@ -25,12 +25,10 @@ class TimedOut(Exception):
 
 def failure_of(offset: int, error: BaseException, frames: int = 1) -> Failure:
     """An exception as text, without so many frames around the user's function."""
+    if isinstance(error, MetricError):
+        return Failure.of_refused(offset, error)
     name, message = type(error).__name__, _message(error)
-    report = (
-        f"{name}: {message}\n"
-        if isinstance(error, (MetricError, TimedOut))
-        else _report(error, frames)
-    )
+    report = f"{name}: {message}\n" if isinstance(error, TimedOut) else _report(error, frames)
     return Failure(offset, name, message, report)
 
 

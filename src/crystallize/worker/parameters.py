@@ -35,6 +35,8 @@ Copy = Callable[[], Any]
 def read_only(value: Any) -> Any:
     """The same value with read-only arrays, also in lists, tuples and dicts."""
     kind = type(value)
+    if kind in PLAIN:
+        return value
     if isinstance(value, np.ndarray):
         return _read_only_array(value)
     if kind is dict:
@@ -51,7 +53,7 @@ def read_only(value: Any) -> Any:
 def copier(value: Any) -> Copy | None:
     """What makes a copy of a value for each call, or ``None`` where it is passed as it is."""
     kind = type(value)
-    if not _may_be_copied(kind):
+    if kind in PLAIN or not _may_be_copied(kind):
         return None
     if isinstance(value, tuple):
         return _tuple_copier(value)

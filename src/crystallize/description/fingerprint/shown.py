@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from crystallize.callables import function_name
+from crystallize.description.secrets import without_secrets_in_text
+from crystallize.errors import text_of
 
 SHOWN = (type(None), bool, int, float, str)
 """What is shown as it is."""
@@ -44,6 +46,9 @@ def source_hash(function: Callable[..., Any]) -> str | None:
 
 def shown_parameter(value: Any) -> Any:
     """A parameter as data: itself where JSON has it, a digest for arrays, else its ``repr``."""
+    kind = type(value)
+    if kind is str or kind is bool or (kind is int and value.bit_length() < 64):
+        return value  # as most are
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, np.ndarray) and not value.dtype.hasobject:
@@ -53,9 +58,9 @@ def shown_parameter(value: Any) -> Any:
         return f"{getattr(value, '__module__', '?')}:{function_name(value)}"
     try:
         json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError):
-        return repr(value)
-    return value if _has_names_as_keys(value) else repr(value)
+    except (TypeError, ValueError, RecursionError):
+        return without_secrets_in_text(text_of(value))
+    return value if _has_names_as_keys(value) else without_secrets_in_text(text_of(value))
 
 
 def _has_names_as_keys(value: Any) -> bool:
@@ -80,5 +85,7 @@ def short(name: str, value: Any) -> str | None:
             return None
     elif type(value) not in SHOWN:
         return None
-    text = repr(value) if not isinstance(value, int) or abs(value) < MOST_INTEGER else ""
+    if isinstance(value, int) and abs(value) >= MOST_INTEGER:
+        return None
+    text = text_of(value)
     return text if 0 < len(text) <= MOST_LETTERS else None

@@ -19,7 +19,7 @@ class Surroundings:
     look for files in another folder.
     """
 
-    process: tuple[int, str, Mapping[str, str]]
+    process: tuple[int, str | None, Mapping[str, str]]
     modules: Mapping[str, int]
     """File -> time of its last change, of every module that is not installed."""
 
@@ -35,11 +35,18 @@ class Surroundings:
             else:
                 with suppress(OSError):
                     modules[file] = os.stat(file).st_mtime_ns  # noqa: PTH116 - hundreds a run
-        return cls((os.getpid(), str(Path.cwd()), dict(os.environ)), modules)
+        return cls((os.getpid(), working_folder(), dict(os.environ)), modules)
 
     def still_hold(self, now: Surroundings) -> bool:
         """Whether a worker from here would start the same now; new modules do not matter."""
         return self.process == now.process and self.modules.items() <= now.modules.items()
+
+
+def working_folder() -> str | None:
+    """Where this process works, or ``None`` where that was deleted."""
+    with suppress(FileNotFoundError):
+        return str(Path.cwd())
+    return None
 
 
 _unchanging: set[str] = set()

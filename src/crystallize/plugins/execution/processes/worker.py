@@ -7,6 +7,7 @@ import os
 import pickle
 import signal
 import sys
+import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ from crystallize.plugins.execution.processes.messages import (
     send,
 )
 from crystallize.plugins.execution.processes.serve import SAFE_PATH, SAFE_PATH_KEPT, serve
+from crystallize.plugins.execution.processes.surroundings import working_folder
 from crystallize.worker.interpreter_flags import started_with_flags
 
 MOST_WORDS = 2**16
@@ -54,6 +56,25 @@ def _flushable_streams() -> Iterator[None]:
         sys.stdout, sys.stderr = before
 
 
+@contextmanager
+def _in_a_folder() -> Iterator[None]:
+    """The folder that this program works in, or another where that was deleted.
+
+    No process can be started in one that is not there.  Nobody else misses it meanwhile: a
+    relative path leads nowhere there.
+    """
+    if working_folder() is not None:
+        yield
+        return
+    gone = os.open(".", os.O_RDONLY)
+    try:
+        os.chdir(tempfile.gettempdir())
+        yield
+    finally:
+        os.fchdir(gone)
+        os.close(gone)
+
+
 class Worker:
     """A process, and what the driver knows of it."""
 
@@ -71,7 +92,7 @@ class Worker:
         self.process = get_context("loky").Process(
             target=serve, args=(self.driver, lifeline, theirs, crash), env=safely
         )
-        with _flushable_streams(), started_with_flags():
+        with _flushable_streams(), started_with_flags(), _in_a_folder():
             self.process.start()
         for end in (lifeline, theirs, crash):
             if end is not None:

@@ -1,0 +1,50 @@
+"""All tables of a result: its summary and its sections, as they are or by factors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from crystallize.description.factors import factor_names
+from crystallize.results.pivot import pivoted, pivots, summary_entries
+from crystallize.results.section_tables import is_rows, section_tables
+from crystallize.results.summary import SummaryRow
+from crystallize.results.tables import counted, summary_table
+from crystallize.results.text_table import TextTable
+
+
+class Shown(NamedTuple):
+    """What of a result is shown."""
+
+    summary: Sequence[SummaryRow]
+    sections: Mapping[str, Any]
+    factors: Mapping[str, Mapping[str, Any]]
+    failed: int
+    warned: int
+
+    def tables(
+        self, by: Sequence[str] = (), across: Sequence[str] = (), *, see: bool = False
+    ) -> list[TextTable]:
+        """The tables, where any factors are named by these.
+
+        Sections that do not have all that is named stand as they are.
+        """
+        names = factor_names(self.factors)
+        levels = {*names, *(f"factor.{name}" for name in names)}
+        if not (by or across):
+            summary = summary_table(self.summary, self.failed, self.warned, see=see)
+            return [summary, *section_tables(self.sections, levels)]
+        entries = summary_entries(self.summary, self.factors, "mean")
+        columns = across or (() if "metric" in by else ("metric",))
+        found = []
+        if all(name in entry.of for entry in entries for name in (*by, *columns)):
+            notes = counted(self.failed, self.warned, see=see)
+            pivot = pivoted(entries, by, columns, "mean (Monte Carlo standard error)")
+            found.append(pivot.laid_out(notes))
+        rows = {name: section for name, section in self.sections.items() if is_rows(section)}
+        for name, turned in pivots(rows, self.factors, by, across or ("measure",)):
+            if turned is None:
+                found += section_tables({name: rows[name]}, levels)
+            else:
+                found.append(turned.laid_out())
+        return found
