@@ -252,7 +252,7 @@ class Recorder:
     def has_finished(self, condition: int) -> bool:
         """Whether there are metrics of any cell of a condition."""
         table = self.tables[self._names[condition]]
-        return bool(self._rows[condition]) or table.has_any
+        return condition in self._rows or table.has_any
 
     def gathered(self) -> list[Landed]:
         """Take what landed since the last time."""
