@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from crystallize.errors import StoreWarning as StoreWarning
     from crystallize.errors import TooLargeError as TooLargeError
     from crystallize.errors import UnknownNameError as UnknownNameError
+    from crystallize.errors import ValuesNotKeptError as ValuesNotKeptError
     from crystallize.errors import WorkerDiffersError as WorkerDiffersError
     from crystallize.experiments.experiment import Experiment as Experiment
     from crystallize.hookspecs import hookimpl as hookimpl
@@ -85,6 +86,7 @@ __all__ = [
     "TooManyFailuresError",
     "UnknownNameError",
     "Until",
+    "ValuesNotKeptError",
     "WorkerDiffersError",
     "__version__",
     "grid",
@@ -131,6 +133,7 @@ if not TYPE_CHECKING:  # or else type checkers would take any name for one of ou
             "TooManyFailuresError": "crystallize.results.errors",
             "UnknownNameError": "crystallize.errors",
             "Until": "crystallize.description.until",
+            "ValuesNotKeptError": "crystallize.errors",
             "WorkerDiffersError": "crystallize.errors",
             "__version__": "crystallize._version",
             "grid": "crystallize.description.grid",

@@ -192,6 +192,21 @@ class ExportError(CrystallizeError, OSError):
     """A result that could not be written to a file; chained to the reason."""
 
 
+class ValuesNotKeptError(CrystallizeError):
+    """Values were asked for of a run that kept only what summaries need, keep="summary"."""
+
+    def __init__(self, what: str, store: object = None) -> None:
+        there = (
+            "Run it with keep='values', or with a store, which keeps them."
+            if store is None
+            else f"They are in the store: Result.from_store({str(store)!r}) reads them."
+        )
+        super().__init__(
+            f"There are no {what}: with keep='summary' a run keeps what its summary needs, and no "
+            f"values. {there}"
+        )
+
+
 class StoreError(CrystallizeError):
     """A store that cannot be read or written."""
 

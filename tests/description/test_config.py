@@ -40,6 +40,11 @@ blas_threads = 2
 plugins = ["logger"]
 block = ["dask"]
 progress = true
+keep = "summary"
+
+[summary]
+statistics = ["mean", "q95"]
+elements = ["x"]
 
 [conditions.wald]
 method = "wald"
@@ -138,6 +143,8 @@ def test_every_key_arrives_as_an_argument_of_experiment(write: Write) -> None:
         "execution_options": {"executor_type": "process", "max_workers": 2},
         "aggregators": ["quantiles"],
         "aggregator_options": {"quantiles": {"at": [0.5]}},
+        "keep": "summary",
+        "summary": {"statistics": ("mean", "q95"), "elements": ("x",)},
     }
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from crystallize import CrystallizeError, Experiment, Result
+from crystallize.description.summarized import USUAL
 from crystallize.errors import ResultFileError
 from crystallize.results.file import load, save
 from crystallize.testing import same_result
@@ -97,10 +98,13 @@ def parts(**values):
 def test_the_parts_come_back(tmp_path):
     save(parts(), tmp_path / "r.zip")
     loaded = load(tmp_path / "r.zip")
-    assert loaded["metrics"]["c"]["m"].tolist() == [1.0, 2.0]
-    assert loaded["done"]["c"].tolist() == [True, True]
+    metrics, done = loaded["metrics"], loaded["done"]
+    assert metrics is not None and metrics["c"]["m"].tolist() == [1.0, 2.0]
+    assert done is not None and done["c"].tolist() == [True, True]
     rest = {name: value for name, value in loaded.items() if name not in ("metrics", "done")}
-    assert rest == {name: value for name, value in parts().items() if name in rest}
+    assert rest == {"summarized": USUAL, "summaries": None} | {
+        name: value for name, value in parts().items() if name in rest
+    }
 
 
 @pytest.mark.parametrize("part", ["sections", "provenance"])

@@ -81,8 +81,8 @@ def test_a_combination_that_is_not_there_is_a_dash():
 def test_another_statistic_stands_alone():
     result = run()
     assert result.table("n", "method", statistic="n").cells[("x", 10), ("a",)].value == 20
-    with pytest.raises(UnknownNameError, match=r"'median' is not among the statistics.*'mean'"):
-        result.table(statistic="median")
+    with pytest.raises(UnknownNameError, match=r"'middle' is not among the statistics.*'mean'"):
+        result.table(statistic="middle")
 
 
 def test_a_name_that_is_no_factor_is_refused_with_those_there_are():

@@ -7,14 +7,17 @@ import pytest
 
 from crystallize import Experiment
 from crystallize.cells.outcome import CellError
-from crystallize.results.summary import COLUMNS, summarize
+from crystallize.description.summarized import USUAL
+from crystallize.results.summary import of_values, summarize
+
+COUNTS = ("condition", "metric", "n", "nan", "failed", "warnings")
 
 
 def summary_of(values, done=None, errors=()):
     """The one row of a result with one condition and one metric."""
     finished = np.ones(len(values), dtype=bool) if done is None else np.array(done)
-    (row,) = summarize({"c": {"m": values}}, {"c": finished}, errors)
-    assert tuple(row) == COLUMNS
+    (row,) = summarize(of_values({"c": {"m": values}}, {"c": finished}, USUAL), errors, (), USUAL)
+    assert tuple(row) == (*COUNTS, *USUAL.statistics)
     return row
 
 
@@ -22,8 +25,8 @@ def test_the_summary_is_that_of_numpy(result):
     row = next(r for r in result.summary() if (r["condition"], r["metric"]) == ("wide", "x"))
     kept = np.delete(result.metrics["wide"]["x"], 2)
     assert (row["n"], row["failed"]) == (4, 1)
-    assert row["mean"] == kept.mean()
-    assert row["sd"] == kept.std(ddof=1)
+    assert row["mean"] == pytest.approx(kept.mean(), rel=1e-14)
+    assert row["sd"] == pytest.approx(kept.std(ddof=1), rel=1e-14)
     assert row["mcse"] == pytest.approx(kept.std(ddof=1) / 2)
     assert (row["min"], row["max"]) == (kept.min(), kept.max())
 
@@ -73,7 +76,8 @@ def test_infinities_are_summed_without_a_warning():
 
 def test_a_condition_without_metrics_says_how_many_cells_failed():
     errors = [CellError("c", i, 1, "ValueError", "no", "", 1) for i in range(2)]
-    (row,) = summarize({"c": {}}, {"c": np.zeros(2, dtype=bool)}, errors)
+    found = of_values({"c": {}}, {"c": np.zeros(2, dtype=bool)}, USUAL)
+    (row,) = summarize(found, errors, (), USUAL)
     assert (row["metric"], row["n"], row["failed"], row["mean"]) == ("", 0, 2, None)
 
 

@@ -3,8 +3,8 @@
 from html.parser import HTMLParser
 
 from crystallize import Experiment
+from crystallize.description.summarized import COUNTS, DEFAULT
 from crystallize.printable import one_line
-from crystallize.results.summary import COLUMNS
 from crystallize.results.tables import summary_table
 
 
@@ -18,7 +18,7 @@ def as_html(rows, failed):
 
 def row(**values):
     names = {"condition": "c", "metric": "m", "n": 3, "failed": 0}
-    return {**dict.fromkeys(COLUMNS), **names, **values}
+    return {**dict.fromkeys(("condition", "metric", *COUNTS, *DEFAULT)), **names, **values}
 
 
 def test_the_table_shows_every_condition_and_metric(result):

@@ -59,6 +59,15 @@ class BlockColumn:
         values = list(compress(values, stays)) if isinstance(values, list) else values[stays]
         return replace(self, offsets=offsets[stays], values=values)
 
+    def between(self, start: int, stop: int) -> BlockColumn:
+        """The values at the offsets [start, stop), counted from there."""
+        if self.offsets is None:
+            return replace(self, values=self.values[start:stop])
+        kept = (self.offsets >= start) & (self.offsets < stop)
+        values = self.values
+        values = list(compress(values, kept)) if isinstance(values, list) else values[kept]
+        return replace(self, offsets=self.offsets[kept] - start, values=values)
+
 
 @dataclass(slots=True)
 class Block:
@@ -105,11 +114,41 @@ class Block:
     def __len__(self) -> int:
         return self.stop - self.start if self.cells is None else len(self.cells)
 
+    @property
+    def last(self) -> int:
+        """The last of its replicates that has metrics; -1 where none has."""
+        failed = {failure.offset for failure in self.failures}
+        offsets = range(self.stop - self.start) if self.cells is None else self.cells.tolist()
+        finished = (offset for offset in reversed(offsets) if offset not in failed)
+        return self.start + next(finished, -1 - self.start)
+
     def replicates(self) -> Iterable[int]:
         """The replicates that are in it."""
         if self.cells is None:
             return range(self.start, self.stop)
         return (self.start + self.cells).tolist()  # type: ignore[no-any-return]
+
+    def between(self, start: int, stop: int) -> Block:
+        """The cells of the replicates [start, stop), as a block of its own."""
+        if start <= self.start and self.stop <= stop:
+            return self
+        first, last = max(start - self.start, 0), min(stop, self.stop) - self.start
+        cells = self.cells
+        return replace(
+            self,
+            start=self.start + first,
+            stop=self.start + last,
+            columns=[
+                part for column in self.columns if len((part := column.between(first, last)).values)
+            ],
+            failures=[
+                replace(failure, offset=failure.offset - first)
+                for failure in self.failures
+                if first <= failure.offset < last
+            ],
+            cells=None if cells is None else cells[(cells >= first) & (cells < last)] - first,
+            warned=self.warned and self.warned.between(first, last),
+        )
 
     def only(self, kept: npt.NDArray[np.bool_]) -> Block:
         """The same block with some of its cells.

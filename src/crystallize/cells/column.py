@@ -116,6 +116,13 @@ class Column:
         value = self._data[place]
         return value.item() if isinstance(value, np.generic) else value
 
+    def there(self) -> npt.NDArray[Any]:
+        """The values that there are, in replicate order, ``None`` among them."""
+        if self._data is None:
+            return np.empty(0)
+        present = self.present
+        return self._data if present.all() else self._data[present]
+
     def finished(self) -> npt.NDArray[Any]:
         """The column: NaN where a number is missing, ``None`` where anything else is.
 

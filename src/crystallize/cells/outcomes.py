@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from crystallize.cells.outcome import CellError, Outcome
+from crystallize.cells.summaries import PageSummaries
 from crystallize.cells.table import Table
 from crystallize.cells.warned import WarningRecord
+from crystallize.errors import ValuesNotKeptError
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,9 @@ class Outcomes:
         How seeds follow from the root; see :class:`crystallize.Experiment`.
     stream_keys : dict
         Condition -> the key of its streams, of those that have their own.
+    summaries : PageSummaries or None
+        What there is instead of tables of all outcomes of a run that keeps no values,
+        ``keep="summary"``.
     """
 
     tables: Mapping[str, Table]
@@ -43,12 +48,16 @@ class Outcomes:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     seed_rule: str = "numpy"
     stream_keys: Mapping[str, int] = field(default_factory=dict)
+    summaries: PageSummaries | None = None
 
     def __len__(self) -> int:
+        if self.summaries is not None:
+            return self.summaries.finished + len(self.errors)
         finished = sum(int(table.done.sum()) for table in self.tables.values())
         return finished + len(self.errors)
 
     def __iter__(self) -> Iterator[Outcome]:
+        self._refuse_without("outcomes")
         errors = {(error.condition, error.replicate): error for error in self.errors}
         first = min((table.start for table in self.tables.values()), default=0)
         last = max((table.start + table.size for table in self.tables.values()), default=0)
@@ -66,7 +75,13 @@ class Outcomes:
 
         A condition of which no cell finished has the metrics of the others, all
         missing, so that conditions stay comparable.
+
+        Raises
+        ------
+        ValuesNotKeptError
+            If the run keeps none.
         """
+        self._refuse_without("metrics")
         arrays = {
             condition: {name: table.columns[name].finished() for name in table.names()}
             for condition, table in self.tables.items()
@@ -82,6 +97,8 @@ class Outcomes:
 
         Of one replicate those of the first condition come first.
         """
+        if self.summaries is not None:
+            return self.summaries.warnings()
         found = [
             record
             for condition, table in self.tables.items()
@@ -89,3 +106,8 @@ class Outcomes:
             for record in table.warned.records(condition, table.start)
         ]
         return sorted(found, key=lambda record: record.replicate)
+
+    def _refuse_without(self, what: str) -> None:
+        if self.summaries is not None:
+            store = self.provenance.get("store")
+            raise ValuesNotKeptError(what, store and store["path"])

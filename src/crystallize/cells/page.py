@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from crystallize.cells.outcomes import Outcomes
@@ -39,3 +41,26 @@ def page_stop(start: int, replicates: int) -> int:
     (16, 180, 1000, 10065536)
     """
     return min(replicates, start + min(MOST, max(LEAST, start // GROWTH)))
+
+
+class PageBounds:
+    """The bounds of all pages of an experiment.
+
+    Parameters
+    ----------
+    replicates : int
+        Of the condition that has the most.
+    """
+
+    def __init__(self, replicates: int) -> None:
+        self.replicates = replicates
+        self._stops = [0]
+
+    def around(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """The pages of which some replicates of [start, stop) are."""
+        while self._stops[-1] < min(stop, self.replicates):
+            self._stops.append(page_stop(self._stops[-1], self.replicates))
+        place = bisect_right(self._stops, start)
+        while place < len(self._stops) and self._stops[place - 1] < stop:
+            yield self._stops[place - 1], self._stops[place]
+            place += 1

@@ -31,6 +31,11 @@ class Table:
         self.columns: dict[str, Column] = {}
         self.warned = WarnedCells(size)
 
+    @classmethod
+    def of(cls, start: int, stop: int) -> Table:
+        """An empty one of the replicates [start, stop)."""
+        return cls(start, stop - start)
+
     def add(self, block: Block) -> None:
         """Keep a block's metrics."""
         first = block.start - self.start
@@ -65,6 +70,25 @@ class Table:
             if copied.present.any():
                 part.columns[name] = copied
         return part
+
+    @property
+    def has_any(self) -> bool:
+        """Whether any cell has metrics."""
+        return bool(self.done.any())
+
+    @property
+    def last(self) -> int:
+        """The last replicate that has metrics; -1 where none has."""
+        done = np.flatnonzero(self.done)
+        return self.start + int(done[-1]) if len(done) else -1
+
+    def done_in(self, start: int, stop: int) -> npt.NDArray[np.bool_]:
+        """Which cells of the replicates [start, stop) have metrics."""
+        return self.done[start - self.start : stop - self.start]
+
+    def taken(self, start: int, stop: int) -> Table:
+        """The replicates [start, stop) as a page has them."""
+        return self.part(start, stop)
 
     def forget_unused(self) -> None:
         """Forget metrics that no cell has any more, since a later block replaced those that had."""

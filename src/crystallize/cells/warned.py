@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -105,6 +104,13 @@ class Warned:
             return None
         return Warned(self.offsets[kept], self.which[kept], self.kinds)
 
+    def between(self, start: int, stop: int) -> Warned | None:
+        """The same of the offsets [start, stop), counted from there."""
+        kept = (self.offsets >= start) & (self.offsets < stop)
+        if not kept.any():
+            return None
+        return Warned(self.offsets[kept] - start, self.which[kept], self.kinds)
+
     def to_json(self) -> dict[str, Any]:
         return {
             "offsets": self.offsets.tolist(),
@@ -171,30 +177,64 @@ class WarnedCells:
         start : int
             The replicate of the first cell.
         """
-        first: dict[tuple[str, str], int] = {}
-        counts: Counter[tuple[str, str]] = Counter()
-        for replicate, key, count in self._merged(start):
-            first.setdefault(key, replicate)
-            counts[key] += count
-        found = [WarningRecord(condition, first[key], *key, counts[key]) for key in first]
-        return sorted(found, key=lambda record: record.replicate)
+        counts = WarningCounts()
+        counts.add(self, start)
+        return counts.records(condition)
 
-    def _merged(self, start: int) -> Iterator[tuple[int, tuple[str, str], int]]:
-        """Replicate, category and message, and count; places with many texts have one."""
+    def given(self) -> list[tuple[int, Notices, int]]:
+        """The first cell that gave some warnings, they, and how many cells gave just these."""
         if self._which is None:
-            return
+            return []
         used, at, cells = np.unique(self._which, return_index=True, return_counts=True)
         found = sorted(zip(at.tolist(), used.tolist(), cells.tolist(), strict=True))
-        texts: dict[tuple[str, str, str, int], dict[str, None]] = {}
-        for _, kind, _ in found:
-            for notice in self._kinds[kind]:
-                texts.setdefault(_place(notice), {})[notice.message] = None
-        for place, number, cells_of in found:
-            for notice in self._kinds[number]:
-                of_place = texts[_place(notice)]
-                shown = notice.message if len(of_place) <= MOST_MESSAGES else next(iter(of_place))
-                yield start + place, (notice.category, shown), notice.times * cells_of
+        return [(place, self._kinds[number], count) for place, number, count in found]
 
 
-def _place(notice: Notice) -> tuple[str, str, str, int]:
-    return notice.category, notice.module, notice.file, notice.line
+class WarningCounts:
+    """How often there was each warning in cells of one condition, in replicate order.
+
+    If there are more than :data:`MOST_MESSAGES` texts of one place, they count as the first.
+    """
+
+    def __init__(self) -> None:
+        # Place -> text -> [the first replicate that gave it, how many were before it, count].
+        self._texts: dict[_Place, dict[str, list[int]]] = {}
+        self._many: set[_Place] = set()
+        self._seen = 0
+
+    def add(self, warned: WarnedCells, start: int) -> None:
+        """Take the warnings of the cells from replicate `start` on."""
+        for cell, given, cells in warned.given():
+            for notice in given:
+                self._count(start + cell, notice, cells)
+
+    def records(self, condition: str) -> list[WarningRecord]:
+        """One record for each category and message, in the order of the first replicates."""
+        found = sorted(
+            (replicate, order, place[0], text, count)
+            for place, texts in self._texts.items()
+            for text, (replicate, order, count) in texts.items()
+        )
+        merged: dict[tuple[str, str], list[int]] = {}
+        for replicate, _, category, text, count in found:
+            merged.setdefault((category, text), [replicate, 0])[1] += count
+        return [
+            WarningRecord(condition, replicate, *key, count)
+            for key, (replicate, count) in merged.items()
+        ]
+
+    def _count(self, replicate: int, notice: Notice, cells: int) -> None:
+        place = notice.category, notice.module, notice.file, notice.line
+        texts = self._texts.setdefault(place, {})
+        text = next(iter(texts)) if place in self._many else notice.message
+        self._seen += 1
+        texts.setdefault(text, [replicate, self._seen, 0])[2] += notice.times * cells
+        if len(texts) > MOST_MESSAGES:
+            first, kept = next(iter(texts.items()))
+            kept[2] = sum(count for _, _, count in texts.values())
+            self._texts[place] = {first: kept}
+            self._many.add(place)
+
+
+_Place = tuple[str, str, str, int]
+"""Category and module of a warning, file and line."""

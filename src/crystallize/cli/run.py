@@ -231,7 +231,7 @@ def _is_written(result: Result, output: Path, exporter: Exporter) -> bool:
 def _say_found(result: Result) -> None:
     store = result.provenance["store"]
     if store is not None and store["found"]:
-        cells = sum(map(len, result.done.values()))
+        cells = result.cells
         say(f"Resumed: {store['found']} of {cells} cells were in the store.", err=True)
 
 

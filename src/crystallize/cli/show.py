@@ -15,7 +15,7 @@ from crystallize.printable import one_line
 from crystallize.results.exports import warning_data
 from crystallize.results.result import Result
 from crystallize.store.generations import counts
-from crystallize.store.stored import StoredExperiment
+from crystallize.store.stored import Stored, StoredSummaries
 
 
 @click.command("show")
@@ -34,7 +34,7 @@ def command(
     The experiment's code is not imported, and the store is not changed.
     """
     with refusing():
-        stored = StoredExperiment(store)
+        stored = StoredSummaries(store)
         result = Result.of_outcomes(stored.outcomes(), stored.baseline, stored.factors)
         tables = Wanted(by, across, all_rows)
         tables.check(result.factors, as_json=as_json)
@@ -53,7 +53,7 @@ def command(
     say(f"experiment  {one_line(identity['name'])}")
     say(f"function    {one_line(identity['module'])}:{one_line(identity['function'])}")
     say(f"seed        {identity['seed']}")
-    sizes = sorted({table.size for table in stored.tables.values()})
+    sizes = sorted(set(stored.replicates.values()))
     say(f"replicates  {' to '.join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))}")
     for row in stored.counts():
         say(
@@ -67,7 +67,7 @@ def command(
     say(f"\n{tables.shown(result)}")
 
 
-def _show_generations(stored: StoredExperiment) -> None:
+def _show_generations(stored: Stored) -> None:
     """Say which cells ran under something else than the last, and what that is."""
     latest = stored.latest
     say(

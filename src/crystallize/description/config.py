@@ -32,6 +32,7 @@ from crystallize.description.overrides import (
 )
 from crystallize.description.spec import DEFAULT_STRATEGY, RULES
 from crystallize.description.stream_keys import check_streams
+from crystallize.description.summarized import RULES as SUMMARY_RULES
 from crystallize.description.until import until_table
 from crystallize.errors import (
     ConfigError,
@@ -53,13 +54,14 @@ def _function(where: str, value: object) -> str:
     return value  # with the folder of its file, beside which it is looked up
 
 
+ELSEWHERE = ("store", "retry_failed", "accept_changes", "summary")
 EXPERIMENT_RULES: Mapping[str, Rule[Any]] = {
     "function": _function,
     "baseline": optional(text),
     "plugins": names,
     "block": names,
-    # A store has a section of its own; what the command asks for stands in no file.
-    **{key: RULES[key] for key in RULES if key not in ("store", "retry_failed", "accept_changes")},
+    # Some have a section of their own; what the command asks for stands in no file.
+    **{key: RULES[key] for key in RULES if key not in ELSEWHERE},
 }
 """What the keys of ``[experiment]`` may be; arguments of :class:`crystallize.Experiment`."""
 
@@ -111,6 +113,8 @@ class Config:
         Those of a grid too, each with the parameters that all share.
     execution : ExecutionSection
     aggregation : AggregationSection
+    summary : mapping
+        What summaries say, as :class:`crystallize.Experiment` takes it.
     store : path or None
         The file in which finished cells are kept; beside the config if relative.
     plugins : mapping
@@ -124,14 +128,15 @@ class Config:
     conditions: Mapping[str, Mapping[str, Any]] | None = None
     execution: ExecutionSection = ExecutionSection()
     aggregation: AggregationSection = AggregationSection()
+    summary: Mapping[str, Any] = field(default_factory=dict)
     store: Path | None = None
     plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     hypotheses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 SECTIONS = (
-    "experiment", "parameters", "conditions", "grid", "execution", "aggregation", "hypothesis",
-    "plugins", "store", "until",
+    "experiment", "parameters", "conditions", "grid", "execution", "aggregation", "summary",
+    "hypothesis", "plugins", "store", "until",
 )  # fmt: skip
 HYPOTHESES = "hypotheses"
 """The aggregator that decides what ``[hypothesis.NAME]`` claims; a distribution has it."""
@@ -206,6 +211,7 @@ class _Reader:
             conditions=self._conditions(content),
             execution=self._execution(content.get("execution", {})),
             aggregation=self._aggregation(content.get("aggregation", {})),
+            summary=self._section("summary", content.get("summary", {}), SUMMARY_RULES) or {},
             store=self._store(content.get("store")),
             plugins=self._plugins(content.get("plugins", {})),
             hypotheses=self._hypotheses(content.get("hypothesis", {})),

@@ -56,6 +56,7 @@ def experiment_arguments(
         **config.experiment.values,
         "conditions": config.conditions,
         **{argument: located(value, beside) for argument, value in named.items()},
+        "summary": config.summary,
         "store": None if config.store is None else beside / config.store,
         **overrides,
     }

@@ -21,11 +21,13 @@ from crystallize.checks import (
     whole_number,
 )
 from crystallize.description.secrets import without_secrets
+from crystallize.description.summarized import USUAL, Summarized, summarized
 
 if TYPE_CHECKING:
     from crystallize.description.seeding import Seeding
     from crystallize.description.until import Until
 
+Keep = Literal["values", "summary"]
 OnError = Literal["collect", "raise"]
 SeedRule = Literal["numpy", "crystallize-ml"]
 
@@ -81,6 +83,10 @@ class ExperimentSpec:
     keep_secrets : bool
         Whether parameters that are named like secrets are written down as they are.
     progress : bool
+    keep : {"values", "summary"}
+        Whether the driver keeps values, or only what summaries need of them.
+    summary : Summarized
+        What summaries say of each metric.
     """
 
     function: Callable[..., Any]
@@ -109,6 +115,8 @@ class ExperimentSpec:
     accept_changes: bool = False
     keep_secrets: bool = False
     progress: bool = False
+    keep: Keep = "values"
+    summary: Summarized = USUAL
 
     @property
     def seeding(self) -> Seeding:
@@ -175,5 +183,7 @@ RULES: Mapping[str, Rule[Any]] = {
     "accept_changes": flag,
     "keep_secrets": flag,
     "progress": flag,
+    "keep": partial(choice, choices=get_args(Keep)),
+    "summary": summarized,
 }
 """What each value of an experiment may be, whoever gives it: the API, a config, the command."""

@@ -27,4 +27,6 @@ class ResultAggregator:
         outcomes : Outcomes
             All that landed.
         """
-        return Result.of_outcomes(outcomes, experiment.baseline, experiment.factors)
+        return Result.of_outcomes(
+            outcomes, experiment.baseline, experiment.factors, experiment.summary
+        )

@@ -35,7 +35,7 @@ from crystallize.description.conditions import (
     read_only,
 )
 from crystallize.description.seeding import root_seed
-from crystallize.description.spec import RULES, ExperimentSpec, OnError, SeedRule
+from crystallize.description.spec import RULES, ExperimentSpec, Keep, OnError, SeedRule
 from crystallize.description.stream_keys import stream_keys
 from crystallize.description.until import Until, check_compared, has_untils, untils
 from crystallize.errors import ExecutorError
@@ -130,6 +130,12 @@ class Experiment:
         store, result and tables as they are, not as digests.
     progress : bool
         Show a progress bar on standard error.
+    keep : {"values", "summary"}
+        ``"summary"`` keeps no values, but what :meth:`Result.summary` needs of them, so that
+        memory does not grow with the number of replicates.  A store keeps values all the same.
+    summary : mapping, optional
+        What summaries say: ``statistics``, a list of names, and ``elements``, the metrics whose
+        arrays are summarised element by element; see :meth:`Result.summary`.
 
     Raises
     ------
@@ -180,6 +186,8 @@ class Experiment:
         accept_changes: bool = False,
         keep_secrets: bool = False,
         progress: bool = False,
+        keep: Keep = "values",
+        summary: Mapping[str, Any] | None = None,
     ) -> None:
         faults = Faults()
         options = faults(optional(table), "execution_options", execution_options)
@@ -222,6 +230,8 @@ class Experiment:
             "accept_changes": accept_changes,
             "keep_secrets": keep_secrets,
             "progress": progress,
+            "keep": keep,
+            "summary": summary,
         }
         checked = {key: faults(RULES[key], key, value) for key, value in given.items()}
         sets = faults(checked_conditions, conditions)

@@ -60,8 +60,10 @@ def check_metrics(metrics: Mapping[str, Mapping[str, Array]], done: Mapping[str,
                 )
 
 
-def check_errors(errors: Sequence[CellError], done: Mapping[str, Array]) -> None:
-    """One error a cell at most, of cells that there are and that have not finished.
+def check_errors(
+    errors: Sequence[CellError], replicates: Mapping[str, int], done: Mapping[str, Array] | None
+) -> None:
+    """One error a cell at most, of cells that there are and, where known, that have not finished.
 
     Raises
     ------
@@ -70,20 +72,23 @@ def check_errors(errors: Sequence[CellError], done: Mapping[str, Array]) -> None
     seen = set()
     for number, error in enumerate(errors):
         where = f"error {number}"
-        known(f"{where}, condition", error.condition, "condition", done)
+        known(f"{where}, condition", error.condition, "condition", replicates)
         whole_number(f"{where}, replicate", error.replicate)
         whole_number(f"{where}, seed", error.seed)
         whole_number(f"{where}, attempts", error.attempts)
         for field in ("type", "message", "traceback"):
             if not isinstance(getattr(error, field), str):
                 raise ValueError(f"{where}: its {field} is no text")
-        flags, cell = done[error.condition], (error.condition, error.replicate)
-        if error.replicate >= len(flags) or flags[error.replicate] or cell in seen:
+        cell = error.condition, error.replicate
+        there = error.replicate < replicates[error.condition]
+        if there and done is not None:
+            there = not done[error.condition][error.replicate]
+        if not there or cell in seen:
             raise ValueError(f"{where}: {cell} finished, failed twice, or does not exist")
         seen.add(cell)
 
 
-def check_warnings(warnings: Sequence[WarningRecord], done: Mapping[str, Array]) -> None:
+def check_warnings(warnings: Sequence[WarningRecord], replicates: Mapping[str, int]) -> None:
     """Counts of texts, of cells that there are.
 
     Raises
@@ -92,10 +97,10 @@ def check_warnings(warnings: Sequence[WarningRecord], done: Mapping[str, Array])
     """
     for number, warning in enumerate(warnings):
         where = f"warning {number}"
-        known(f"{where}, condition", warning.condition, "condition", done)
+        known(f"{where}, condition", warning.condition, "condition", replicates)
         whole_number(f"{where}, replicate", warning.replicate)
         whole_number(f"{where}, count", warning.count, least=1)
         if not isinstance(warning.category, str) or not isinstance(warning.message, str):
             raise ValueError(f"{where}: its category or message is no text")
-        if warning.replicate >= len(done[warning.condition]):
+        if warning.replicate >= replicates[warning.condition]:
             raise ValueError(f"{where}: replicate {warning.replicate} does not exist")

@@ -15,9 +15,11 @@ from crystallize.cells.arrays import Array, Bundle, as_objects, restored
 from crystallize.cells.column import with_mask
 from crystallize.cells.outcome import CellError
 from crystallize.cells.plain import plain_data
+from crystallize.cells.summaries import PageSummaries
 from crystallize.cells.warned import WarningRecord
 from crystallize.checks import choice, each, table, whole_number
 from crystallize.description.spec import RULES
+from crystallize.description.summarized import USUAL, Summarized, summarized
 from crystallize.errors import ResultFileError, described
 from crystallize.results.checking import (
     check_done,
@@ -26,6 +28,7 @@ from crystallize.results.checking import (
     check_warnings,
     unique_names,
 )
+from crystallize.results.kept_summaries import summaries_data, summaries_of
 from crystallize.results.replacing import replaced_whole
 from crystallize.results.unpacking import opened_within
 
@@ -33,6 +36,8 @@ FORMAT = "crystallize-result"
 
 
 VERSION = 1
+WITHOUT_VALUES = 2
+"""The version of a file of a run that kept no values, which others cannot read."""
 
 
 CONTENT = "result.json"
@@ -45,8 +50,8 @@ LONG_AGO = (1980, 1, 1, 0, 0, 0)
 class Parts(TypedDict):
     """What a file holds: the arguments of :class:`~crystallize.Result`, by name."""
 
-    metrics: Mapping[str, Mapping[str, Array]]
-    done: Mapping[str, npt.NDArray[np.bool_]]
+    metrics: Mapping[str, Mapping[str, Array]] | None
+    done: Mapping[str, npt.NDArray[np.bool_]] | None
     errors: list[CellError]
     root: int
     seed_rule: str
@@ -56,6 +61,8 @@ class Parts(TypedDict):
     warnings: NotRequired[list[WarningRecord]]
     factors: NotRequired[Mapping[str, Mapping[str, Any]]]
     stream_keys: NotRequired[Mapping[str, int]]
+    summarized: NotRequired[Summarized]
+    summaries: NotRequired[PageSummaries | None]
 
 
 def save(result: Parts, path: Path) -> None:
@@ -79,10 +86,10 @@ def load(path: Path, max_bytes: int | None = None) -> Parts:
     try:
         with opened_within(path, max_bytes) as archive:
             content = json.loads(archive.read(CONTENT))
-            if content["format"] != FORMAT or content["version"] != VERSION:
+            if content["format"] != FORMAT or content["version"] not in (VERSION, WITHOUT_VALUES):
                 raise ResultFileError(
                     f"{path}: holds {content['format']} version {content['version']}; this "
-                    f"version of Crystallize reads {FORMAT} version {VERSION}."
+                    f"version of Crystallize reads {FORMAT} version {VERSION} and {WITHOUT_VALUES}."
                 )
             return _parts(content, lambda number: archive.read(_array_name(number)))
     except ResultFileError:
@@ -96,23 +103,17 @@ def load(path: Path, max_bytes: int | None = None) -> Parts:
 
 def _content(result: Parts, bundle: Bundle) -> dict[str, Any]:
     """The JSON of a result, whose arrays go into the bundle."""
+    summaries, wanted = result.get("summaries"), result.get("summarized", USUAL)
     return {
         "format": FORMAT,
-        "version": VERSION,
+        "version": VERSION if summaries is None else WITHOUT_VALUES,
         "root": result["root"],
         "seed_rule": result["seed_rule"],
         "baseline": result["baseline"],
-        "conditions": [
-            {
-                "name": condition,
-                "done": bundle.add(done),
-                "metrics": [
-                    {"name": metric, **bundle.add(values)}
-                    for metric, values in result["metrics"][condition].items()
-                ],
-            }
-            for condition, done in result["done"].items()
-        ],
+        "conditions": _values_data(result, bundle)
+        if summaries is None
+        else summaries_data(summaries, bundle),
+        "summary": {"statistics": wanted.statistics, "elements": wanted.elements},
         "errors": [[getattr(e, name) for name in CellError.__slots__] for e in result["errors"]],
         "warnings": [
             [getattr(w, name) for name in WarningRecord.__slots__]
@@ -125,9 +126,63 @@ def _content(result: Parts, bundle: Bundle) -> dict[str, Any]:
     }
 
 
+def _values_data(result: Parts, bundle: Bundle) -> list[dict[str, Any]]:
+    done, metrics = result["done"] or {}, result["metrics"] or {}
+    return [
+        {
+            "name": condition,
+            "done": bundle.add(flags),
+            "metrics": [
+                {"name": metric, **bundle.add(values)}
+                for metric, values in metrics[condition].items()
+            ],
+        }
+        for condition, flags in done.items()
+    ]
+
+
 def _parts(content: dict[str, Any], array: Callable[[int], bytes]) -> Parts:
     """What :func:`_content` took; `array` gives the bytes of an array by its number."""
-    kept = unique_names("conditions", content["conditions"])
+    wanted = summarized("summary", content.get("summary"))
+    done: dict[str, Array] | None = None
+    metrics: dict[str, dict[str, Array]] | None = None
+    summaries = None
+    if content["version"] == WITHOUT_VALUES:
+        summaries = summaries_of(content["conditions"], wanted, array)
+        replicates = summaries.replicates
+    else:
+        done, metrics = _values_of(content["conditions"], array)
+        replicates = {name: len(flags) for name, flags in done.items()}
+    errors = [CellError(*fields) for fields in content["errors"]]
+    check_errors(errors, replicates, done)
+    parts: Parts = {
+        "root": whole_number("root", content["root"]),
+        # Not there in a file of an earlier version.
+        "seed_rule": RULES["seed_rule"]("seed_rule", content.get("seed_rule", "numpy")),
+        "baseline": choice("baseline", content["baseline"], choices=replicates),
+        "done": done,
+        "metrics": metrics,
+        "errors": errors,
+        "sections": table("sections", content["sections"]),
+        "provenance": table("provenance", content["provenance"]),
+        "summarized": wanted,
+        "summaries": summaries,
+    }
+    # None of these is there in a file of an earlier version.
+    if warnings := content.get("warnings"):
+        parts["warnings"] = [WarningRecord(*fields) for fields in warnings]
+        check_warnings(parts["warnings"], replicates)
+    if factors := content.get("factors"):
+        parts["factors"] = each(table)("factors", factors)
+    if keys := content.get("stream_keys"):
+        parts["stream_keys"] = each(whole_number)("stream_keys", keys)
+    return parts
+
+
+def _values_of(
+    conditions: Any, array: Callable[[int], bytes]
+) -> tuple[dict[str, Array], dict[str, dict[str, Array]]]:
+    kept = unique_names("conditions", conditions)
     done = {name: _values(condition["done"], array) for name, condition in kept.items()}
     check_done(done)
     metrics: dict[str, dict[str, Array]] = {}
@@ -137,29 +192,8 @@ def _parts(content: dict[str, Any], array: Callable[[int], bytes]) -> Parts:
             metric: with_mask(_values(values, array), done[name])
             for metric, values in of_metrics.items()
         }
-    errors = [CellError(*fields) for fields in content["errors"]]
     check_metrics(metrics, done)
-    check_errors(errors, done)
-    parts: Parts = {
-        "root": whole_number("root", content["root"]),
-        # Not there in a file of an earlier version.
-        "seed_rule": RULES["seed_rule"]("seed_rule", content.get("seed_rule", "numpy")),
-        "baseline": choice("baseline", content["baseline"], choices=kept),
-        "done": done,
-        "metrics": metrics,
-        "errors": errors,
-        "sections": table("sections", content["sections"]),
-        "provenance": table("provenance", content["provenance"]),
-    }
-    # None of these is there in a file of an earlier version.
-    if warnings := content.get("warnings"):
-        parts["warnings"] = [WarningRecord(*fields) for fields in warnings]
-        check_warnings(parts["warnings"], done)
-    if factors := content.get("factors"):
-        parts["factors"] = each(table)("factors", factors)
-    if keys := content.get("stream_keys"):
-        parts["stream_keys"] = each(whole_number)("stream_keys", keys)
-    return parts
+    return done, metrics
 
 
 def _values(kept: Mapping[str, Any], array: Callable[[int], bytes]) -> Array:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,66 +11,82 @@ import numpy.typing as npt
 
 from crystallize.cells.arrays import Array
 from crystallize.cells.outcome import CellError
+from crystallize.cells.statistics import Statistics
+from crystallize.cells.summaries import ConditionSummary, PageSummaries
 from crystallize.cells.warned import WarningRecord
-
-COLUMNS = (
-    "condition", "metric", "n", "nan", "failed", "warnings", "mean", "sd", "mcse", "min", "max",
-)  # fmt: skip
-
+from crystallize.description.summarized import Summarized, share
 
 SummaryRow = dict[str, Any]
 """Column -> a name, a count, or a number that may not exist."""
 
+Summary = tuple[str, int, list[tuple[str, Statistics]]]
+"""A condition, how many of its cells have metrics, and what these are."""
 
-def summarize(
+AT_ONCE = 2**16
+"""How many replicates are looked at together, so that no array as long as the run is made."""
+NO_VALUES = Statistics(0, 0)
+
+
+def of_values(
     metrics: Mapping[str, Mapping[str, Array]],
     done: Mapping[str, npt.NDArray[np.bool_]],
+    wanted: Summarized,
+) -> Iterator[Summary]:
+    """The statistics of values that are there, condition by condition."""
+    for condition, finished in done.items():
+        summary = ConditionSummary(
+            wanted.by_element, kept="values" if wanted.has_quantiles else "nothing"
+        )
+        count = int(np.count_nonzero(finished))
+        for metric, values in metrics[condition].items() if count else ():
+            for start in range(0, len(finished), AT_ONCE):
+                part = slice(start, start + AT_ONCE)
+                summary.add(metric, np.asarray(values[part])[finished[part]])
+        yield condition, count, list(summary.statistics())
+
+
+def of_pages(pages: PageSummaries) -> Iterator[Summary]:
+    """The statistics that were gathered page after page."""
+    for condition, summary in pages.of.items():
+        yield condition, summary.finished, list(summary.statistics())
+
+
+def summarize(
+    summaries: Iterable[Summary],
     errors: Sequence[CellError],
-    warnings: Sequence[WarningRecord] = (),
+    warnings: Sequence[WarningRecord],
+    wanted: Summarized,
 ) -> list[SummaryRow]:
     """See :meth:`crystallize.Result.summary`."""
     failed = Counter(error.condition for error in errors)
     warned: Counter[str] = Counter()
     for record in warnings:
         warned[record.condition] += record.count
-    rows = []
-    for condition, finished in done.items():
-        # A condition without metrics has a row all the same, which says how many cells failed.
-        arrays = metrics[condition] or {"": np.full(len(finished), None)}
-        for metric, values in arrays.items():
-            row = {"condition": condition, "metric": metric, **_statistics(values, finished)}
-            counts = {"failed": failed[condition], "warnings": warned[condition]}
-            rows.append({**row, **counts})
-    return [{column: row[column] for column in COLUMNS} for row in rows]
+    found = list(summaries)
+    everywhere = dict.fromkeys(name for _, _, metrics in found for name, _ in metrics)
+    nothing = [(name, NO_VALUES) for name in everywhere or ("",)]
+    return [
+        {
+            "condition": condition,
+            "metric": metric,
+            "n": statistics.n,
+            "nan": statistics.nan,
+            "failed": failed[condition],
+            "warnings": warned[condition],
+            **{name: _statistic(statistics, name) for name in wanted.statistics},
+        }
+        for condition, finished, metrics in found
+        # A condition of which no cell finished has a row for what the others have; one without
+        # metrics has one all the same, which says how many cells failed.
+        for metric, statistics in (metrics if finished else nothing) or [("", NO_VALUES)]
+    ]
 
 
-def _statistics(values: Array, finished: npt.NDArray[np.bool_]) -> SummaryRow:
-    kept = _present(np.asarray(values[finished]))
-    row: SummaryRow = dict.fromkeys(("mean", "sd", "mcse", "min", "max"))
-    row["n"], row["nan"] = len(kept), 0
-    if kept.dtype.kind not in "biuf" or kept.ndim != 1:
-        return row
-    numbers = kept.astype(np.float64)
-    numbers = numbers[~np.isnan(numbers)]
-    row["n"], row["nan"] = len(numbers), len(kept) - len(numbers)
-    if not len(numbers):
-        return row
-    row["min"], row["max"] = float(np.min(numbers)), float(np.max(numbers))
-    # An infinite sum, or inf - inf, is the true answer and no reason to warn.
-    with np.errstate(invalid="ignore", over="ignore"):
-        row["mean"] = float(np.mean(numbers))
-        if len(numbers) > 1:
-            row["sd"] = float(np.std(numbers, ddof=1))
-            row["mcse"] = row["sd"] / len(numbers) ** 0.5
-    return row
-
-
-def _present(values: Array) -> Array:
-    """The values that there are, as floats where objects are all numbers."""
-    if values.dtype != object:
-        return values
-    present = values[[value is not None for value in values]]
-    if all(isinstance(value, (bool, int, float)) for value in present):
-        with suppress(OverflowError):  # an integer that no float can hold: then no statistics
-            return present.astype(np.float64)
-    return present
+def _statistic(statistics: Statistics, name: str) -> float | None:
+    numbers, at = statistics.numbers, share(name)
+    if at is not None:
+        return statistics.quantile(at)
+    if numbers is None:
+        return None
+    value: float | None = getattr(numbers, {"min": "least", "max": "largest"}.get(name, name))
+    return value

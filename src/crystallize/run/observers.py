@@ -125,7 +125,10 @@ class Observers:
             result = self._ask(HookCall(), "aggregate_results", outcomes=outcomes)
             if result is not None:
                 return result
-        return Result.of_outcomes(outcomes, self._experiment.baseline, self._experiment.factors)
+        experiment = self._experiment
+        return Result.of_outcomes(
+            outcomes, experiment.baseline, experiment.factors, experiment.summary
+        )
 
     def _extend(self, result: Result) -> None:
         call = HookCall()

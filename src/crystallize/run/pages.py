@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
 from crystallize.cells.outcome import CellError
 from crystallize.cells.page import Page, page_stop
 from crystallize.cells.table import Table
+from crystallize.cells.window import Window
 from crystallize.description.seeding import Seeding
 
 
@@ -17,7 +18,7 @@ class Pages:
 
     Parameters
     ----------
-    tables : mapping of str to Table
+    tables : mapping of str to Table or Window
         Condition -> its cells, which land meanwhile.
     errors : mapping of (str, int) to CellError
         The errors of cells that failed for good, which come meanwhile.
@@ -27,7 +28,7 @@ class Pages:
 
     def __init__(
         self,
-        tables: Mapping[str, Table],
+        tables: Mapping[str, Table | Window],
         errors: Mapping[tuple[str, int], CellError],
         seeding: Seeding,
     ) -> None:
@@ -58,9 +59,7 @@ class Pages:
             self._waiting.pop()
         self._start = stop
         self._waiting = self._going_on()
-        parts = {
-            name: self._tables[name].part(start, min(stop, self._stops[name])) for name in names
-        }
+        parts = self._parts(names, start, stop)
         return Page(
             tables=parts,
             errors=self._failed(parts),
@@ -70,6 +69,26 @@ class Pages:
             start=start,
             stop=stop,
         )
+
+    def rest(self, starts: Iterable[int]) -> Iterator[dict[str, Table]]:
+        """What there is of pages that were not complete when a run ended, in index order.
+
+        Parameters
+        ----------
+        starts : iterable of int
+            The pages of which there is anything, by their first replicates.
+        """
+        for start in sorted(start for start in starts if start >= self._start):
+            self._start = start
+            stop = page_stop(start, self._replicates)
+            yield self._parts(self._going_on(), start, stop)
+            self._start = stop
+        self._start = self._replicates
+
+    def _parts(self, names: Iterable[str], start: int, stop: int) -> dict[str, Table]:
+        return {
+            name: self._tables[name].taken(start, min(stop, self._stops[name])) for name in names
+        }
 
     def _going_on(self) -> list[str]:
         """The conditions that have replicates from here on."""
@@ -87,7 +106,7 @@ class Pages:
         return [error for *_, error in sorted(failed, key=lambda item: item[:2])]
 
     def _is_complete(self, condition: str, start: int, stop: int) -> bool:
-        done = self._tables[condition].done[start:stop]
+        done = self._tables[condition].done_in(start, stop)
         return bool(done.all()) or all(
             (condition, start + place) in self._errors for place in np.flatnonzero(~done).tolist()
         )

@@ -65,6 +65,7 @@ def provenance(
         },
         "baseline": experiment.baseline,
         "replicates": replicates,
+        "keep": experiment.keep,
         "until": None if until is None else list(until),
         "seed": {
             "root": experiment.seed,

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from time import sleep
 from typing import Any
 
 from crystallize.cells.block import Block, Row
 from crystallize.cells.outcome import CellError
 from crystallize.cells.outcomes import Outcomes
+from crystallize.cells.page import PageBounds
 from crystallize.cells.rows import Rows
 from crystallize.cells.table import Table
+from crystallize.cells.window import Window
 from crystallize.description.seeding import Seeding
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import StoreError, StoreLostError
@@ -22,7 +25,8 @@ from crystallize.run.progress import ProgressBar
 from crystallize.run.room import Room
 from crystallize.store.archive import Archive
 from crystallize.store.lock import Lent
-from crystallize.store.records import lost_record, records
+from crystallize.store.paged import PagedCells
+from crystallize.store.records import Cell, lost_record, records
 from crystallize.store.sqlite import Record
 
 FOUND_AT_ONCE = 2**16
@@ -69,8 +73,8 @@ class Recorder:
 
     Attributes
     ----------
-    tables : dict of str to Table
-        Condition -> its cells.
+    tables : mapping of str to Table or Window
+        Condition -> its cells; without values those that no page had yet.
     found : int
         How many cells were in the store already.
     """
@@ -81,14 +85,25 @@ class Recorder:
         self.found = 0
         self._experiment = experiment
         self._names = tuple(experiment.conditions)
-        self._room = Room(experiment.replicates_of)
-        self.tables = {name: Table(0, size) for name, size in experiment.replicates_of.items()}
+        keeps_values = experiment.keep == "values"
+        self._room = Room(experiment.replicates_of) if keeps_values else None
+        self._bounds = PageBounds(max(experiment.replicates_of.values()))
+        self.tables: Mapping[str, Table | Window] = {
+            name: self._fresh(size) for name, size in experiment.replicates_of.items()
+        }
         self._observers = observers
         self._makes_batches = makes_batches
         self._archive: Archive | None = None
         self._bar: ProgressBar | None = None
         self._rows: dict[int, Rows] = {}  # of the conditions that have some since the last time
         self._landed: list[Landed] = []
+        self._stored: PagedCells | None = None
+        self._missing: Mapping[str, Sequence[tuple[int, int]]] = {}
+
+    def _fresh(self, size: int) -> Table | Window:
+        if self._experiment.keep == "summary":
+            return Window(size, self._bounds)
+        return Table(0, size)
 
     def open_store(self, opened: ExitStack) -> dict[tuple[str, int], CellError]:
         """Open the store, if there is one; the errors of the cells that are in it."""
@@ -96,11 +111,55 @@ class Recorder:
             return {}
         self._archive = Archive(self._experiment, self._experiment.store)
         opened.callback(self._archive.close)
-        self.tables, errors = self._archive.load()
+        if self._experiment.keep == "summary":
+            self._stored, survey = self._archive.load_pages()
+            self._missing, errors = survey.missing, survey.errors
+            self.tables = {
+                name: Window(
+                    size, self._bounds, partial(self._found_of, name), survey.last.get(name, -1)
+                )
+                for name, size in self._experiment.replicates_of.items()
+            }
+        else:
+            self.tables, errors = self._archive.load()
         self.found = self._archive.found
         for name, table in self.tables.items():
-            self._room.take(name, table, table.columns)
+            if self._room is not None and isinstance(table, Table):
+                self._room.take(name, table, table.columns)
         return errors
+
+    def missing(self, errors: Iterable[Cell]) -> Iterator[tuple[int, int, int]]:
+        """The cells that are still to be run, as (condition, start, stop).
+
+        Parameters
+        ----------
+        errors : iterable of (str, int)
+            The cells that have an error.
+        """
+        failed: dict[str, list[int]] = {name: [] for name in self._names}
+        for name, replicate in errors:
+            failed[name].append(replicate)
+        for condition, (name, table) in enumerate(self.tables.items()):
+            ranges: Iterable[tuple[int, int]]
+            if isinstance(table, Table):
+                ranges = table.missing(failed[name])
+            else:
+                ranges = self._missing.get(name, [(0, table.size)])
+            for start, stop in ranges:
+                yield condition, start, stop
+
+    def page_starts(self) -> Iterable[int]:
+        """The first replicates of pages of which there are cells, by which summaries are made."""
+        starts = {
+            start for t in self.tables.values() if isinstance(t, Window) for start in t.starts
+        }
+        if self._stored is not None:
+            starts.update(start for start, _ in self._stored.pages())
+        return starts
+
+    def _found_of(self, name: str, start: int, stop: int) -> Table:
+        assert self._stored is not None
+        return self._stored.cells(name, start, stop).table
 
     @property
     def store(self) -> dict[str, Any] | None:
@@ -121,11 +180,27 @@ class Recorder:
             failed[error.condition, error.replicate // FOUND_AT_ONCE].append(error)
         for name, table in self.tables.items():
             for start in range(0, table.size, FOUND_AT_ONCE):
-                part = table.part(start, min(start + FOUND_AT_ONCE, table.size))
+                part = self._part(name, start, min(start + FOUND_AT_ONCE, table.size))
                 own = failed[name, start // FOUND_AT_ONCE]
                 outcomes = Outcomes({name: part}, own, seeding.root, {}, seeding.rule, seeding.keys)
                 if len(outcomes):
                     yield outcomes
+
+    def _part(self, name: str, start: int, stop: int) -> Table:
+        table = self.tables[name]
+        return (
+            table.part(start, stop)
+            if isinstance(table, Table)
+            else self._found_of(name, start, stop)
+        )
+
+    def whole(self, stops: Mapping[str, int]) -> dict[str, Table]:
+        """The cells of each condition, up to where it ends; of a run that keeps values."""
+        return {
+            name: table if table.size == stops[name] else table.part(0, stops[name])
+            for name, table in self.tables.items()
+            if isinstance(table, Table)
+        }
 
     def open_bar(self, opened: ExitStack, cells: int, *, shown: bool) -> None:
         """Show progress towards so many cells, where that is asked for."""
@@ -162,9 +237,12 @@ class Recorder:
             self._landed.append(Landed(block, errors))
         name = self._names[block.condition]
         table = self.tables[name]
+        if isinstance(table, Window):
+            table.add(block)
+            return
         known = len(table.columns)
         table.add(block)
-        if len(table.columns) > known:
+        if self._room is not None and len(table.columns) > known:
             self._room.take(name, table, list(table.columns)[known:])
 
     def keep_errors(self, errors: Sequence[CellError]) -> None:
@@ -174,7 +252,7 @@ class Recorder:
     def has_finished(self, condition: int) -> bool:
         """Whether there are metrics of any cell of a condition."""
         table = self.tables[self._names[condition]]
-        return bool(self._rows.get(condition)) or bool(table.done.any())
+        return bool(self._rows.get(condition)) or table.has_any
 
     def gathered(self) -> list[Landed]:
         """Take what landed since the last time."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,10 +19,9 @@ from time import perf_counter
 from typing import Any
 from uuid import uuid4
 
-import numpy as np
-
 from crystallize.cells.outcomes import Outcomes
 from crystallize.cells.page import Page
+from crystallize.cells.summaries import PageSummaries
 from crystallize.contracts import Capabilities, Completion, RunStatus, Task, Trip
 from crystallize.description.fingerprint import source_file
 from crystallize.description.spec import ExperimentSpec
@@ -61,6 +61,8 @@ from crystallize.worker.shared_arrays import with_shared_arrays
 
 BLOCKS_LONGEST = 3
 """A block ends early when it has taken so many times what it should."""
+CELLS_AT_ONCE = 2**18
+"""Of how many cells pages are made together; those that were in a store may all be complete."""
 RELEASE_SECONDS = 0.05
 """How often outcomes are committed and reported at the most."""
 
@@ -108,6 +110,10 @@ class Run:
         self._observers = Observers(experiment, host, self.handle, self.interrupts)
         self._recorder = Recorder(experiment, self._observers, makes_batches=self._makes_batches)
         self._pages: Pages | None = None
+        self._completed: deque[Page] = deque()
+        self._summaries: PageSummaries | None = None
+        if experiment.keep == "summary":
+            self._summaries = PageSummaries(experiment.replicates_of, experiment.summary.by_element)
         self._stopped: dict[str, Any] | None = None
         self._stopping = Stopping(experiment) if experiment.until else None
         self._landing: Landing | None = None
@@ -165,6 +171,10 @@ class Run:
             self._recorder,
             self.warnings,
         )
+        looked_at = ("page_completed", "should_stop")
+        decides = self._summaries is not None or self._stopping is not None
+        if decides or any(map(self._host.implements, looked_at)):
+            self._pages = Pages(self._recorder.tables, self._policy.errors, self.experiment.seeding)
         shown = self.experiment.progress or bool(getattr(self._host.executor, "progress", False))
         cells = self.experiment.cells
         if self._stopping is not None:
@@ -175,10 +185,8 @@ class Run:
         if self._host.implements("outcomes_completed"):
             for outcomes in self._recorder.found_outcomes(self._policy.errors):
                 self._observers.observe("outcomes_completed", outcomes=outcomes)
-        observed = self._host.implements("page_completed") or self._host.implements("should_stop")
-        if observed or self._stopping is not None:
-            self._pages = Pages(self._recorder.tables, self._policy.errors, self.experiment.seeding)
-            self._show_pages(self._completed_pages())
+        while self._take_pages():
+            self._show_pages()
 
     @contextmanager
     def cells_around(self) -> Iterator[None]:
@@ -226,6 +234,7 @@ class Run:
         finally:
             with self._releasing, self._lock:
                 self._closed = True
+                self._close_summaries()
             self._git_state = self._git.result()
             self._ended = perf_counter()
             self._opened.close()
@@ -299,26 +308,33 @@ class Run:
         with self._releasing:
             if self._closed:
                 return []
-            with self._lock:  # not for longer: cells that end meanwhile ask for work
-                landed = self._recorder.gathered()
-                pages = self._completed_pages()
-            batches = self._recorder.release(landed)
-            self._show_pages(pages)
+            batches: list[Outcomes] = []
+            has_pages = True
+            while has_pages:
+                with self._lock:  # not for longer: cells that end meanwhile ask for work
+                    landed = self._recorder.gathered()
+                    has_pages = self._take_pages()
+                batches += self._recorder.release(landed)
+                self._show_pages()
             if self._released:
                 self._git.ask()  # where processes were to start first: that needs every CPU
             self._released = perf_counter()
             return batches
 
-    def _completed_pages(self) -> list[Page]:
-        """The pages that are complete with what landed; conditions end with them."""
+    def _take_pages(self) -> bool:
+        """Take pages that are complete, as many as may be in memory at once; whether there are.
+
+        Conditions end with them.
+        """
         if self._pages is None or self._stopped is not None:
-            return []
-        pages = []
-        while (page := self._pages.next_page()) is not None:
-            pages.append(page)
+            return False
+        before, cells = len(self._completed), 0
+        while cells < CELLS_AT_ONCE and (page := self._pages.next_page()) is not None:
+            self._completed.append(page)
+            cells += sum(table.size for table in page.tables.values())
             if self._stopping is not None:
                 self._end_conditions(self._stopping, self._pages, page)
-        return pages
+        return len(self._completed) > before
 
     def _end_conditions(self, stopping: Stopping, pages: Pages, page: Page) -> None:
         assert self._landing is not None
@@ -331,11 +347,23 @@ class Run:
         self._policy.count_only(stopping.wanted())
         self._recorder.expect(sum(stopping.expected().values()), stopping.progress())
 
-    def _show_pages(self, pages: Iterable[Page]) -> None:
+    def _show_pages(self) -> None:
         """Show pages in index order, until a plugin says that the run may end there."""
-        for page in pages:
-            if self._stopped is None:
-                self._stopped = self._observers.reason_to_stop(page)
+        while self._completed and self._stopped is None:
+            page = self._completed.popleft()
+            if self._summaries is not None:
+                self._summaries.take(page.tables)
+            self._stopped = self._observers.reason_to_stop(page)
+
+    def _close_summaries(self) -> None:
+        """Take what there is beyond the last complete page, in index order: it is a result too."""
+        if self._summaries is None or self._pages is None or self._stopped is not None:
+            return
+        for page in self._completed:
+            self._summaries.take(page.tables)
+        self._completed.clear()
+        for tables in self._pages.rest(self._recorder.page_starts()):
+            self._summaries.take(tables)
 
     def exhausted(self) -> None:
         """Learn that the executor has come to its end.
@@ -398,37 +426,29 @@ class Run:
 
     def _planned(self) -> Schedule:
         """A schedule of the cells that are not in the store."""
-        names = tuple(self.experiment.conditions)
-        failed: dict[str, list[int]] = {name: [] for name in names}
-        for name, replicate in self._policy.errors:
-            failed[name].append(replicate)
-        least = self.experiment.fewest
+        least, conditions = self.experiment.fewest, len(self.experiment.conditions)
         return Schedule(
-            (
-                (condition, start, stop)
-                for condition, name in enumerate(names)
-                for start, stop in self._recorder.tables[name].missing(failed[name])
-            ),
-            conditions=len(names),
+            self._recorder.missing(self._policy.errors),
+            conditions=conditions,
             workers=self._capabilities.workers,
             single_cell=self._capabilities.single_cell
             or self._capabilities.calls_are_async
             or not self.engine.streams,
             block_seconds=self._capabilities.block_seconds,
             trips=self.experiment.timeout is None,
-            expected=least * len(names) if self._stopping is not None else None,
+            expected=least * conditions if self._stopping is not None else None,
             horizon=least if self._stopping is not None and not self.engine.streams else None,
         )
 
     def _outcomes(self) -> Outcomes:
-        tables, errors = self._recorder.tables, self._policy.in_order()
-        stops = self._stops()
-        if stops != {name: table.size for name, table in tables.items()}:
-            tables = {name: table.part(0, stops[name]) for name, table in tables.items()}
+        errors, stops = self._policy.in_order(), self._stops()
+        if stops != {name: table.size for name, table in self._recorder.tables.items()}:
             errors = [error for error in errors if error.replicate < stops[error.condition]]
+        if self._summaries is not None:
+            self._summaries.replicates = stops
         until = None if self._stopping is None else self._stopping.described(stops)
         return Outcomes(
-            tables,
+            {} if self._summaries is not None else self._recorder.whole(stops),
             errors,
             self.experiment.seed,
             provenance(
@@ -445,6 +465,7 @@ class Run:
             ),
             self.experiment.seed_rule,
             self.experiment.stream_keys,
+            self._summaries,
         )
 
     def _stops(self) -> dict[str, int]:
@@ -459,11 +480,9 @@ class Run:
 
     def _present(self) -> dict[str, int]:
         """How many replicates there are of conditions that were still to go on."""
-        last = dict.fromkeys(self._recorder.tables, 0)
+        last = {name: max(table.last, 0) for name, table in self._recorder.tables.items()}
         for name, replicate in self._policy.errors:
             last[name] = max(last[name], replicate)
-        for name, table in self._recorder.tables.items():
-            last[name] = max(last[name], *np.flatnonzero(table.done)[-1:].tolist(), 0)
         return {name: replicate + 1 for name, replicate in last.items()}
 
     def _sections(self) -> dict[str, Any]:
@@ -478,7 +497,10 @@ class Run:
         except PluginError as error:
             return error.result
         except Exception:
-            return Result.of_outcomes(outcomes, self.experiment.baseline, self.experiment.factors)
+            experiment = self.experiment
+            return Result.of_outcomes(
+                outcomes, experiment.baseline, experiment.factors, experiment.summary
+            )
 
     def _folder(self) -> Path:
         file = source_file(self.experiment.function)

@@ -17,7 +17,8 @@ from crystallize.errors import StoreMismatchError, StoreWarning
 from crystallize.store.generations import Generation, Generations, counts
 from crystallize.store.identity import concluded, identity, replicates_of, united
 from crystallize.store.lock import Lent
-from crystallize.store.records import Cell, Ranges, read_records
+from crystallize.store.paged import PagedCells, Survey
+from crystallize.store.records import Cell, Ranges, is_readable, read_records
 from crystallize.store.sqlite import Record, Store
 
 SHOWN = 20
@@ -49,6 +50,7 @@ class Archive:
     def __init__(self, experiment: ExperimentSpec, path: str | Path) -> None:
         self._experiment = experiment
         self._store = Store(path, create=True)
+        self._reader: Store | None = None
         self._has_run = False
         self._cells: Ranges = {}
         self._before: dict[str, int] = {}
@@ -93,18 +95,27 @@ class Archive:
         """
         experiment = self._experiment
         cells = read_records(self._store.records(), experiment.replicates_of, experiment.seeding)
-        for name in self._store.set_aside(lambda record: record not in cells.unreadable):
-            warnings.warn(
-                f"{self._store.path}: {name} are damaged; they are set aside and run again.",
-                StoreWarning,
-                stacklevel=2,
-            )
+        self._set_aside(lambda record: record not in cells.unreadable)
         if experiment.retry_failed:
             cells = cells._replace(errors={})
         self.found = sum(int(t.done.sum()) for t in cells.tables.values()) + len(cells.errors)
         self._cells = cells.ranges()
         self._warn_of_others()
         return cells.tables, cells.errors
+
+    def load_pages(self) -> tuple[PagedCells, Survey]:
+        """The same for a run that keeps no values: what reads them, and which there are."""
+        experiment = self._experiment
+        self._set_aside(is_readable)
+        self._reader = Store(self._store.path, read_only=True)
+        cells = PagedCells(
+            self._reader, experiment.replicates_of, experiment.seeding,
+            with_errors=not experiment.retry_failed,
+        )  # fmt: skip
+        survey = cells.survey()
+        self.found, self._cells = survey.found, survey.ranges
+        self._warn_of_others()
+        return cells, survey
 
     def provenance(self) -> dict[str, Any]:
         """Which cells were found, under what they ran, and under what the others run now."""
@@ -136,7 +147,17 @@ class Archive:
         if self._has_run:
             with suppress(Exception):  # only the next run in this process would look at it
                 self._keep_what_was_left()
+        if self._reader is not None:
+            self._reader.close()
         self._store.close()
+
+    def _set_aside(self, is_readable: Callable[[Record], bool]) -> None:
+        for name in self._store.set_aside(is_readable):
+            warnings.warn(
+                f"{self._store.path}: {name} are damaged; they are set aside and run again.",
+                StoreWarning,
+                stacklevel=3,
+            )
 
     def _keep(self, generation: Generation) -> None:
         self._store.set_identity(self._identity, {generation.number: generation.record()})

@@ -213,6 +213,34 @@ class Store:
             if record is not None:
                 yield record
 
+    def places(self) -> list[tuple[int, str, int, int]]:
+        """Number, condition, start and stop of every record, in the order in which they came.
+
+        Damaged ones are among them, but none whose place could be no record's.
+        """
+        try:
+            rows: Iterable[tuple[Any, ...]] = self._connection.execute(
+                "SELECT id, condition, start, stop FROM blocks ORDER BY id"
+            ).fetchall()
+        except sqlite3.DatabaseError:  # what can be read of such a file is read one by one
+            rows = [(n, r.condition, r.start, r.stop) for n, r in self._read() if r is not None]
+        return [
+            (number, condition, start, stop)
+            for number, condition, start, stop in rows
+            if isinstance(condition, str)
+            and isinstance(start, int)
+            and isinstance(stop, int)
+            and 0 <= start < stop
+        ]
+
+    def record(self, number: int) -> Record | None:
+        """One record by its number; ``None`` if it is damaged, or not there any more."""
+        try:
+            row = self._connection.execute(f"{self._rows} WHERE id = ?", (number,)).fetchone()
+        except sqlite3.DatabaseError:
+            return None
+        return None if row is None else _read(row)[1]
+
     def damaged(self, is_readable: Callable[[Record], bool] = lambda record: True) -> list[str]:
         """What those are called whose checksum is wrong, or that cannot be read.
 

@@ -6,17 +6,21 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from crystallize.cells.outcome import CellError
 from crystallize.cells.outcomes import Outcomes
+from crystallize.cells.summaries import PageSummaries
 from crystallize.description.seeding import Seeding
+from crystallize.description.summarized import USUAL
 from crystallize.errors import StoreError
 from crystallize.store.generations import Generation, Generations
 from crystallize.store.identity import is_open, replicates_of, stored_factors
-from crystallize.store.records import read_records
-from crystallize.store.sqlite import Store
+from crystallize.store.paged import PagedCells
+from crystallize.store.records import Cell, Ranges, is_readable, read_records
+from crystallize.store.sqlite import Identity, Store
 
 
-class StoredExperiment:
-    """What a store holds.
+class Stored:
+    """What a store says of its experiment, and in a subclass its cells.
 
     Parameters
     ----------
@@ -30,12 +34,10 @@ class StoredExperiment:
         What its cells ran under.
     cells : dict
         Generation -> condition -> ranges of replicates that have an outcome.
-    records : list of Record
-        The undamaged ones.
+    replicates : dict of str to int
+        Condition -> how many replicates it has.
     damaged : list of str
-        What the damaged ones are called.
-    tables : dict of str to Table
-        Condition -> its cells.
+        What the damaged records are called.
     errors : dict of (str, int) to CellError
         Cell -> its error.
 
@@ -44,6 +46,9 @@ class StoredExperiment:
     StoreError
         If the file cannot be read.
     """
+
+    cells: Ranges
+    errors: dict[Cell, CellError]
 
     def __init__(self, path: str | Path) -> None:
         with Store(path, read_only=True) as store:
@@ -56,26 +61,18 @@ class StoredExperiment:
             self.path = Path(path)
             self.identity = identity
             self.generations = Generations.of_store(store)
-            self.records = list(store.records())
-            self.damaged = store.damaged()
-        # The rule and the keys are not there in a store of an earlier version.
-        self._seeding = Seeding(
-            identity["seed"], identity.get("seed_rule", "numpy"), identity.get("stream_keys", {})
-        )
-        cells = read_records(self.records, self._replicates(), self._seeding)
-        self.tables, self.errors, self.cells = cells.tables, cells.errors, cells.ranges()
-        if cells.unreadable:
-            self.damaged += [record.name for record in cells.unreadable]
-            self.records = [one for one in self.records if one not in cells.unreadable]
+            # The rule and the keys are not there in a store of an earlier version.
+            self._seeding = Seeding(
+                identity["seed"],
+                identity.get("seed_rule", "numpy"),
+                identity.get("stream_keys", {}),
+            )
+            self.replicates = _replicates(store, identity)
+            self._read(store)
+            self.damaged = store.damaged(is_readable)
 
-    def _replicates(self) -> dict[str, int]:
-        """Condition -> how many replicates it has, or where that was to be seen, has by now."""
-        known = replicates_of(self.identity)
-        if is_open(self.identity):
-            for record in self.records:
-                if record.condition in known:
-                    known[record.condition] = max(known[record.condition], record.stop)
-        return known
+    def _read(self, store: Store) -> None:
+        raise NotImplementedError
 
     @property
     def baseline(self) -> str:
@@ -92,25 +89,94 @@ class StoredExperiment:
         """What its last run ran under."""
         return self.generations.latest(self.identity)
 
+    @property
+    def done(self) -> dict[str, int]:
+        """Condition -> how many of its cells have metrics."""
+        raise NotImplementedError
+
     def counts(self) -> list[dict[str, Any]]:
         """For each condition how many cells are done, failed and missing."""
-        rows = []
         failures = Counter(condition for condition, _ in self.errors)
-        for condition, table in self.tables.items():
-            done = int(table.done.sum())
+        rows = []
+        for condition, done in self.done.items():
             failed = failures[condition]
-            missing = table.size - done - failed
+            missing = self.replicates[condition] - done - failed
             row = {"condition": condition, "done": done, "failed": failed, "missing": missing}
             rows.append(row)
         return rows
 
     def outcomes(self) -> Outcomes:
         """The cells; their provenance is the identity, and what they ran under."""
-        order = {name: place for place, name in enumerate(self.tables)}
-        errors = sorted(self.errors.values(), key=lambda e: (e.replicate, order[e.condition]))
-        seeding = self._seeding
-        return Outcomes(self.tables, errors, seeding.root, self.about(), seeding.rule, seeding.keys)
+        raise NotImplementedError
 
     def about(self) -> dict[str, Any]:
         """The identity, and what the cells ran under."""
         return {**self.identity, "generations": self.generations.described(self.cells)}
+
+    def _errors(self) -> list[CellError]:
+        order = {name: place for place, name in enumerate(self.replicates)}
+        return sorted(self.errors.values(), key=lambda e: (e.replicate, order[e.condition]))
+
+
+class StoredExperiment(Stored):
+    """What a store holds, all of it in memory.
+
+    Attributes
+    ----------
+    records : list of Record
+        The undamaged ones.
+    tables : dict of str to Table
+        Condition -> its cells.
+    """
+
+    def _read(self, store: Store) -> None:
+        records = list(store.records())
+        cells = read_records(records, self.replicates, self._seeding)
+        self.records = [one for one in records if one not in cells.unreadable]
+        self.tables, self.errors, self.cells = cells.tables, cells.errors, cells.ranges()
+
+    @property
+    def done(self) -> dict[str, int]:
+        return {condition: int(table.done.sum()) for condition, table in self.tables.items()}
+
+    def outcomes(self) -> Outcomes:
+        seeding = self._seeding
+        return Outcomes(
+            self.tables, self._errors(), seeding.root, self.about(), seeding.rule, seeding.keys
+        )
+
+
+class StoredSummaries(Stored):
+    """What summaries need of the cells of a store, read page by page: memory does not grow.
+
+    Attributes
+    ----------
+    summaries : PageSummaries
+    """
+
+    def _read(self, store: Store) -> None:
+        self.summaries = PageSummaries(self.replicates, USUAL.by_element)
+        survey = PagedCells(store, self.replicates, self._seeding).survey(self.summaries)
+        self.errors, self.cells = survey.errors, survey.ranges
+
+    @property
+    def done(self) -> dict[str, int]:
+        return {name: summary.finished for name, summary in self.summaries.of.items()}
+
+    def outcomes(self) -> Outcomes:
+        # Its path stands where a run's provenance has it, for who asks for values.
+        about = {**self.about(), "store": {"path": str(self.path)}}
+        seeding = self._seeding
+        return Outcomes(
+            {}, self._errors(), seeding.root, about, seeding.rule, seeding.keys, self.summaries
+        )
+
+
+def _replicates(store: Store, identity: Identity) -> dict[str, int]:
+    """Condition -> how many replicates it has, or where that was to be seen, has by now."""
+    known = replicates_of(identity)
+    if is_open(identity):
+        for record in store.records():
+            if record.condition in known:
+                known[record.condition] = max(known[record.condition], record.stop)
+    return known

@@ -65,6 +65,7 @@ class Runs:
     def __init__(self, experiment: ExperimentSpec, host: Host) -> None:
         self.experiment = replace(
             experiment,
+            keep="values",
             store=None,
             retry_failed=False,
             accept_changes=False,
