@@ -194,8 +194,9 @@ class Crystallize(KeepsWorkers):
         self._experiment = partial(Experiment, seed=ROOT_SEED, **self.options)
 
     def run(self, workload: Workload, count: int) -> int:
-        result = self._experiment(workload.named, replicates=count).run()
-        return sum(len(values) for values in result.metrics["baseline"].values())
+        conditions = {"baseline": workload.parameters} if workload.parameters else None
+        result = self._experiment(workload.named, conditions, replicates=count).run()
+        return len(next(iter(result.metrics["baseline"].values())))
 
 
 class CrystallizeSerial(Crystallize):

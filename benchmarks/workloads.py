@@ -7,8 +7,8 @@ the replicate; Crystallize fills what the function asks for by name.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
@@ -87,6 +87,40 @@ def draw_of(index: int) -> float:
     return np.random.default_rng(np.random.SeedSequence(ROOT_SEED, spawn_key=(index,))).random()
 
 
+def usual(scale: float, shift: float, rng: np.random.Generator) -> dict[str, float]:
+    """What people write: two parameters, a few draws, a dict of three."""
+    first, second, third = rng.random(), rng.random(), rng.random()
+    return {"mean": shift + scale * first, "spread": second, "bound": third}
+
+
+def usual_of(index: int) -> dict[str, float]:
+    stream = np.random.default_rng(np.random.SeedSequence(ROOT_SEED, spawn_key=(index,)))
+    return usual(**USUAL_PARAMETERS, rng=stream)
+
+
+USUAL_PARAMETERS = {"scale": 2.0, "shift": 0.5}
+
+
+def three() -> dict[str, float]:
+    return {"a": 0.5, "b": 1.5, "c": 2.5}
+
+
+def three_of(index: int) -> dict[str, float]:
+    return {"a": 0.5, "b": 1.5, "c": 2.5}
+
+
+WIDE_METRICS = 1_000
+WIDE = {f"m{number}": number / 2 for number in range(WIDE_METRICS)}
+
+
+def wide() -> dict[str, float]:
+    return WIDE.copy()
+
+
+def wide_of(index: int) -> dict[str, float]:
+    return WIDE.copy()
+
+
 def array() -> dict[str, np.ndarray]:
     return {"array": np.full(ARRAY_ITEMS, 0.5)}
 
@@ -124,6 +158,8 @@ class Workload:
         Those that it is run under.
     seconds : sequence of float, optional
         Known durations, where they differ: the limit divides them evenly.
+    parameters : mapping of str to object
+        What Crystallize is given as parameters; the indexed function knows them.
     """
 
     name: str
@@ -134,6 +170,7 @@ class Workload:
     indexed: Callable[[int], Any]
     contenders: tuple[str, ...]
     seconds: Sequence[float] | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def shares(self, count: int) -> list[Sequence[int]]:
         """Divide the first `count` replicates among the workers of the limit."""
@@ -232,6 +269,34 @@ WORKLOADS = {
                 "crystallize process",
                 "crystallize-ml serial",
             ),
+        ),
+        Workload(
+            "usual",
+            "two parameters, three draws from the replicate's own stream, a dict of three",
+            50_000,
+            10_000,
+            usual,
+            usual_of,
+            (*BARE, "joblib loky", "ProcessPoolExecutor.map", "Pool.imap", *OWN),
+            parameters=USUAL_PARAMETERS,
+        ),
+        Workload(
+            "dict",
+            "trivial replicates that return a dict of three",
+            100_000,
+            20_000,
+            three,
+            three_of,
+            (*BARE, "ProcessPoolExecutor.map", "Pool.imap", *OWN),
+        ),
+        Workload(
+            "wide",
+            "trivial replicates that return 1,000 metrics",
+            2_000,
+            500,
+            wide,
+            wide_of,
+            (*BARE, "joblib loky", "ProcessPoolExecutor.map", "Pool.imap", *OWN),
         ),
         Workload(
             "numpy",

@@ -2,11 +2,15 @@
 
 import asyncio
 import collections
+import dataclasses
 import enum
 import sqlite3
+import sys
 import time
 from contextlib import closing
+from typing import Any, NamedTuple
 
+import cloudpickle
 import numpy as np
 import pytest
 
@@ -14,6 +18,8 @@ from crystallize import CellFailedError, Experiment, MetricsRefusedError, Result
 from crystallize.cells import metrics
 from crystallize.plugins.execution import ParallelExecution
 from crystallize.store import records
+
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
 def returned(values):
@@ -135,6 +141,86 @@ def test_a_mapping_that_contradicts_itself_is_a_failed_cell():
 
     (error,) = Experiment(lambda: Short(), execution=ParallelExecution(2)).run().errors
     assert error.type == "KeyError"
+
+
+@dataclasses.dataclass
+class Fit:
+    slope: float
+    converged: bool
+
+
+class Pair(NamedTuple):
+    low: float
+    high: Any
+
+
+@pytest.mark.parametrize("options", [{}, PROCESS])
+def test_a_dataclass_and_a_named_tuple_are_mappings_of_metrics(options):
+    fitted = Experiment(lambda replicate: Fit(replicate / 2, True), replicates=3, **options).run()
+    assert fitted.metrics["baseline"]["slope"].tolist() == [0.0, 0.5, 1.0]
+    assert fitted.metrics["baseline"]["converged"].tolist() == [True] * 3
+    pairs = Experiment(lambda replicate: Pair(0.5, np.int64(replicate)), replicates=3).run()
+    assert pairs.metrics["baseline"]["low"].tolist() == [0.5] * 3
+    assert pairs.metrics["baseline"]["high"].dtype == np.int64
+
+
+def test_a_dataclass_with_something_that_is_no_metric_fails_its_cell():
+    (error,) = Experiment(lambda: Pair(0.5, {1})).run().errors
+    assert "'high' is of type set" in error.message
+    (error,) = Experiment(lambda: Fit).run().errors
+    assert "must return a mapping of metrics" in error.message
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        (np.float64(0.5), 0.5),
+        (np.float32(0.1), float(np.float32(0.1))),
+        (np.float16(0.1), float(np.float16(0.1))),
+        (np.bool_(True), True),
+        (np.int8(-3), -3),
+        (np.uint64(2**64 - 1), 2**64 - 1),
+        (np.complex64(1j), 1j),
+        (np.longdouble(0.5), 0.5),
+    ],
+)
+def test_numpy_scalars_are_what_they_would_be_as_plain_values(value, plain):
+    alone = Experiment(lambda: value, replicates=3).run().metrics["baseline"]["value"]
+    beside = returned([value] * 3).metrics["baseline"]["m"]
+    expected = returned([plain] * 3).metrics["baseline"]["m"]
+    for found in (alone, beside):
+        assert type(found) is type(expected)
+        assert list(map(repr, found)) == list(map(repr, expected))
+
+
+def test_values_whose_kind_changes_from_cell_to_cell_stay_what_they_are():
+    values = [1.5, 2, True, None, np.float64(0.5), "text", 2.5]
+    expected = ["1.5", "2", "True", "None", "0.5", "'text'", "2.5"]
+    assert list(map(repr, returned(values).metrics["baseline"]["m"])) == expected
+    mixed = Experiment(lambda replicate: values[replicate], replicates=3).run()
+    assert list(map(repr, mixed.metrics["baseline"]["value"])) == expected[:3]
+
+
+def test_arrays_that_a_function_changes_afterwards_are_kept_as_they_were():
+    buffer = np.zeros(2)
+
+    def trial(replicate):
+        buffer[:] = replicate
+        return {"a": buffer, "b": 0.5}
+
+    found = Experiment(trial, replicates=3).run().metrics["baseline"]["a"]
+    assert np.array(found).tolist() == [[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]]
+
+
+def test_numbers_and_numpys_numbers_by_turns_keep_their_cells_also_between_failures():
+    def trial(replicate):
+        if replicate % 5 == 3:
+            raise ValueError
+        return float(replicate) if replicate % 2 else np.float64(replicate)
+
+    found = Experiment(trial, replicates=40).run().metrics["baseline"]["value"]
+    assert [int(x) for x in found if x == x] == [i for i in range(40) if i % 5 != 3]
+    assert all(np.isnan(found[i]) for i in range(3, 40, 5))
 
 
 def test_a_list_of_numbers_is_an_array_of_one_dimension():

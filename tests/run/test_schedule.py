@@ -193,3 +193,22 @@ def test_a_block_has_many_conditions_where_there_is_room_and_one_where_there_is_
     assert isinstance(trip, Trip) and trip.condition == 1 and trip.conditions > 500
     schedule.trip_finished(trip, [Block(1, 0, 1, [], [], 2.0)], 2.0)
     assert schedule.next_task() == Task(2, 0, 1)  # for the others may be as slow
+
+
+def test_conditions_that_end_together_are_not_handed_out_beyond_their_ends():
+    schedule = Schedule([(c, 0, 8) for c in range(50)], 50, 1, single_cell=False, trips=True)
+    schedule.finished(schedule.next_task(), 1, 1e-6)
+    schedule.end({condition: condition % 4 for condition in range(40)})
+    cells = []
+    while (task := schedule.next_task()) is not None:
+        trip = task if isinstance(task, Trip) else Trip(*task, 1)
+        conditions = range(trip.condition, trip.condition + trip.conditions)
+        blocks = [Block(c, trip.start, trip.stop, [], [], 1e-6) for c in conditions]
+        cells += [(c, i) for c in conditions for i in range(trip.start, trip.stop)]
+        if task is trip:
+            schedule.trip_finished(trip, blocks, 1e-6)
+        else:
+            schedule.finished(task, len(blocks[0]), 1e-6)
+    ends = [(c, c % 4 if c < 40 else 8) for c in range(50)]
+    assert sorted(cells) == [(c, i) for c, end in ends for i in range(end)]
+    assert not schedule.remaining

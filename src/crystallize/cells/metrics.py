@@ -2,11 +2,14 @@
 
 What is kept has to fit into a store, which no cell knows whether there is: larger values fail
 their cell everywhere alike.
+
+Several come as a mapping, a dataclass or a named tuple.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from numbers import Number
 from typing import Any
 
@@ -18,6 +21,11 @@ from crystallize.checks import MOST_BITS
 PLAIN: frozenset[type] = frozenset({float, int, bool, str, complex, type(None)})
 SMALL: frozenset[type] = PLAIN - {int, str}
 """Those of which no value is too large to be kept."""
+
+SCALARS: frozenset[type] = frozenset(np.dtype(kind).type for kind in (*"?bBhHiIlLqQefdFD", np.str_))
+"""NumPy's scalars that ``item()`` makes plain without losing digits."""
+NUMBERS: frozenset[type] = frozenset({float, int, bool, complex, *SCALARS} - {np.str_})
+"""What a function may return alone, by far the most of it."""
 
 
 ARRAY_KINDS = "biufcU"
@@ -57,6 +65,8 @@ def checked_value(name: object, value: Any) -> Any:
     if type(value) in PLAIN:
         check_size(name, value)
         return value
+    if type(value) in SCALARS:
+        return value.item()
     if isinstance(value, (list, tuple)):
         return _as_array(name, value)
     if isinstance(value, np.ndarray):
@@ -158,8 +168,8 @@ def checked_metrics(result: Any) -> tuple[Names, Collection[Any]]:
     Raises
     ------
     MetricError
-        If it is neither a mapping of metrics nor one number, a name is no string, or a
-        value is no data.
+        If it is neither a mapping of metrics, a dataclass or a named tuple, nor one number; if
+        a name is no string, or a value is no data.
     """
     if type(result) is float:
         return NUMBER_NAMES, (result,)
@@ -197,6 +207,8 @@ def _plain_name(name: object) -> str:
 def _as_metrics(result: Any) -> tuple[Names, tuple[Any, ...]]:
     if type(result) is dict:
         return tuple(result), tuple(result.values())
+    if type(result) in NUMBERS:
+        return NUMBER_NAMES, (result,)
     if isinstance(result, Mapping):
         metrics = dict(result)
         return tuple(metrics), tuple(metrics.values())
@@ -204,6 +216,11 @@ def _as_metrics(result: Any) -> tuple[Names, tuple[Any, ...]]:
         isinstance(result, np.ndarray) and result.ndim == 0
     ):
         return NUMBER_NAMES, (result,)
+    if isinstance(result, tuple) and hasattr(result, "_fields"):
+        return tuple(result._fields), tuple(result)
+    if is_dataclass(result) and not isinstance(result, type):
+        names = tuple(field.name for field in fields(result))
+        return names, tuple(getattr(result, name) for name in names)
     hint = ""
     if hasattr(result, "__await__"):
         hint = " that nobody awaited; define the function with 'async def'"

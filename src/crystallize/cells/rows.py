@@ -13,15 +13,19 @@ from crystallize.cells.block import Block, BlockColumn, Failure
 from crystallize.cells.column import packed
 from crystallize.cells.metrics import (
     NUMBER_NAMES,
+    NUMBERS,
     ONLY_METRIC,
     PLAIN,
+    SCALARS,
     MetricError,
     Names,
     check_size,
     checked_metrics,
+    checked_value,
 )
 from crystallize.cells.warned import Notices, Warned
 
+SIMPLE = PLAIN | SCALARS
 SPARSE_GAP = 1024
 """How far apart two cells of one block may be; what is reported of a block has its whole span."""
 
@@ -30,10 +34,17 @@ Cells = npt.NDArray[np.intp]
 
 
 class _Group:
-    """Cells that share metric names: their values one after another in one flat list."""
+    """Cells that share metric names: their values one after another in one flat list.
+
+    Attributes
+    ----------
+    are_floats : bool
+        Whether every value is known to be one.
+    """
 
     def __init__(self, names: Names) -> None:
         self.names = names
+        self.are_floats = True
         self.replicates: list[int] = []
         self.values: list[Any] = []
 
@@ -47,8 +58,9 @@ class _Group:
 
     def columns(self, offsets: Cells | None) -> Iterator[BlockColumn]:
         width = len(self.names)
+        only = float if self.are_floats else None
         for position, name in enumerate(self.names):
-            yield BlockColumn(name, position, offsets, packed(self.values[position::width]))
+            yield BlockColumn(name, position, offsets, packed(self.values[position::width], only))
 
 
 class Rows:
@@ -101,24 +113,34 @@ class Rows:
         MetricError
             If `result` is neither a mapping of metrics nor one number.
         """
+        kind = type(result)
+        if kind is np.float64 and replicate == self._first + len(self.numbers):
+            self.numbers.append(float(result))
+            return
         if self.numbers:
             self.flush(replicate)
         self._first = replicate + 1
         group = self._group
-        if type(result) is dict and tuple(result) == group.names:
-            values = result.values()
+        if kind is dict and tuple(result) == group.names:
+            values: Collection[Any] = result.values()
             for value in values:
-                if type(value) not in PLAIN:
+                if type(value) is not float:
+                    group.are_floats = False
+                    values = _plain(result)
                     break
-            else:
-                group.replicates.append(replicate)
-                group.values.extend(values)
-                return
+            group.replicates.append(replicate)
+            group.values.extend(values)
+            return
+        if kind in NUMBERS:
+            self.add_checked(replicate, NUMBER_NAMES, (checked_value(ONLY_METRIC, result),))
+            return
         self.add_checked(replicate, *checked_metrics(result))
 
     def add_checked(self, replicate: int, names: Names, values: Collection[Any]) -> None:
         """Keep metrics that were checked."""
         group = self._group_of(names)
+        if group.are_floats:
+            group.are_floats = all(type(value) is float for value in values)
         group.replicates.append(replicate)
         group.values.extend(values)
 
@@ -211,6 +233,16 @@ class Rows:
             parts[int(np.searchsorted(last, replicate))].warned[replicate] = given
         for rows in parts:
             yield from rows.sparse_blocks()
+
+
+def _plain(metrics: dict[str, Any]) -> Collection[Any]:
+    """The values of metrics as data; whether one is too large is looked at later."""
+    kinds = set(map(type, metrics.values()))
+    if kinds <= PLAIN:
+        return metrics.values()
+    if kinds <= SIMPLE:
+        return [v.item() if type(v) in SCALARS else v for v in metrics.values()]
+    return checked_metrics(metrics)[1]
 
 
 def _too_large(columns: list[BlockColumn]) -> Iterator[Failure]:

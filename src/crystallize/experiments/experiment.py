@@ -61,7 +61,8 @@ class Experiment:
 
     The function's parameters are filled by name: its condition's parameters, and
     any of ``rng``, ``seed``, ``seed32``, ``replicate``, ``condition`` and ``ctx``
-    that it asks for.  It returns a mapping of metrics, or one number.  Everything is checked
+    that it asks for.  It returns a mapping of metrics, a dataclass or named tuple of
+    them, or one number.  Everything is checked
     here, before the first replicate.
 
     Parameters

@@ -174,7 +174,7 @@ class Recorder:
     def has_finished(self, condition: int) -> bool:
         """Whether there are metrics of any cell of a condition."""
         table = self.tables[self._names[condition]]
-        return bool(self._rows[condition]) or bool(table.done.any())
+        return bool(self._rows.get(condition)) or bool(table.done.any())
 
     def gathered(self) -> list[Landed]:
         """Take what landed since the last time."""

@@ -322,10 +322,12 @@ class Run:
 
     def _end_conditions(self, stopping: Stopping, pages: Pages, page: Page) -> None:
         assert self._landing is not None
-        names = list(self.experiment.conditions)
-        for name, replicates in stopping.look(page).items():
-            pages.end(name, replicates)
-            self._landing.schedule.end(names.index(name), replicates)
+        ended = stopping.look(page)
+        if ended:
+            for name, replicates in ended.items():
+                pages.end(name, replicates)
+            places = enumerate(self.experiment.conditions)
+            self._landing.schedule.end({at: ended[name] for at, name in places if name in ended})
         self._policy.count_only(stopping.wanted())
         self._recorder.expect(sum(stopping.expected().values()), stopping.progress())
 
@@ -449,18 +451,20 @@ class Run:
         """Condition -> how many replicates of it are in the result."""
         stops = {name: table.size for name, table in self._recorder.tables.items()}
         if self._stopping is not None:
-            stops |= {name: self._present(name) for name in stops} | self._stopping.ended
+            stops |= self._present() | self._stopping.ended
         if self._stopped is not None:
             end = self._stopped["replicates"]
             stops = {name: min(end, stop) for name, stop in stops.items()}
         return stops
 
-    def _present(self, condition: str) -> int:
-        """How many replicates there are of a condition that was still to go on."""
-        done = np.flatnonzero(self._recorder.tables[condition].done)
-        last = [int(done[-1])] if len(done) else []
-        failed = [replicate for name, replicate in self._policy.errors if name == condition]
-        return max([*last, *failed, 0]) + 1
+    def _present(self) -> dict[str, int]:
+        """How many replicates there are of conditions that were still to go on."""
+        last = dict.fromkeys(self._recorder.tables, 0)
+        for name, replicate in self._policy.errors:
+            last[name] = max(last[name], replicate)
+        for name, table in self._recorder.tables.items():
+            last[name] = max(last[name], *np.flatnonzero(table.done)[-1:].tolist(), 0)
+        return {name: replicate + 1 for name, replicate in last.items()}
 
     def _sections(self) -> dict[str, Any]:
         """What the run itself says of its results."""

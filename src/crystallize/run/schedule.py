@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from crystallize.cells.block import Block
@@ -165,17 +165,22 @@ class Schedule:
         for condition in range(first + len(blocks), first + conditions):
             self._put_back(condition, start, stop)
 
-    def end(self, condition: int, replicates: int) -> None:
-        """Learn that a condition has so many replicates and no more; what is in flight may land."""
-        before = self._runs
+    def end(self, replicates: Mapping[int, int]) -> None:
+        """Learn that conditions have so many replicates and no more; what is in flight may land.
+
+        Parameters
+        ----------
+        replicates : mapping of int to int
+            Condition -> how many, of all that end now: the look at what is left is one for all.
+        """
         self._runs = [
-            (start, one, min(stop, replicates) if one == condition else stop)
-            for start, one, stop in before
-            if one != condition or start < replicates
+            (start, condition, end)
+            for start, condition, stop in self._runs
+            if start < (end := min(stop, replicates.get(condition, stop)))
         ]
         heapq.heapify(self._runs)
         self.remaining = sum(stop - start for start, _, stop in self._runs)
-        self._stops[condition] = replicates
+        self._stops |= replicates
         self._again = deque(filter(self._is_wanted, self._again))
         self._suspects = deque(filter(self._is_wanted, self._suspects))
 

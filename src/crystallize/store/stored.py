@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +95,10 @@ class StoredExperiment:
     def counts(self) -> list[dict[str, Any]]:
         """For each condition how many cells are done, failed and missing."""
         rows = []
+        failures = Counter(condition for condition, _ in self.errors)
         for condition, table in self.tables.items():
             done = int(table.done.sum())
-            failed = sum(error.condition == condition for error in self.errors.values())
+            failed = failures[condition]
             missing = table.size - done - failed
             row = {"condition": condition, "done": done, "failed": failed, "missing": missing}
             rows.append(row)
@@ -104,8 +106,8 @@ class StoredExperiment:
 
     def outcomes(self) -> Outcomes:
         """The cells; their provenance is the identity, and what they ran under."""
-        order = list(self.tables)
-        errors = sorted(self.errors.values(), key=lambda e: (e.replicate, order.index(e.condition)))
+        order = {name: place for place, name in enumerate(self.tables)}
+        errors = sorted(self.errors.values(), key=lambda e: (e.replicate, order[e.condition]))
         seeding = self._seeding
         return Outcomes(self.tables, errors, seeding.root, self.about(), seeding.rule, seeding.keys)
 

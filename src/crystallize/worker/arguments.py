@@ -100,11 +100,20 @@ class Arguments:
         self._rng = "rng" in injected
         self._seed = "seed" in injected
         self._seed32 = "seed32" in injected
-        self._others = [name for name in ("replicate", "condition", "ctx") if name in injected]
+        self._replicate = "replicate" in injected
+        self._ctx = "ctx" in injected
         if self._rng or self._seed or self._seed32:
             self._streams = Streams(seeding, 0)
-        self.constant = None if injected or self._copies else self._params
-        """The arguments, where they are the same for every replicate."""
+        copied = {key for key, _ in self._copies}
+        self.same = {key: value for key, value in self._params.items() if key not in copied}
+        """Those that every cell gets."""
+        if "condition" in injected:
+            self.same["condition"] = condition
+        varying = {"rng", "seed", "seed32", "ctx"}.intersection(injected)
+        self.only_replicate = self._replicate and not (varying or self._copies)
+        """Whether nothing but the replicate's number differs from cell to cell."""
+        self.constant = bool(not varying and not self._copies and not self._replicate)
+        """Whether nothing does."""
 
     def were_changed(self) -> bool:
         """Whether a cell has changed a large container that others have got too."""
@@ -119,21 +128,21 @@ class Arguments:
         return block
 
     def __call__(self, replicate: int) -> dict[str, Any]:
-        arguments = self._params.copy()
-        for key, fresh in self._copies:
-            arguments[key] = fresh()
+        """All arguments of one call."""
+        return {**self.same, **self.varying(replicate)}
+
+    def varying(self, replicate: int) -> dict[str, Any]:
+        """Those that are this cell's own."""
+        own = {key: fresh() for key, fresh in self._copies} if self._copies else {}
+        if self._replicate:
+            own["replicate"] = replicate
         if self._rng:
-            arguments["rng"] = self._streams.rng(replicate)
+            own["rng"] = self._streams.rng(replicate)
         if self._seed:
-            arguments["seed"] = self._streams.seed(replicate)
+            own["seed"] = self._streams.seed(replicate)
         if self._seed32:
-            arguments["seed32"] = self._streams.seed(replicate) % 2**32
-        for name in self._others:
-            if name == "replicate":
-                arguments[name] = replicate
-            elif name == "condition":
-                arguments[name] = self._condition
-            else:
-                own = {**self._params, **{key: fresh() for key, fresh in self._copies}}
-                arguments[name] = CellContext(self.seeding, self._condition, replicate, own)
-        return arguments
+            own["seed32"] = self._streams.seed(replicate) % 2**32
+        if self._ctx:
+            params = {**self._params, **{key: fresh() for key, fresh in self._copies}}
+            own["ctx"] = CellContext(self.seeding, self._condition, replicate, params)
+        return own

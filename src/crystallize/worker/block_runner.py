@@ -255,7 +255,7 @@ class BlockCall:
             running.cell = cell
         self._awaited[running] = task
         try:
-            given = arguments(replicate) if arguments.constant is None else arguments.constant
+            given = arguments.same if arguments.constant else arguments(replicate)
             if self._has_contexts:
                 given = {**await self.contexts.aentered(), **given}
             if self._fresh.is_empty and len(copy_context()) == 1:  # nobody's but ours
@@ -427,9 +427,7 @@ class BlockCall:
         function = self._function if options.timeout is None else self._timed
         if self._has_contexts:
             function = partial(function, **self.contexts.entered())
-        constant = arguments.constant
-        given = arguments if constant is None else None
-        call = partial(function, **constant) if constant else function
+        call = partial(function, **arguments.same) if arguments.same else function
         seed = arguments.seeding.seed if options.seed_globals else None
         fresh, clock = self._fresh.new, perf_counter
         most = GLANCE_CELLS if options.timeout is None else 1
@@ -446,7 +444,9 @@ class BlockCall:
                 is_done = False
                 while not is_done:
                     context = fresh()
-                    is_done = context.run(_call_until, context, stretch, call, given, seed, rows)
+                    is_done = context.run(
+                        _call_until, context, stretch, call, arguments, seed, rows
+                    )
             except Interruption:
                 raise
             except BaseException as error:
@@ -524,7 +524,7 @@ def _call_until(
     context: Context,
     stretch: Iterator[int],
     call: Callable[..., Any],
-    given: Arguments | None,
+    arguments: Arguments,
     seed: Callable[[int], int] | None,
     rows: Rows,
 ) -> bool:
@@ -535,11 +535,17 @@ def _call_until(
     bool
         Whether there are no more.
     """
-    keep, add = rows.numbers.append, rows.add
+    keep, add, varying = rows.numbers.append, rows.add, arguments.varying
+    is_constant, only_replicate = arguments.constant, arguments.only_replicate
     for replicate in stretch:
         if seed is not None:
             seed_global(seed(replicate))
-        result = call() if given is None else call(**given(replicate))
+        if is_constant:
+            result = call()
+        elif only_replicate:
+            result = call(replicate=replicate)
+        else:
+            result = call(**varying(replicate))
         if type(result) is float:
             keep(result)
         else:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from crystallize.cells.metrics import ARRAY_KINDS
 from crystallize.errors import ExecutorError
+from crystallize.worker.left_files import delete_left, new_file
 
 LARGE_BYTES = 2**20
 """From which size on an array is mapped."""
@@ -48,20 +49,23 @@ class MappedArray(np.memmap[Any, Any]):
             return there
         from loky.backend import resource_tracker
 
-        handle, name = tempfile.mkstemp(prefix="crystallize-", dir=_folder(array.nbytes))
-        resource_tracker.register(name, "file")  # deletes it if this process is killed
+        folder = _folder(array.nbytes)
+        delete_left(folder)
+        handle, name = new_file(folder)
+        # Deletes it if this process is killed, unless it is killed too.
+        resource_tracker.register(name, "file")
         try:
-            with os.fdopen(handle, "wb") as file:
+            with os.fdopen(handle, "wb", closefd=False) as file:
                 array.ravel(order="K").tofile(file)
             made = cls._at(name, 0, array.dtype, array.shape, _order(array))
         except OSError as error:
-            _delete(name, os.getpid())
+            _delete(name, handle, os.getpid())
             raise ExecutorError(
                 f"There is no room in {Path(name).parent} for an array of {array.nbytes:,} bytes "
                 f"that worker processes are to share ({error}). Make room there, or let TMPDIR "
                 "name another folder."
             ) from error
-        weakref.finalize(made, _delete, name, os.getpid())
+        weakref.finalize(made, _delete, name, handle, os.getpid())
         return made
 
     @classmethod
@@ -161,11 +165,12 @@ def _folder(size: int) -> Path:
     return Path(tempfile.gettempdir())
 
 
-def _delete(name: str, maker: int) -> None:
+def _delete(name: str, handle: int, maker: int) -> None:
     if os.getpid() != maker:  # a fork of the process that made it
         return
     from loky.backend import resource_tracker
 
     with suppress(OSError):  # still mapped, on Windows: the tracker deletes it at the end
+        os.close(handle)  # first: Windows deletes nothing that is open
         Path(name).unlink(missing_ok=True)
         resource_tracker.unregister(name, "file")

@@ -150,6 +150,8 @@ def _tie_to(driver: int, lifeline: Connection) -> None:
     """End with the driver, however it ends."""
     # Ctrl-C is the driver's to answer. Not ignored: programs that a cell starts inherit that.
     signal.signal(signal.SIGINT, lambda *_: None)
+    if hasattr(signal, "pthread_sigmask"):  # held up since before this process was
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     if sys.platform != "win32":
         threading.Thread(target=_die_with, args=(driver,), daemon=True).start()
     end_with(lifeline)

@@ -13,10 +13,11 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import Pipe
+from multiprocessing import resource_tracker as pythons_tracker
 from multiprocessing.connection import Connection
 from typing import Any
 
-from loky.backend import get_context
+from loky.backend import get_context, resource_tracker
 from loky.backend.utils import kill_process_tree
 
 from crystallize.contracts import TICK
@@ -57,6 +58,24 @@ def _flushable_streams() -> Iterator[None]:
 
 
 @contextmanager
+def _interruptions_held_up() -> Iterator[None]:
+    """Have a Ctrl-C that comes while a worker starts wait until it can pass it over.
+
+    What a signal finds importing prints a traceback.  The mask is inherited; :func:`serve` ends it.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    for tracker in (resource_tracker, pythons_tracker):
+        tracker.ensure_running()  # which would end it, were it started meanwhile
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def _in_a_folder() -> Iterator[None]:
     """The folder that this program works in, or another where that was deleted.
 
@@ -92,7 +111,12 @@ class Worker:
         self.process = get_context("loky").Process(
             target=serve, args=(self.driver, lifeline, theirs, crash), env=safely
         )
-        with _flushable_streams(), started_with_flags(), _in_a_folder():
+        with (
+            _flushable_streams(),
+            started_with_flags(),
+            _in_a_folder(),
+            _interruptions_held_up(),
+        ):
             self.process.start()
         for end in (lifeline, theirs, crash):
             if end is not None:
