@@ -151,11 +151,15 @@ class Generations:
         return cls([Generation(UNRECORDED, settings(stored)), *found])
 
     def __getitem__(self, number: int) -> Generation:
+        if number not in self._known:
+            raise StoreError(
+                f"The store is damaged: what its generation {number} of cells ran under is lost."
+            )
         return self._known[number]
 
     def latest(self, stored: Identity) -> Generation:
         """The one under which a store was last run."""
-        return self._known[stored.get("generation", UNRECORDED)]
+        return self[stored.get("generation", UNRECORDED)]
 
     def add(self, now: Generation) -> Generation:
         """Take in what cells run under now: it is one of those that there are, or the next."""
