@@ -47,9 +47,10 @@ def replaced(store, make_payload):
         first = next(opened.records())
         payload = make_payload(first.payload)
         record = Record(first.condition, first.start, first.stop, payload, first.generation)
+        checksum = record.checksum(opened.id)
     change(
         store,
-        ("UPDATE blocks SET payload = ?, checksum = ? WHERE id = 1", (payload, record.checksum())),
+        ("UPDATE blocks SET payload = ?, checksum = ? WHERE id = 1", (payload, checksum)),
     )
     return record
 
@@ -204,6 +205,23 @@ def test_a_store_of_format_2_is_read_and_made_one_of_format_3(store):
     with pytest.raises(StoreError, match="the store is damaged"):
         make(store).run()
     assert len(fresh.errors) == 0
+
+
+def test_the_cells_of_another_store_are_not_taken_for_its_own(store, tmp_path):
+    fresh = make(store).run()
+    other = tmp_path / "other.db"
+    Experiment(trial, {"a": {}, "b": {"shift": 5.0}}, replicates=40, seed=2, store=other).run()
+    change(
+        store,
+        ("ATTACH ? AS o", (str(other),)),
+        "DELETE FROM blocks",
+        "INSERT INTO blocks SELECT * FROM o.blocks",
+    )
+    assert command("show", store).stdout.count("damaged: ") == len(StoredExperiment(store).damaged)
+    assert sum(row["done"] for row in StoredExperiment(store).counts()) == 0
+    with pytest.warns(StoreWarning, match="damaged"):
+        again = make(store).run()
+    assert again.metrics["b"]["x"].tolist() == fresh.metrics["b"]["x"].tolist()
 
 
 def test_merge_keeps_what_can_be_read_of_a_broken_file_and_says_what_cannot(store, tmp_path):

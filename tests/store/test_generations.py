@@ -322,6 +322,7 @@ def _as_format_1(store):
             connection.execute(f"ALTER TABLE {table} DROP COLUMN generation")
         connection.execute("DROP TABLE generations")
         connection.execute("ALTER TABLE about DROP COLUMN checksum")
+        connection.execute("DELETE FROM about WHERE key <> 'identity'")
         (text,) = connection.execute("SELECT value FROM about").fetchone()
         identity = json.loads(text)
         del identity["generation"]

@@ -144,7 +144,7 @@ def test_an_identity_that_is_no_json_is_damage(store):
         opened.set_identity({"seed": 1})
     connection = sqlite3.connect(store)
     with connection:
-        connection.execute("UPDATE about SET value = 'no json'")
+        connection.execute("UPDATE about SET value = 'no json' WHERE key = 'identity'")
     connection.close()
     with Store(store) as opened, pytest.raises(StoreError, match="the store is damaged"):
         opened.identity  # noqa: B018

@@ -92,9 +92,17 @@ class Record:
         """What messages call it."""
         return f"replicates {self.start} to {self.stop - 1} of condition {self.condition!r}"
 
-    def checksum(self) -> bytes:
-        """SHA-256 over all of it, so that no part can change unseen."""
+    def checksum(self, store: str = "") -> bytes:
+        """SHA-256 over all of it, so that no part can change unseen.
+
+        Parameters
+        ----------
+        store : str
+            What tells a store from others, so that none of their records is taken for its own.
+        """
         place = f"{self.start}:{self.stop}:{self.condition}"
+        if store:
+            place = f"{store}:{place}"
         # In format 1 there was no generation that could change.
         of = f"{self.generation}:{place}" if self.generation else place
         digest = hashlib.sha256(of.encode(errors="surrogateescape"))
@@ -113,6 +121,11 @@ class Store:
     read_only : bool
         For looking; needs no lock.
 
+    Attributes
+    ----------
+    id : str
+        What tells the store from others; empty in one of an earlier format.
+
     Raises
     ------
     StoreError
@@ -125,6 +138,7 @@ class Store:
         self._read_only = read_only
         self._lock: DriverLock | None = None
         self._format = 0
+        self.id = ""
         self._rescued: Path | None = None
         self._creates = create
         try:
@@ -196,7 +210,8 @@ class Store:
         """
         in_place = self._is_in_place()
         rows = [
-            (r.condition, r.start, r.stop, r.checksum(), r.payload, r.generation) for r in records
+            (r.condition, r.start, r.stop, r.checksum(self.id), r.payload, r.generation)
+            for r in records
         ]
         with self._explained(), self._connection:
             self._connection.executemany(
@@ -239,7 +254,7 @@ class Store:
             row = self._connection.execute(f"{self._rows} WHERE id = ?", (number,)).fetchone()
         except sqlite3.DatabaseError:
             return None
-        return None if row is None else _read(row)[1]
+        return None if row is None else self._checked(row)[1]
 
     def damaged(self, is_readable: Callable[[Record], bool] = lambda record: True) -> list[str]:
         """What those are called whose checksum is wrong, or that cannot be read.
@@ -259,7 +274,7 @@ class Store:
                 if changed is not record and changed is not None:
                     self._connection.execute(
                         "UPDATE blocks SET checksum = ?, payload = ? WHERE id = ?",
-                        (changed.checksum(), changed.payload, number),
+                        (changed.checksum(self.id), changed.payload, number),
                     )
                 elif changed is not record:
                     self._connection.execute("DELETE FROM blocks WHERE id = ?", (number,))
@@ -394,7 +409,7 @@ class Store:
             try:
                 for row in self._connection.execute(f"{self._rows} ORDER BY id"):
                     last = row[0]
-                    yield _read(row)
+                    yield self._checked(row)
             except sqlite3.DatabaseError:
                 if not self._read_only:  # nothing is to be written to such a file
                     raise
@@ -410,10 +425,17 @@ class Store:
                 yield number, None
                 row = None
             if row is not None:
-                yield _read(row)
+                yield self._checked(row)
             missing = 0 if row is not None else missing + 1
             if missing > MOST_MISSING:
                 return
+
+    def _checked(self, row: Sequence[Any]) -> tuple[int, Record | None]:
+        """The number of a record, and the record if it is undamaged, and of this store."""
+        number, checksum, *parts = row
+        record = Record.of_row(parts)
+        good = record is not None and record.checksum(self.id) == checksum
+        return number, record if good else None
 
     @property
     def _rows(self) -> str:
@@ -467,6 +489,10 @@ class Store:
         connection.execute("PRAGMA synchronous = FULL")
         if not tables:
             self._change_tables(SCHEMA, FORMAT)
+            self.id = os.urandom(16).hex()
+            with connection:
+                row = _row("id", json.dumps(self.id))
+                connection.execute("INSERT INTO about (key, value, checksum) VALUES (?, ?, ?)", row)
         while self._format < FORMAT:
             self._change_tables(FROM_FORMAT[self._format], self._format + 1)
         connection.execute("SELECT count(*) FROM about").fetchall()  # only now the log is there
@@ -491,6 +517,8 @@ class Store:
                 "in it is used."
             )
         self._format = version
+        if version:
+            self.id = self._about("id") or ""
         return int(tables)
 
     def _change_tables(self, statements: str, version: int) -> None:
@@ -567,13 +595,6 @@ class Store:
             raise StoreError(f"{self.path}: {_explanation(error)}") from error
         except ValueError as error:
             raise StoreError(f"{self.path}: the store is damaged ({error}).") from error
-
-
-def _read(row: Sequence[Any]) -> tuple[int, Record | None]:
-    """The number of a record, and the record if it is undamaged."""
-    number, checksum, *parts = row
-    record = Record.of_row(parts)
-    return number, record if record is not None and record.checksum() == checksum else None
 
 
 def stored_root(path: str | Path) -> int | None:
