@@ -21,14 +21,16 @@ def answers(tries):
 
 def test_the_table_is_what_the_draws_say(examples, python):
     printed = python(examples / "async_http" / "main.py")
-    rows = {tuple(line.split()[:2]): line.split()[2:] for line in printed.splitlines()[1:]}
+    cells = [line.split() for line in printed.splitlines()[1:]]
+    rows = {(condition, metric): rest for condition, _, metric, *rest in cells}
     for condition, tries in {"one-try": 1, "three-tries": 3}.items():
         metrics = zip(("answered", "tries", "bytes"), answers(tries), strict=True)
         for metric, expected in metrics:
-            n, failed, mean, sd, *_ = map(float, rows[condition, metric])
+            n, failed, mean, sd, mcse, *_ = map(float, rows[condition, metric])
             assert (n, failed) == (300, 0)
-            assert mean == pytest.approx(expected.mean(), rel=1e-5), (condition, metric)
-            assert sd == pytest.approx(expected.std(ddof=1), rel=1e-5), (condition, metric)
+            # As many digits as the Monte Carlo error warrants.
+            assert mean == pytest.approx(expected.mean(), abs=mcse / 10), (condition, metric)
+            assert sd == pytest.approx(expected.std(ddof=1), rel=5e-3), (condition, metric)
 
 
 def test_it_prints_the_same_at_every_run(examples, python):
