@@ -27,7 +27,7 @@ BUILT_IN = {
     "arrow": "to_arrow", "nc": "to_netcdf", "md": "to_markdown", "tex": "to_latex",
 }  # fmt: skip
 """The endings that need no plugin, and the methods of a result that write such files."""
-NEEDS = {"parquet": ("pyarrow",), "arrow": ("pyarrow",), "nc": ("xarray", "h5netcdf")}
+NEEDS = {"parquet": ("pyarrow",), "arrow": ("pyarrow",), "nc": ("xarray", "h5netcdf", "h5py")}
 OF_TABLES = ("md", "tex")
 """The endings of files that hold tables as people see them."""
 

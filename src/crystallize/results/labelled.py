@@ -58,6 +58,7 @@ def as_dataset(form: LongForm, about: dict[str, Any]) -> Any:
 def write_netcdf(form: LongForm, path: Path, about: dict[str, Any]) -> None:
     """See :meth:`crystallize.Result.to_netcdf`."""
     optional_module("h5netcdf")
+    optional_module("h5py")  # which h5netcdf writes with, and does not ask for
     data = as_dataset(form, about)
     for name, variable in data.variables.items():
         if variable.dtype == OBJECTS:

@@ -6,7 +6,13 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-EXTRAS = {"pandas": "pandas", "pyarrow": "arrow", "xarray": "xarray", "h5netcdf": "xarray"}
+EXTRAS = {
+    "pandas": "pandas",
+    "pyarrow": "arrow",
+    "xarray": "xarray",
+    "h5netcdf": "xarray",
+    "h5py": "xarray",
+}
 """Library -> the extra of ours that installs it."""
 
 
