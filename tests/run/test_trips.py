@@ -61,6 +61,9 @@ def seen(result: Result) -> Any:
     return data["metrics"], errors, data["warnings"]
 
 
+# The functions warn on purpose, and the driver shows it.
+pytestmark = pytest.mark.filterwarnings("ignore:odd")
+
 ALONE: dict[str, Any] = {"timeout": 60.0, "execution": "parallel"}
 ALONE["execution_options"] = {"executor_type": "process", "max_workers": 2}  # limits: no trips
 

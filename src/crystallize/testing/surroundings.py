@@ -8,7 +8,6 @@ import random
 import signal
 import sys
 import threading
-import warnings
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,8 @@ import numpy as np
 
 # It sets an environment variable when it is first imported, as our own workers do.
 import threadpoolctl  # noqa: F401
+
+from crystallize.worker.noticed import own_filters
 
 PROCESSES = Path("/proc")
 """Where there is no such folder, no child process is seen."""
@@ -90,7 +91,7 @@ def global_state(*, generators: bool) -> dict[str, Any]:
         "the environment": dict(os.environ),
         "sys.path": list(sys.path),
         "sys.stdout": id(sys.stdout),
-        "warnings.filters": list(warnings.filters),
+        "warnings.filters": own_filters(),  # a thread that is left behind has ours for its cell
     }
     for signum in (signal.SIGINT, signal.SIGTERM, *_optional_signals()):
         state[f"the handler of {signal.Signals(signum).name}"] = signal.getsignal(signum)
