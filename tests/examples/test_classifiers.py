@@ -29,10 +29,10 @@ def folder(examples, tmp_path):
 
 def test_pairing_pays(examples, run_json):
     config = examples / "classifiers" / "experiment.toml"
-    content = run_json(config, "--replicates", "40")
+    content = run_json(config, "--replicates", "100")
     accuracy = {c: np.array(m["accuracy"]) for c, m in content["metrics"].items()}
     assert content["errors"] == []
-    assert {len(values) for values in accuracy.values()} == {40}
+    assert {len(values) for values in accuracy.values()} == {100}
     difference = accuracy["forest"] - accuracy["logistic"]
     assert difference.std() < sqrt(sum(values.var() for values in accuracy.values()))
     serial = run_json(config, "--execution", "serial", "--replicates", "6")
