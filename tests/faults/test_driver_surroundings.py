@@ -112,3 +112,46 @@ def test_an_interruption_while_workers_start_prints_no_tracebacks_of_theirs(prog
     running.send(signal.SIGINT, group=True)
     assert running.ended() == "interrupted"
     assert running.err == ""
+
+
+LATE = """
+import threading
+
+from crystallize import Experiment
+
+
+async def awaited(rng):
+    return rng.random()
+
+
+def called(rng):
+    return rng.random()
+
+
+def run_late():
+    threading.main_thread().join()
+    for execution, function, options in (
+        ("serial", called, {}),
+        ("parallel", called, {"max_workers": 2}),
+        ("parallel", called, {"max_workers": 2, "executor_type": "process"}),
+        ("async", awaited, {}),
+    ):
+        experiment = Experiment(
+            function, replicates=5, seed=1, execution=execution, execution_options=options
+        )
+        try:
+            print(float(experiment.run().metrics["baseline"]["value"].sum()))
+        except Exception as error:
+            print(f"{type(error).__name__}: {error}")
+
+
+threading.Thread(target=run_late).start()
+"""
+
+
+def test_what_cannot_start_after_the_main_thread_says_so(program):
+    printed = program(LATE).ended().splitlines()
+    assert printed[0] == printed[1]
+    for line in printed[2:]:
+        assert line.startswith("ExecutorError: The main thread of this program has ended")
+    assert len(printed) == 4

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,6 +24,9 @@ from crystallize.plugins.guard import HookCall
 from crystallize.plugins.host import Host
 from crystallize.run.plain_loop import LandingRun, PlainLoop
 from crystallize.worker.block_runner import BlockCall
+
+PROCESS_POOLS = "concurrent.futures.process"
+"""The module that registers what is done at the end of the program."""
 
 
 def check_executor(name: str, capabilities: Capabilities, experiment: ExperimentSpec) -> None:
@@ -46,6 +51,25 @@ def check_executor(name: str, capabilities: Capabilities, experiment: Experiment
             True,
             f"False with {name!r}, whose cells run at once in one process and would draw from each "
             "other's generator; use processes or 'serial', or ask for 'rng'",
+        )
+
+
+def check_program_goes_on(name: str, capabilities: Capabilities) -> None:
+    """Refuse a run in a thread that outlives the main one, where Python lets it start nothing.
+
+    Raises
+    ------
+    ExecutorError
+    """
+    if threading.main_thread().is_alive():
+        return
+    # What the first worker process needs, Python loads no more then.
+    no_process = capabilities.local_processes and PROCESS_POOLS not in sys.modules
+    if capabilities.calls_are_async or no_process:
+        raise ExecutorError(
+            f"The main thread of this program has ended, after which {name!r} cannot start: Python "
+            "is on its way to its end. Have the main thread wait for the one that runs the "
+            "experiment: thread.join()."
         )
 
 

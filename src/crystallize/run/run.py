@@ -39,7 +39,7 @@ from crystallize.results.errors import (
 from crystallize.results.result import Result
 from crystallize.run.cell_warnings import CellWarnings
 from crystallize.run.deadlines import Deadlines
-from crystallize.run.engine import Engine
+from crystallize.run.engine import Engine, check_program_goes_on
 from crystallize.run.failures import FailurePolicy
 from crystallize.run.git import GitState
 from crystallize.run.handle import RunHandle
@@ -97,6 +97,7 @@ class Run:
         self.experiment = experiment
         self._host = host
         self._capabilities = capabilities = Capabilities.of(host.executor)
+        check_program_goes_on(host.executor_name, capabilities)
         self._makes_batches = streaming or host.implements("outcomes_completed")
         self.call = self._new_call()
         self.interrupts = Interrupts(self.call.strike)
