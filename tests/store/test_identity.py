@@ -22,7 +22,7 @@ def test_it_is_json_and_names_the_function():
     made = identity_of({"a": {"shift": 0.5, "data": np.arange(3.0)}})
     assert json.loads(json.dumps(made)) == made
     assert (made["function"], made["seed"], made["baseline"]) == ("trial", 7, "a")
-    assert made["file"] == __file__
+    assert made["file"] == "tests/store/test_identity.py"
     assert made["conditions"]["a"]["shift"] == 0.5
 
 

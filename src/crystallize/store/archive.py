@@ -12,6 +12,7 @@ from typing import Any
 from crystallize.cells.outcome import CellError
 from crystallize.cells.table import Table
 from crystallize.description.fingerprint import function_fingerprint
+from crystallize.description.project import in_project
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import StoreMismatchError, StoreWarning
 from crystallize.store.generations import Generation, Generations, counts
@@ -120,7 +121,7 @@ class Archive:
     def provenance(self) -> dict[str, Any]:
         """Which cells were found, under what they ran, and under what the others run now."""
         return {
-            "path": str(self._store.path),
+            "path": in_project(self._store.path),
             "found": self.found,
             "generation": self._generation.number,
             "generations": self._generations.described(self._cells),

@@ -12,6 +12,7 @@ import numpy as np
 from crystallize.checks import MOST_BITS
 from crystallize.description.factors import Factors, factors, levels
 from crystallize.description.fingerprint import shown_parameter, source_file
+from crystallize.description.project import in_project
 from crystallize.description.spec import ExperimentSpec
 from crystallize.description.versions import versions
 from crystallize.store.sqlite import Identity
@@ -27,7 +28,7 @@ def identity(experiment: ExperimentSpec) -> Identity:
         "name": experiment.name,
         "function": _name(experiment.function),
         "module": getattr(experiment.function, "__module__", None),
-        "file": None if file is None else str(file),
+        "file": None if file is None else in_project(file),
         "seed": experiment.seed,
         "seed_rule": experiment.seed_rule,
         "rule": experiment.seed_formula,

@@ -9,6 +9,7 @@ from typing import Any
 from crystallize.cells.outcome import CellError
 from crystallize.cells.outcomes import Outcomes
 from crystallize.cells.summaries import PageSummaries
+from crystallize.description.project import in_project
 from crystallize.description.seeding import Seeding
 from crystallize.description.summarized import USUAL
 from crystallize.errors import StoreError
@@ -165,7 +166,7 @@ class StoredSummaries(Stored):
 
     def outcomes(self) -> Outcomes:
         # Its path stands where a run's provenance has it, for who asks for values.
-        about = {**self.about(), "store": {"path": str(self.path)}}
+        about = {**self.about(), "store": {"path": in_project(self.path)}}
         seeding = self._seeding
         return Outcomes(
             {}, self._errors(), seeding.root, about, seeding.rule, seeding.keys, self.summaries
