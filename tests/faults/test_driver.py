@@ -308,7 +308,8 @@ def test_a_damaged_block_is_named_set_aside_and_run_again(paths, clean, place):
     assert 0 < len(finished(store)) < CELLS
     kept = len(finished(store))
     log.write_text("")
-    said = rf"replicates \d+ to \d+ of condition '{condition}' are damaged"
+    # Of a block of one cell, the end is before the start then, and its cells are not known.
+    said = rf"(replicates \d+ to \d+ of condition '{condition}'|block \d+) are damaged"
     with pytest.warns(StoreWarning, match=said):
         result = driven.experiment("serial", store=store).run()
     assert Counter(log.read_text().split()).total() == CELLS - kept
@@ -318,7 +319,7 @@ def test_a_damaged_block_is_named_set_aside_and_run_again(paths, clean, place):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda b: b"X" * 100 + b[100:], "not a store, or it is damaged beyond repair"),
+        (lambda b: b"X" * 100 + b[100:], "not a store, or its structure is damaged"),
         (lambda b: b[: len(b) // 2], "damaged"),
         (lambda b: b"no database at all" * 100, "not a store"),
     ],
