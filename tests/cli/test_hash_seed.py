@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.faults  # it takes long
+
 STUDY = """
 import sys
 def trial(replicate):

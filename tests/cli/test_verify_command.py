@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.faults  # it takes long
+
 CONFIG = """
 [experiment]
 name = "verified"

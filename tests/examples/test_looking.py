@@ -1,5 +1,9 @@
 """The example that counts how often a look excludes the truth, with a few studies."""
 
+import pytest
+
+pytestmark = pytest.mark.faults  # it takes long
+
 
 def test_sequences_hold_and_one_look_does_not(examples, python):
     lines = python(examples / "calibration" / "looking.py", 20).splitlines()[2:]

@@ -8,6 +8,8 @@ import pytest
 from scipy.optimize import minimize
 from statsmodels.duration.hazard_regression import PHReg
 
+pytestmark = pytest.mark.faults  # it takes long
+
 # (gamma, measure) -> value and Monte Carlo standard error of the exponential, Weibull and Cox
 # models, computed from the estimates that Morris, White and Crowther (2019) publish:
 # github.com/tpmorris/simtutorial, 1600 trials.

@@ -15,6 +15,8 @@ from crystallize import CrystallizeError, Experiment
 from crystallize.cli import main
 from crystallize.description.config import read_config
 
+pytestmark = pytest.mark.faults  # it takes long
+
 
 def as_yaml(content):
     return yaml.safe_dump(content, allow_unicode=True, sort_keys=False)

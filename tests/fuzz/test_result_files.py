@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from crystallize import CrystallizeError, Experiment, Result
 
+pytestmark = pytest.mark.faults  # it takes long
+
 PIECES = [
     b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06", b"\0\0\0\0", b"\xff\xff\xff\xff", b"{", b"[", b"]",
     b"null", b"1e999", b"-1", b"9" * 5000, b'"', b",", b"NaN", b"|O", b"<f8", b"True", b"(", b"\n",

@@ -10,6 +10,8 @@ from crystallize import ConfigError, CrystallizeError
 from crystallize.description.config import read_config
 from crystallize.spelling import spelled
 
+pytestmark = pytest.mark.faults  # it takes long
+
 KEYS = [
     "experiment.replicates", "experiment.seed", "experiment.function", "conditions.a.n", "grid.n",
     "conditions", "grid", "execution.strategy", "store.path", "parameters.m", 'conditions."a".n',

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from crystallize import CrystallizeError, Experiment, Result
 from crystallize.cli import main
 
+pytestmark = pytest.mark.faults  # it takes long
+
 PIECES = [
     b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff\xff\xff\xff\xff", b"\x1b[2J",
     b"PK\x03\x04",

@@ -18,6 +18,8 @@ from crystallize.sequences.means import GROWTH, LARGEST, SLOPES, BoundedSequence
 from crystallize.sequences.proportions import ProportionSequence
 from crystallize.sequences.quantiles import QuantileSequence
 
+pytestmark = pytest.mark.faults  # it takes long
+
 MOST = 3000
 
 

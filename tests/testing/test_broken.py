@@ -18,6 +18,8 @@ from crystallize.testing import ExecutorSuite
 from crystallize.testing.closing import ClosingChecks
 from crystallize.testing.programs import ProgramChecks
 
+pytestmark = pytest.mark.faults  # it takes long
+
 PATIENCE = 6.0
 
 

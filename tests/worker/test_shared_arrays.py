@@ -16,6 +16,8 @@ from crystallize.testing import same_result
 from crystallize.worker import shared_arrays as mapped
 from crystallize.worker.shared_arrays import LARGE_BYTES
 
+pytestmark = pytest.mark.faults  # it takes long
+
 PROCESS: dict[str, Any] = {
     "execution": "parallel",
     "execution_options": {"executor_type": "process", "max_workers": 2},

@@ -13,6 +13,8 @@ import pytest
 
 from crystallize import Experiment
 
+pytestmark = pytest.mark.faults  # it takes long
+
 EXAMPLE = Path(__file__).parents[3] / "examples" / "calibration" / "calibration.py"
 REPLICATES = {"bca": 300}
 OTHERWISE = 800
