@@ -34,8 +34,8 @@ LOGGED_AT, LOGGED = (18, 2), b"\x02\x02"
 """Where SQLite's file format says that the file has a log (a "WAL"), and what says so."""
 
 
-EMPTY_BYTES = 4096
-"""How large a file is at most that has no tables yet."""
+OPEN = "open"
+"""What a store says of itself while a run has it, or where one was left in its middle."""
 
 
 BUSY_SECONDS = 10.0
@@ -147,9 +147,13 @@ class Store:
                     self._lock = DriverLock(self.path, create=create)
                 status = self.path.stat()
                 check_kind(self.path, status.st_mode)
-                self._check_log(status)
+                lacks_log = self._lacks_log(status)
                 self._connection = self._opened(read_only)
-                self._prepare(read_only)
+                tables = self._checked_tables()
+                if lacks_log and tables and self._about(OPEN) is not None:
+                    self._warn_of_its_log()
+                if not read_only:
+                    self._prepare(tables)
                 self._log_file = _file_id(self._log)
         except BaseException:
             self.close()
@@ -323,6 +327,8 @@ class Store:
         if hasattr(self, "_connection"):
             with suppress(sqlite3.Error):
                 if self._lock is not None:
+                    with self._connection:
+                        self._connection.execute("DELETE FROM about WHERE key = ?", (OPEN,))
                     self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                     if self._lock.is_in_place() or not self.path.exists():
                         # At rest one file without a log, which a read-only folder can hold.
@@ -353,6 +359,8 @@ class Store:
         """
         with self._explained(), closing(sqlite3.connect(path)) as copy:
             self._connection.backup(copy)
+            with copy:
+                copy.execute("DELETE FROM about WHERE key = ?", (OPEN,))
             copy.execute("PRAGMA journal_mode = DELETE")
 
     def _what_became_of_it(self) -> str:
@@ -447,6 +455,13 @@ class Store:
         """What SQLite keeps beside it while it is in use; beside the file behind a link."""
         return Path(f"{self.path.resolve()}-wal")
 
+    def _say(self, key: str, value: object) -> None:
+        with self._connection as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO about (key, value, checksum) VALUES (?, ?, ?)",
+                _row(key, json.dumps(value)),
+            )
+
     def _about(self, key: str) -> Any:
         if not self._format:  # its driver was killed before it had made the tables
             return None
@@ -476,25 +491,21 @@ class Store:
             check_same_thread=False,  # one thread at a time: the one that drives the run
         )
 
-    def _prepare(self, read_only: bool) -> None:
-        """See that it is a store of this version; make it one where it is empty."""
-        tables = self._checked_tables()
-        if read_only:
-            return
+    def _prepare(self, tables: int) -> None:
+        """Make it a store of this version, which is open from now on."""
         connection = self._connection
         # Waits for others; a change of the journal alone would not.
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("COMMIT")
-        connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         if not tables:
             self._change_tables(SCHEMA, FORMAT)
             self.id = os.urandom(16).hex()
-            with connection:
-                row = _row("id", json.dumps(self.id))
-                connection.execute("INSERT INTO about (key, value, checksum) VALUES (?, ?, ?)", row)
+            self._say("id", self.id)
         while self._format < FORMAT:
             self._change_tables(FROM_FORMAT[self._format], self._format + 1)
+        self._say(OPEN, True)  # in the file itself: a copy of it alone is to say so
+        connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("SELECT count(*) FROM about").fetchall()  # only now the log is there
 
     def _checked_tables(self) -> int:
@@ -540,25 +551,31 @@ class Store:
                 [(_checksum(*row), row[0]) for row in rows],
             )
 
-    def _check_log(self, status: os.stat_result) -> None:
-        """See that the log of a store that was left in the middle has not stayed elsewhere."""
+    def _lacks_log(self, status: os.stat_result) -> bool:
+        """Whether the file says that it has a log, and there is none."""
         log = self._log.stat().st_size if self._log.exists() else -1
         # Whoever looked at it by another name has made an empty one there.
         if log >= (status.st_nlink > 1) or not self._has_log(file_id(status)):
-            return
-        what = (
+            return False
+        if status.st_nlink > 1 and self._lock is not None:
+            raise StoreError(
+                f"{self._left}. The file has {status.st_nlink} names (hard links); use it by the "
+                "one that it had then."
+            )
+        return True
+
+    @property
+    def _left(self) -> str:
+        return (
             f"{self.path}: a run on this store was left in its middle, or goes on, and what it "
             f"wrote last is in {self._log.name}, which is not there"
         )
-        if status.st_nlink > 1 and self._lock is not None:
-            raise StoreError(
-                f"{what}. The file has {status.st_nlink} names (hard links); use it by the one "
-                "that it had then."
-            )
-        if status.st_size <= EMPTY_BYTES:  # killed before it had made the log
-            return
+
+    def _warn_of_its_log(self) -> None:
+        """Say that the log of a store that was left in the middle has stayed elsewhere."""
         warnings.warn(
-            f"{what}, so cells may be missing. 'crystallize copy' copies a store that is in use.",
+            f"{self._left}, so cells may be missing. 'crystallize copy' copies a store that is in "
+            "use.",
             StoreWarning,
             stacklevel=4,
         )
