@@ -10,7 +10,8 @@ import pytest
 
 from crystallize import Experiment, Result, StoreError, StoreWarning
 from crystallize.store.records import LENGTH_BYTES
-from crystallize.store.sqlite import Record, Store
+from crystallize.store.rows import Record
+from crystallize.store.sqlite import Store
 from crystallize.store.stored import StoredExperiment
 
 

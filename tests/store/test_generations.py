@@ -17,7 +17,8 @@ import pytest
 from crystallize import Experiment, Result
 from crystallize.errors import StoreMismatchError, StoreWarning
 from crystallize.store.dropping import drop
-from crystallize.store.sqlite import Record, Store
+from crystallize.store.rows import Record
+from crystallize.store.sqlite import Store
 from crystallize.store.stored import StoredExperiment
 
 scale = 1.0

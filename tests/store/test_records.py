@@ -17,7 +17,8 @@ from crystallize.cells.rows import Rows
 from crystallize.cells.table import Table
 from crystallize.description.seeding import Seeding
 from crystallize.store.records import lost_record, read_records, record
-from crystallize.store.sqlite import Record, Store
+from crystallize.store.rows import Record
+from crystallize.store.sqlite import Store
 
 values = st.one_of(
     st.floats(), st.integers(-(2**70), 2**70), st.booleans(), st.text(max_size=4), st.none()

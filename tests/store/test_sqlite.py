@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from crystallize.errors import StoreError
+from crystallize.store.rows import Record
 from crystallize.store.schema import APPLICATION_ID
-from crystallize.store.sqlite import Record, Store, stored_root
+from crystallize.store.sqlite import Store, stored_root
 
 FIRST, SECOND = Record("a", 0, 3, b"first"), Record("b", 3, 9, b"second")
 

@@ -27,7 +27,7 @@ from crystallize.store.archive import Archive
 from crystallize.store.lock import Lent
 from crystallize.store.paged import PagedCells
 from crystallize.store.records import Cell, lost_record, records
-from crystallize.store.sqlite import Record
+from crystallize.store.rows import Record
 
 FOUND_AT_ONCE = 2**16
 """How many replicates of a condition are reported together that were in the store."""

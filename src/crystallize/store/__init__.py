@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from crystallize.store.sqlite import Record, Store, stored_root
+from crystallize.store.rows import Record
+from crystallize.store.sqlite import Store, stored_root
 
 __all__ = ["Record", "Store", "stored_root"]

@@ -20,7 +20,8 @@ from crystallize.store.identity import concluded, identity, replicates_of, unite
 from crystallize.store.lock import Lent
 from crystallize.store.paged import PagedCells, Survey
 from crystallize.store.records import Cell, Ranges, is_readable, read_records
-from crystallize.store.sqlite import Record, Store
+from crystallize.store.rows import Record
+from crystallize.store.sqlite import Store
 
 SHOWN = 20
 """How many lines are shown of what changed."""

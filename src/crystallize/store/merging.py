@@ -16,7 +16,8 @@ from crystallize.errors import StoreError, StoreWarning
 from crystallize.store.generations import UNRECORDED, Generations
 from crystallize.store.identity import differences, settings, united
 from crystallize.store.records import without
-from crystallize.store.sqlite import Record, Store
+from crystallize.store.rows import Record
+from crystallize.store.sqlite import Store
 from crystallize.store.stored import StoredExperiment
 
 SHOWN = 10

@@ -22,7 +22,7 @@ from crystallize.cells.outcome import CellError
 from crystallize.cells.table import Table
 from crystallize.cells.warned import Warned
 from crystallize.description.seeding import Seeding
-from crystallize.store.sqlite import Record
+from crystallize.store.rows import Record
 
 Cell = tuple[str, int]
 """A condition and a replicate."""

@@ -6,21 +6,21 @@ never unpickled.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import os
 import sqlite3
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crystallize.errors import StoreError, StoreLostError, StoreWarning
-from crystallize.store.lock import DriverLock, FileId, Lent, check_kind, file_id, is_held_here
+from crystallize.errors import StoreError, StoreLostError
+from crystallize.store.lock import DriverLock, FileId, Lent, check_kind, file_id
+from crystallize.store.log import Log, log_of
+from crystallize.store.rows import Record, checked_row
+from crystallize.store.rows import checksum as checksum_of
 from crystallize.store.schema import (
     APPLICATION_ID,
     FORMAT,
@@ -29,10 +29,6 @@ from crystallize.store.schema import (
     distrust,
     unlike_a_store,
 )
-
-LOGGED_AT, LOGGED = (18, 2), b"\x02\x02"
-"""Where SQLite's file format says that the file has a log (a "WAL"), and what says so."""
-
 
 OPEN = "open"
 """What a store says of itself while a run has it, or where one was left in its middle."""
@@ -48,66 +44,8 @@ MOST_MISSING = 1000
 SALVAGE = "'crystallize merge STORE -o NEW' keeps in a new store what can still be read of it."
 
 
-def _row(key: object, value: str) -> tuple[object, str, bytes]:
-    return key, value, _checksum(key, value)
-
-
-def _checksum(key: object, value: object) -> bytes:
-    """SHA-256 over a row of `about` or of `generations`."""
-    return hashlib.sha256(f"{key}:{value}".encode(errors="surrogateescape")).digest()
-
-
 Identity = dict[str, Any]
 """What makes two runs one experiment, as JSON; :mod:`crystallize.store.identity` makes it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """Some finished cells: replicates [start, stop) of a condition, and what they came to.
-
-    Their generation says what they ran under: see :mod:`crystallize.store.generations`.
-    """
-
-    condition: str
-    start: int
-    stop: int
-    payload: bytes
-    generation: int = 0
-
-    @classmethod
-    def of_row(cls, row: Sequence[Any]) -> Record | None:
-        """From what stands in the table; ``None`` where that is none, because it is damaged."""
-        condition, start, stop, payload, generation = row
-        is_one = (
-            isinstance(condition, str)
-            and isinstance(payload, bytes)
-            and all(isinstance(number, int) for number in (start, stop, generation))
-            and 0 <= start < stop
-            and generation >= 0
-        )
-        return cls(condition, start, stop, payload, generation) if is_one else None
-
-    @property
-    def name(self) -> str:
-        """What messages call it."""
-        return f"replicates {self.start} to {self.stop - 1} of condition {self.condition!r}"
-
-    def checksum(self, store: str = "") -> bytes:
-        """SHA-256 over all of it, so that no part can change unseen.
-
-        Parameters
-        ----------
-        store : str
-            What tells a store from others, so that none of their records is taken for its own.
-        """
-        place = f"{self.start}:{self.stop}:{self.condition}"
-        if store:
-            place = f"{store}:{place}"
-        # In format 1 there was no generation that could change.
-        of = f"{self.generation}:{place}" if self.generation else place
-        digest = hashlib.sha256(of.encode(errors="surrogateescape"))
-        digest.update(self.payload)
-        return digest.digest()
 
 
 class Store:
@@ -147,14 +85,15 @@ class Store:
                     self._lock = DriverLock(self.path, create=create)
                 status = self.path.stat()
                 check_kind(self.path, status.st_mode)
-                lacks_log = self._lacks_log(status)
+                log = Log(self.path, status, self._lock)
+                log.check_names()
                 self._connection = self._opened(read_only)
                 tables = self._checked_tables()
-                if lacks_log and tables and self._about(OPEN) is not None:
-                    self._warn_of_its_log()
+                if log.is_missing and tables and self._about(OPEN) is not None:
+                    log.warn()
                 if not read_only:
                     self._prepare(tables)
-                self._log_file = _file_id(self._log)
+                self._log_file = _file_id(log_of(self.path))
         except BaseException:
             self.close()
             raise
@@ -197,11 +136,14 @@ class Store:
         with self._explained(), self._connection:
             self._connection.execute(
                 "INSERT OR REPLACE INTO about (key, value, checksum) VALUES (?, ?, ?)",
-                _row("identity", json.dumps(identity)),
+                checked_row("identity", json.dumps(identity)),
             )
             self._connection.executemany(
                 "INSERT OR REPLACE INTO generations (number, value, checksum) VALUES (?, ?, ?)",
-                [_row(number, json.dumps(value)) for number, value in (generations or {}).items()],
+                [
+                    checked_row(number, json.dumps(value))
+                    for number, value in (generations or {}).items()
+                ],
             )
 
     def add(self, records: Iterable[Record]) -> None:
@@ -369,8 +311,8 @@ class Store:
         again = "Run again with that store to resume."
         if self._lock.is_in_place():
             return (
-                f"{self.path}: {self._log.name}, the log of this store, was deleted or replaced in "
-                f"the middle of the run. What finished is in the store. {again}"
+                f"{self.path}: {log_of(self.path).name}, the log of this store, was deleted or "
+                f"replaced in the middle of the run. What finished is in the store. {again}"
             )
         if not self._lock.is_deleted:
             now = f", {self._lock.now_at}" if self._lock.now_at else ""
@@ -450,16 +392,11 @@ class Store:
         generation = "generation" if self._format >= 2 else "0"
         return f"SELECT id, checksum, condition, start, stop, payload, {generation} FROM blocks"
 
-    @property
-    def _log(self) -> Path:
-        """What SQLite keeps beside it while it is in use; beside the file behind a link."""
-        return Path(f"{self.path.resolve()}-wal")
-
     def _say(self, key: str, value: object) -> None:
         with self._connection as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO about (key, value, checksum) VALUES (?, ?, ?)",
-                _row(key, json.dumps(value)),
+                checked_row(key, json.dumps(value)),
             )
 
     def _about(self, key: str) -> Any:
@@ -474,7 +411,7 @@ class Store:
 
     def _believed(self, key: object, value: object, checksum: object) -> Any:
         """What a row says about the store, if it is as it was written."""
-        if self._format >= 3 and checksum != _checksum(key, value):
+        if self._format >= 3 and checksum != checksum_of(key, value):
             raise StoreError(
                 f"{self.path}: the store is damaged where it says what its experiment is, so "
                 "its cells cannot be believed. Give another store, or a copy of this one."
@@ -548,52 +485,13 @@ class Store:
             rows = self._connection.execute(f"SELECT {key}, value FROM {table}").fetchall()
             self._connection.executemany(
                 f"UPDATE {table} SET checksum = ? WHERE {key} = ?",
-                [(_checksum(*row), row[0]) for row in rows],
+                [(checksum_of(*row), row[0]) for row in rows],
             )
-
-    def _lacks_log(self, status: os.stat_result) -> bool:
-        """Whether the file says that it has a log, and there is none."""
-        log = self._log.stat().st_size if self._log.exists() else -1
-        # Whoever looked at it by another name has made an empty one there.
-        if log >= (status.st_nlink > 1) or not self._has_log(file_id(status)):
-            return False
-        if status.st_nlink > 1 and self._lock is not None:
-            raise StoreError(
-                f"{self._left}. The file has {status.st_nlink} names (hard links); use it by the "
-                "one that it had then."
-            )
-        return True
-
-    @property
-    def _left(self) -> str:
-        return (
-            f"{self.path}: a run on this store was left in its middle, or goes on, and what it "
-            f"wrote last is in {self._log.name}, which is not there"
-        )
-
-    def _warn_of_its_log(self) -> None:
-        """Say that the log of a store that was left in the middle has stayed elsewhere."""
-        warnings.warn(
-            f"{self._left}, so cells may be missing. 'crystallize copy' copies a store that is in "
-            "use.",
-            StoreWarning,
-            stacklevel=4,
-        )
-
-    def _has_log(self, file: FileId) -> bool:
-        """Whether the file itself says that what was written last is in a log beside it."""
-        if self._lock is not None:
-            return self._lock.read(*LOGGED_AT) == LOGGED
-        if is_held_here(file):
-            return False
-        with self.path.open("rb") as opened:
-            opened.seek(LOGGED_AT[0])
-            return opened.read(LOGGED_AT[1]) == LOGGED
 
     def _is_in_place(self) -> bool:
         """Whether path and log still lead to the files that are written to."""
         assert self._lock is not None
-        return self._lock.is_in_place() and self._log_file == _file_id(self._log)
+        return self._lock.is_in_place() and self._log_file == _file_id(log_of(self.path))
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
