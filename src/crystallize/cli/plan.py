@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from crystallize.cells.plain import json_data
+from crystallize.cli.overriding import set_option
 from crystallize.cli.streams import print_answer, say, stdout_kept_clean
 from crystallize.description.config import read_config
 from crystallize.description.from_config import experiment_arguments
@@ -39,13 +40,7 @@ from crystallize.located import FromFile
     multiple=True,
     help="Beside the config's, time this one instead of all that are installed.",
 )
-@click.option(
-    "--set",
-    "overrides",
-    metavar="SECTION.KEY=VALUE",
-    multiple=True,
-    help="Override a key of the file, or unset it: SECTION.KEY=; may be given more than once.",
-)
+@set_option
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON alone.")
 @click.pass_context
 def command(

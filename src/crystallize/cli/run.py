@@ -13,6 +13,7 @@ import click
 
 from crystallize.cells.plain import json_data
 from crystallize.checks import Faults, text
+from crystallize.cli.overriding import set_option
 from crystallize.cli.refusal import NOT_WRITTEN, REFUSED, say_error, show_warning
 from crystallize.cli.streams import print_answer, say, stdout_kept_clean
 from crystallize.cli.tables import Wanted, table_options
@@ -45,13 +46,7 @@ OPTION_RULES = {**RULES, "execution": text}
 @click.command("run")
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--execution", metavar="NAME", help="Use this strategy instead of the file's.")
-@click.option(
-    "--set",
-    "overrides",
-    metavar="SECTION.KEY=VALUE",
-    multiple=True,
-    help="Override a key of the file, or unset it: SECTION.KEY=; may be given more than once.",
-)
+@set_option
 @click.option("--replicates", type=int, help="Override experiment.replicates.")
 @click.option("--seed", type=int, help="Override experiment.seed.")
 @click.option(

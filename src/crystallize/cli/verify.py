@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from crystallize.checks import Faults, not_negative, optional
+from crystallize.cli.overriding import set_option
 from crystallize.cli.streams import print_answer, say, stdout_kept_clean
 from crystallize.description.config import read_config
 from crystallize.description.from_config import experiment_arguments
@@ -49,13 +50,7 @@ REPLICATES = 10
     default=0.0,
     help="By how much two numbers may differ, or by which share of the larger.",
 )
-@click.option(
-    "--set",
-    "overrides",
-    metavar="SECTION.KEY=VALUE",
-    multiple=True,
-    help="Override a key of the file, or unset it: SECTION.KEY=; may be given more than once.",
-)
+@set_option
 @click.option("--json", "as_json", is_flag=True, help="Print the certificate as JSON alone.")
 @click.pass_context
 def command(
