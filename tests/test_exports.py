@@ -28,6 +28,8 @@ from mypy.options import Options
 import crystallize
 from crystallize import CrystallizeError, CrystallizeWarning, Interrupted
 
+pytestmark = pytest.mark.faults  # it takes long
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = (
     "crystallize",

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.faults  # it takes long
+
 Install = Callable[..., None]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.faults  # it takes long
+
 TRIALS = """
 print("imported")
 def trial(rng, replicate, shift):

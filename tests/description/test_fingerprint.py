@@ -21,6 +21,8 @@ from crystallize import Experiment
 from crystallize.description.fingerprint import Fingerprint, fingerprint_of, function_fingerprint
 from crystallize.errors import InvalidValueError
 
+pytestmark = pytest.mark.faults  # it takes long
+
 HERE = Path(__file__).parent
 PROGRAM = HERE / "fingerprints.py"
 Records = dict[str, Any]

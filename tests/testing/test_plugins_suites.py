@@ -3,9 +3,12 @@
 from collections import defaultdict
 
 import numpy as np
+import pytest
 
 from crystallize import hookimpl
 from crystallize.testing import AggregatorSuite, ObserverSuite
+
+pytestmark = pytest.mark.faults  # it takes long
 
 
 class Medians:

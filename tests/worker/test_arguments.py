@@ -17,6 +17,8 @@ import pytest
 
 from crystallize import CrystallizeError, Experiment
 
+pytestmark = pytest.mark.faults  # it takes long
+
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 CONDITIONS = {"a": {"shift": 0.0}, "b": {"shift": 1.0}}
