@@ -434,6 +434,7 @@ class Store:
         # Waits for others; a change of the journal alone would not.
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("COMMIT")
+        connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         if not tables:
             self._change_tables(SCHEMA, FORMAT)
@@ -441,8 +442,9 @@ class Store:
             self._say("id", self.id)
         while self._format < FORMAT:
             self._change_tables(FROM_FORMAT[self._format], self._format + 1)
-        self._say(OPEN, True)  # in the file itself: a copy of it alone is to say so
-        connection.execute("PRAGMA journal_mode = WAL")
+        self._say(OPEN, True)
+        # Into the file itself, now that the log is there: a copy of the file alone is to say so.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.execute("SELECT count(*) FROM about").fetchall()  # only now the log is there
 
     def _checked_tables(self) -> int:
