@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import cloudpickle
+import dask
 import numpy as np
 import psutil
 import pytest
@@ -19,6 +20,7 @@ from distributed import Client, LocalCluster
 
 from crystallize import CrystallizeError, Experiment
 from crystallize.testing import ExecutorSuite, same_result
+from crystallize.testing.watching import until
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import a test module
 CONDITIONS = {"near": {"shift": 0.0}, "far": {"shift": 3.0}}
@@ -40,12 +42,16 @@ def die_once(rng, replicate, flag):
 
 @pytest.fixture(scope="module")
 def cluster():
-    with LocalCluster(
-        n_workers=2,
-        threads_per_worker=1,
-        host="127.0.0.1",
-        scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
-    ) as cluster:
+    # One lost worker is enough for a task: Dask is slow to start others, and does not always.
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+        ) as cluster,
+    ):
         yield cluster
 
 
@@ -126,6 +132,10 @@ class TestConformance(ExecutorSuite):
 
     @pytest.fixture(autouse=True)
     def _on(self, cluster):
+        if not until(lambda: len(cluster.scheduler.workers) == 2, 20):
+            cluster.scale(0)
+            cluster.scale(2)
+            cluster.wait_for_workers(2, timeout=60)
         self.address = cluster.scheduler_address
 
     # The scheduler is in this process, and its connections to workers come and go: see below.
