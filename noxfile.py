@@ -20,6 +20,7 @@ PLUGINS = (
     "plugins/crystallize-dask[test]",
     "plugins/crystallize-ray",
     "plugins/crystallize-stats",
+    "plugins/crystallize-report",
 )
 
 nox.needs_version = ">=2024.4.15"
