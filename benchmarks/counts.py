@@ -24,7 +24,7 @@ WARM = 100
 KEPT, AT_THE_PEAK = "bytes kept each", "bytes at the peak each"
 
 Make = Callable[[int, Path], Callable[[], object]]
-"""Prepares a measurement of so many, with a folder for its files; calling what it gives is timed."""
+"""Prepares to measure so many, with a folder for files; calling what it gives is timed."""
 
 
 def main(contenders: Mapping[str, Make], contender: str, count: str) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.figures import FIGURES, Figure, best, judged
 from benchmarks.counts import KEPT, row_name
+from benchmarks.figures import FIGURES, Figure, best, judged
 from benchmarks.report import BEGIN, END, Report, duration
 from benchmarks.timing import Row, Sample, interleave, rotated
 from benchmarks.workloads import WORKERS, WORKLOADS
