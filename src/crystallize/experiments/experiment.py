@@ -543,5 +543,10 @@ class Experiment:
             f"execution {self._host.executor_name!r})"
         )
 
+    def _repr_html_(self) -> str:
+        from crystallize.experiments import notebook
+
+        return notebook.page(self.spec, self._host.executor_name)
+
     def _new_run(self, *, streaming: bool = False) -> Run:
         return Run(self.spec, self._host, streaming=streaming)
