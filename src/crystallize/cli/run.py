@@ -38,6 +38,7 @@ KEY_OF = {
     "replicates": ("experiment", "replicates"),
     "seed": ("experiment", "seed"),
     "store": ("store", "path"),
+    "log": ("experiment", "log"),
 }
 """What an option overrides in the config."""
 OPTION_RULES = {**RULES, "execution": text}
@@ -57,6 +58,9 @@ OPTION_RULES = {**RULES, "execution": text}
     help="Run this condition alone, or those that match: 'n=10,*'; may be given more than once.",
 )
 @click.option("--store", type=click.Path(path_type=Path), help="Keep finished cells in this file.")
+@click.option(
+    "--log", type=click.Path(path_type=Path), help="Add lines on what happens to this file."
+)
 @click.option("--retry-failed", is_flag=True, help="Run cells again that failed before.")
 @click.option("--accept-changes", is_flag=True, help="Go on with a store of a changed experiment.")
 @click.option(
@@ -84,6 +88,7 @@ def command(
     seed: int | None,
     conditions: tuple[str, ...],
     store: Path | None,
+    log: Path | None,
     retry_failed: bool,
     accept_changes: bool,
     block: tuple[str, ...],
@@ -112,7 +117,13 @@ def command(
                 exporter = exporter_for("--output", output, block)
                 check_place(output)
                 exporter = exporter.by_factors(by, across)
-            given = {"replicates": replicates, "seed": seed, "store": store, "execution": execution}
+            given = {
+                "replicates": replicates,
+                "seed": seed,
+                "store": store,
+                "log": log,
+                "execution": execution,
+            }
             read = read_config(config, overrides, _options(given))
             wanted: dict[str, Any] = {
                 "retry_failed": retry_failed,
@@ -196,7 +207,7 @@ def _experiment(
         wanted["block"] = [*config.experiment.values.get("block", ()), *block]
     beside = path.resolve().parent
     arguments = experiment_arguments(config, beside, wanted)
-    arguments.setdefault("progress", sys.stderr.isatty())
+    arguments.setdefault("progress", sys.stderr.isatty() or "long")
     return Experiment(find_function(config.experiment.function, beside), **arguments)
 
 

@@ -72,6 +72,7 @@ class Runs:
             on_error="collect",
             max_failures=None,
             progress=False,
+            log=None,
         )
         self.made: list[tuple[CertificateRow, Result]] = []
         self.not_tried: list[NotTried] = []
