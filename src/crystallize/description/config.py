@@ -220,7 +220,7 @@ class _Reader:
             plugins=self._plugins(content.get("plugins", {})),
             hypotheses=self._hypotheses(content.get("hypothesis", {})),
         )
-        self._contradictions(config)
+        self._contradictions(config, content)
         return config
 
     def _experiment(self, content: Mapping[str, Any]) -> Any:
@@ -300,13 +300,13 @@ class _Reader:
             if key in rules
         }
 
-    def _contradictions(self, config: Config) -> None:
+    def _contradictions(self, config: Config, content: Mapping[str, Any]) -> None:
         baseline = config.experiment and config.experiment.values["baseline"]
         if baseline and config.conditions:
             self._checked(known, "experiment.baseline", baseline, "condition", config.conditions)
         values = config.experiment.values if config.experiment else {}
         sets = config.conditions
-        if sets is None and not self.faults.found:
+        if sets is None and not {"conditions", "grid", "parameters"} & set(content):
             sets = {ONLY_CONDITION: {}}
         if sets is not None and (streams := values.get("streams")):
             rule = values.get("seed_rule", "numpy")
