@@ -90,7 +90,7 @@ def zip_plot(
         line: float | None = chosen
     else:
         found = zippable(result)
-        line = confidence or nominal(measures(result).get("coverage", {}))
+        line = confidence or nominal(result.sections.get("performance", ()))
     found = {key: own for key, own in found.items() if len(own.covers)}
     if not found:
         raise CrystallizeError(
