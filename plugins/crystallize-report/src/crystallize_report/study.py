@@ -1,4 +1,4 @@
-"""A result as the sections of a report read it: whatever is in it, these answers have their types."""
+"""A result as the sections of a report read it: whatever is in it, answers have their types."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class ReportedStudy:
 
     @cached_property
     def needless(self) -> set[str]:
-        """Columns that say no more than the factors do: names of conditions that are made of them."""
+        """Columns that say no more than factors do: names of conditions that are made of them."""
         factors = self.result.factors
         if len(factors) > 1 and all(
             levels and name == ",".join(f"{key}={value}" for key, value in levels.items())
@@ -142,16 +142,17 @@ class ReportedStudy:
         failed = dict.fromkeys(self.result.conditions, 0)
         for error in self.result.errors:
             failed[error.condition] = failed.get(error.condition, 0) + 1
+        sizes = self.result.replicates_of
         return [
-            {"condition": condition, "replicates": n, "finished": finished, "failed": failed[condition],
-             "missing": max(0, n - finished - failed[condition])}
+            {
+                "condition": condition,
+                "replicates": sizes[condition],
+                "finished": finished,
+                "failed": failed[condition],
+                "missing": max(0, sizes[condition] - finished - failed[condition]),
+            }
             for condition, finished in self.result.finished.items()
-            for n in [self.replicates_of(condition)]
-        ]  # fmt: skip
-
-    def replicates_of(self, condition: str) -> int:
-        """How many replicates a condition has."""
-        return self.result.replicates_of[condition]
+        ]
 
 
 def is_rows(section: object) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -21,9 +21,10 @@ NAMES = (
 KNOWN_AS_WELL = ("value", "mean", "estimate", "difference", "lower", "upper", "mcse")
 """Columns that are known as well as the Monte Carlo error in the same row says."""
 HEADS = {
-    "mcse": "MCSE", "p_adjusted": "p adjusted", "sd": "SD", "nan": "NaN", "effect_lower": "effect lower",
-    "effect_upper": "effect upper", "effect_measure": "effect measure", "pairing_gain": "pairing gain",
-    "replicates_saved": "replicates saved", "half_width": "half width", "p_exact": "p exact",
+    "mcse": "MCSE", "p_adjusted": "p adjusted", "sd": "SD", "nan": "NaN", "p_exact": "p exact",
+    "effect_lower": "effect lower", "effect_upper": "effect upper", "half_width": "half width",
+    "effect_measure": "effect measure", "pairing_gain": "pairing gain",
+    "replicates_saved": "replicates saved",
 }  # fmt: skip
 DIGITS = 4
 SD_DIGITS = 3
@@ -87,9 +88,8 @@ def laid_out(
     levels: Collection[str] = (),
     *,
     leave_out: Collection[str] = (),
-    heads: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
-    shown: Callable[[str, Row], str | None] = lambda column, row: None,
+    in_full: bool = False,
 ) -> Table:
     """Rows as a table, without columns that hold nothing.
 
@@ -103,28 +103,23 @@ def laid_out(
         The columns of factors.
     leave_out : collection of str
         Columns that are in the data, and not in the table.
-    heads : mapping, optional
-        Column -> what stands above it.
     notes : sequence of str
-    shown : callable
-        The text of a cell by its column and row; ``None``: as cells are shown usually.
+    in_full : bool
+        Whether what is the same in all rows has a column too.
     """
     keys = [k for k in dict.fromkeys(key for row in rows for key in row) if k not in leave_out]
     keys = [key for key in keys if any(row.get(key) is not None for row in rows)]
     said: dict[str, str] = {}
-    if len(rows) > 1:
+    if len(rows) > 1 and not in_full:
         for key in keys:
             if key not in NAMES and key not in levels and _is_same(rows, key):
                 said[key] = f"{head(key)} = {visible(_text(key, rows[0], names, levels))}"
     kept = [key for key in keys if key not in said]
-    head_of = {key: (heads or {}).get(key, head(key)) for key in kept}
-    texts = [
-        [visible(shown(key, row) or _text(key, row, names, levels)) for key in kept] for row in rows
-    ]
+    texts = [[visible(_text(key, row, names, levels)) for key in kept] for row in rows]
     columns = [
         Column(
             key,
-            head_of[key],
+            head(key),
             _are_numbers(rows, key) and key not in levels,
             (key in levels or key in NAMES)
             and len({line[place] for line in texts}) in FILTERED
@@ -151,16 +146,13 @@ def head(key: str) -> str:
 def csv_of(rows: Sequence[Row]) -> str:
     """Rows as CSV, with all digits of every number."""
     out = io.StringIO()
-    writer = csv.DictWriter(
-        out, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n"
-    )
-    writer.writeheader()
-    writer.writerows({k: _plain(v) for k, v in row.items()} for row in rows)
+    keys = dict.fromkeys(key for row in rows for key in row)
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(map(visible, keys))
+    for row in rows:
+        values = (row.get(key) for key in keys)
+        writer.writerow([visible(value) if isinstance(value, str) else value for value in values])
     return out.getvalue()
-
-
-def _plain(value: object) -> object:
-    return visible(value) if isinstance(value, str) else value
 
 
 def _text(key: str, row: Row, names: Names, levels: Collection[str]) -> str:

@@ -75,8 +75,8 @@ def config_of(study: ReportedStudy, problems: list[str]) -> dict[str, Any] | Non
     function = study.function
     if function is None or "<" in function or function.startswith("__main__:"):
         problems.append(
-            f"No config can name the function ({shortened(function or 'unknown')}): it was defined in "
-            "a session or inside another function. Put it into a module first."
+            f"No config can name the function ({shortened(function or 'unknown')}): it was defined "
+            "in a session or inside another function. Put it into a module first."
         )
         return None
     result, of = study.result, study.provenance

@@ -62,12 +62,9 @@ def _verdict(study: ReportedStudy) -> str:
     if total["failed"]:
         share = 100 * total["failed"] / cells
         parts.append(f"{total['failed']:,} of {counted(cells, 'cell')} failed ({share:.2g}%).")
-        rates = {count["failed"] * study.result.replicates / count["replicates"] for count in study.counts
-                 if count["replicates"]}  # fmt: skip
+        rates = {c["failed"] / c["replicates"] for c in study.counts if c["replicates"]}
         if len(rates) > 1:
-            parts.append(
-                "Not equally often under every condition: comparisons are between what succeeded."
-            )
+            parts.append("Not equally often under every condition, so comparisons are conditional.")
     else:
         parts.append(f"No cell failed of {cells:,}.")
     if total["missing"]:

@@ -158,7 +158,7 @@ def _plugins(study: ReportedStudy) -> Table | None:
         }
         for plugin in listed(study.provenance, "plugins")
     ]
-    return laid_out("plugins", "Plugins", rows, study.names) if rows else None
+    return laid_out("plugins", "Plugins", rows, study.names, in_full=True) if rows else None
 
 
 def _generations(study: ReportedStudy) -> Table | None:
@@ -226,4 +226,5 @@ def _ways(certificate: Mapping[str, Any], study: ReportedStudy) -> Table:
         f"not tried: {one.get('strategy')}: {shortened(one.get('why'), 300)}"
         for one in listed(certificate, "not_tried")
     ]
-    return laid_out("certificate", "The same everywhere?", rows, study.names, notes=notes)
+    caption = "The same everywhere?"
+    return laid_out("certificate", caption, rows, study.names, notes=notes, in_full=True)

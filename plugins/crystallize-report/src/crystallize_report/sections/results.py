@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from crystallize import CrystallizeError
 from crystallize_report.errors_of import error_of_difference
 from crystallize_report.study import ReportedStudy, Row
 from crystallize_report.tables import Column, Table, laid_out
@@ -152,8 +153,10 @@ def _by_factors(study: ReportedStudy, name: str) -> Table | None:
     across = _across(study)
     if not across:
         return None
-    pivot = study.result.table(section=name, across=across)
-    text = pivot.laid_out()
+    try:
+        text = study.result.table(section=name, across=across).laid_out()
+    except (CrystallizeError, TypeError):  # names or levels of strangers; all numbers follow below
+        return None
     if len(text.rows) < 2:
         return None
     columns = []

@@ -1,4 +1,4 @@
-"""How sure it is: how many replicates a Monte Carlo error takes, and a difference to be told from 0."""
+"""How sure it is: how many replicates an error takes, and a difference to be told from 0."""
 
 from __future__ import annotations
 
@@ -80,9 +80,9 @@ def _says(mcse: float | None) -> str:
         return f"How many replicates it takes for a Monte Carlo standard error (MCSE) of {mcse:g}."
     return (
         "How many replicates it takes for a Monte Carlo standard error (MCSE) of "
-        f"{OF_PROPORTIONS:g} for proportions, of one per cent point for relative measures, and of one per "
-        "cent of any other number that is more than two MCSEs from 0. The MCSE falls with the square root "
-        "of the number of replicates: half of it takes four times as many."
+        f"{OF_PROPORTIONS:g} for proportions, of one per cent point for relative measures, and of "
+        "one per cent of any other number that is more than two MCSEs from 0. Half an MCSE takes "
+        "four times as many."
     )
 
 
@@ -148,11 +148,11 @@ def _differences(study: ReportedStudy) -> Table:
                 }
             )
     notes = [
-        "Replicates to tell: so many find a difference as large as this one with a probability of 80%, "
-        "at 5%, unadjusted."
+        "Replicates to tell: so many find a difference as large as this one with a probability "
+        "of 80%, at 5%, unadjusted."
     ]
-    return laid_out("replicates-for-differences", "Differences: replicates to tell them from 0", rows,
-                    study.names, study.levels, notes=notes)  # fmt: skip
+    caption = "Differences: replicates to tell them from 0"
+    return laid_out("replicates-for-differences", caption, rows, study.names, notes=notes)
 
 
 def _needed(n: int, value: float, error: float, wanted: float | None) -> dict[str, Any]:
