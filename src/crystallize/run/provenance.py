@@ -91,7 +91,7 @@ def provenance(
                 "kind": plugin.kind,
                 "distribution": plugin.distribution,
                 "version": plugin.version,
-                "options": _options(plugin.options),
+                **({"options": _options(plugin.options)} if plugin.options else {}),
             }
             for plugin in host.used
         ],
