@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from crystallize.checks import (
     Rule,
+    above_zero,
     choice,
     count_or_share,
     flag,
@@ -20,6 +21,7 @@ from crystallize.checks import (
     text,
     whole_number,
 )
+from crystallize.description.retry import NEVER, Retry, retries
 from crystallize.description.secrets import without_secrets
 from crystallize.description.summarized import USUAL, Summarized, summarized
 
@@ -69,7 +71,10 @@ class ExperimentSpec:
     name : str
     baseline : str
         The condition that others are compared with.
-    retries : int
+    retries : Retry
+        How often a failed cell is tried again, after which time, and which exceptions.
+    rate_limit : float or None
+        How many cells may begin in a second, each try of one counted.
     timeout : float or None
         Seconds that a cell may take.
     max_failures : int, float or None
@@ -101,7 +106,8 @@ class ExperimentSpec:
     offered: tuple[str, ...] = ()
     takes: tuple[str, ...] | None = None
     resources: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
-    retries: int = 0
+    retries: Retry = NEVER
+    rate_limit: float | None = None
     timeout: float | None = None
     max_failures: int | float | None = None
     on_error: OnError = "collect"
@@ -172,7 +178,8 @@ RULES: Mapping[str, Rule[Any]] = {
     "seed": optional(whole_number),
     "seed_rule": partial(choice, choices=get_args(SeedRule)),
     "streams": names,
-    "retries": whole_number,
+    "retries": retries,
+    "rate_limit": optional(above_zero),
     "timeout": optional(seconds),
     "max_failures": optional(count_or_share),
     "on_error": partial(choice, choices=("collect", "raise")),

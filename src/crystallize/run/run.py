@@ -22,7 +22,7 @@ from uuid import uuid4
 from crystallize.cells.outcomes import Outcomes
 from crystallize.cells.page import Page
 from crystallize.cells.summaries import PageSummaries
-from crystallize.contracts import Capabilities, Completion, RunStatus, Task, Trip
+from crystallize.contracts import Capabilities, Completion, Pause, RunStatus, Task, Trip
 from crystallize.description.fingerprint import source_file
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import (
@@ -47,6 +47,7 @@ from crystallize.run.landing import Landing
 from crystallize.run.observers import Observers
 from crystallize.run.pages import Pages
 from crystallize.run.provenance import provenance
+from crystallize.run.rate_limit import RateLimit
 from crystallize.run.recorder import Recorder
 from crystallize.run.resources import worker_contexts
 from crystallize.run.schedule import Schedule
@@ -134,7 +135,7 @@ class Run:
     def _new_call(self) -> BlockCall:
         experiment, capabilities = self.experiment, self._capabilities
         options = CellOptions(
-            stop_on_failure=experiment.on_error == "raise" and not experiment.retries,
+            stop_on_failure=experiment.on_error == "raise" and not experiment.retries.times,
             seed_globals=experiment.seed_globals,
             blas_threads=experiment.blas_threads,
             timeout=experiment.timeout,
@@ -152,6 +153,7 @@ class Run:
             options,
             self.id,
             worker_contexts(experiment, self._host),
+            experiment.retries.exceptions,
         )
 
     def open(self) -> None:
@@ -172,6 +174,7 @@ class Run:
             self._recorder,
             self.warnings,
         )
+        self.handle.follow(self._landing.schedule)
         looked_at = ("page_completed", "should_stop")
         decides = self._summaries is not None or self._stopping is not None
         if decides or any(map(self._host.implements, looked_at)):
@@ -267,7 +270,7 @@ class Run:
             or self._policy.ends_the_run
         )
 
-    def next_task(self) -> Task | Trip | None:
+    def next_task(self) -> Task | Trip | Pause | None:
         """What the executor is to run next."""
         with self._lock:
             if self._landing is None or self._abandoned:
@@ -428,17 +431,24 @@ class Run:
     def _planned(self) -> Schedule:
         """A schedule of the cells that are not in the store."""
         least, conditions = self.experiment.fewest, len(self.experiment.conditions)
+        limit, workers = None, self._capabilities.workers
+        if self.experiment.rate_limit is not None:
+            limit = RateLimit(
+                self.experiment.rate_limit, workers, begins_at_once=self.engine.streams
+            )
         return Schedule(
             self._recorder.missing(self._policy.errors),
             conditions=conditions,
-            workers=self._capabilities.workers,
-            single_cell=self._capabilities.single_cell
+            workers=workers,
+            single_cell=limit is not None
+            or self._capabilities.single_cell
             or self._capabilities.calls_are_async
             or not self.engine.streams,
             block_seconds=self._capabilities.block_seconds,
             trips=self.experiment.timeout is None,
             expected=least * conditions if self._stopping is not None else None,
             horizon=least if self._stopping is not None and not self.engine.streams else None,
+            limit=limit,
         )
 
     def _outcomes(self) -> Outcomes:
