@@ -210,6 +210,7 @@ RULES: Mapping[str, Rule[Any]] = {
 }
 """What each value may be."""
 
+
 def retries(where: str, value: object) -> Retry:
     """What an experiment is given: :class:`Retry`, or how often whatever fails is tried again."""
     if isinstance(value, Retry):
@@ -220,11 +221,11 @@ def retries(where: str, value: object) -> Retry:
         raise InvalidValueError(where, value, "a whole number, 0 or more, or Retry(...)") from error
 
 
-def retries_written(where: str, value: object) -> Retry:
+def retries_written(where: str, value: object) -> int | Retry:
     """What a config has: a whole number, or a table of what :class:`Retry` takes."""
     if not isinstance(value, Mapping):
         try:
-            return retries(where, value)
+            return whole_number(where, value)
         except InvalidValueError as error:
             expected = "a whole number, 0 or more, or a table as { times = 3, wait = 0.5 }"
             raise InvalidValueError(where, value, expected) from error

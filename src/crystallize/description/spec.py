@@ -71,7 +71,7 @@ class ExperimentSpec:
     name : str
     baseline : str
         The condition that others are compared with.
-    retries : Retry
+    retry : Retry
         How often a failed cell is tried again, after which time, and which exceptions.
     rate_limit : float or None
         How many cells may begin in a second, each try of one counted.
@@ -106,7 +106,7 @@ class ExperimentSpec:
     offered: tuple[str, ...] = ()
     takes: tuple[str, ...] | None = None
     resources: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
-    retries: Retry = NEVER
+    retry: Retry = NEVER
     rate_limit: float | None = None
     timeout: float | None = None
     max_failures: int | float | None = None
@@ -123,6 +123,11 @@ class ExperimentSpec:
     progress: bool = False
     keep: Keep = "values"
     summary: Summarized = USUAL
+
+    @property
+    def retries(self) -> int:
+        """How many more times a failed cell is tried."""
+        return self.retry.times
 
     @property
     def seeding(self) -> Seeding:

@@ -240,8 +240,8 @@ class Experiment:
             "summary": summary,
         }
         checked = {key: faults(RULES[key], key, value) for key, value in given.items()}
-        if checked["retries"] is not None:
-            checked["retries"] = faults(checked["retries"].imported)
+        if (retry := checked.pop("retries")) is not None:
+            checked["retry"] = faults(retry.imported)
         sets = faults(checked_conditions, conditions)
         made_in_workers = faults(optional(each(factory)), "resources", resources) or {}
         filled = faults(

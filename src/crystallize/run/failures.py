@@ -81,13 +81,13 @@ class FailurePolicy:
             After how many seconds it is tried again; ``None`` where it is not.
         """
         attempt = self._attempts[cell] = self._attempts.get(cell, 0) + 1
-        retries = self._experiment.retries
-        if failure.is_final or attempt > retries.times:
+        retry = self._experiment.retry
+        if failure.is_final or attempt > retry.times:
             return None
         condition, replicate = cell
         seeding = self._experiment.seeding.of(self._names[condition])
         draw = partial(seeding.share_of_try, replicate, attempt)
-        return max(retries.seconds_after(attempt, draw), failure.retry_after)
+        return max(retry.seconds_after(attempt, draw), failure.retry_after)
 
     def failed(self, cell: Cell, failure: Failure) -> CellError:
         """Keep the error of a cell that is not tried again."""

@@ -135,7 +135,7 @@ class Run:
     def _new_call(self) -> BlockCall:
         experiment, capabilities = self.experiment, self._capabilities
         options = CellOptions(
-            stop_on_failure=experiment.on_error == "raise" and not experiment.retries.times,
+            stop_on_failure=experiment.on_error == "raise" and not experiment.retries,
             seed_globals=experiment.seed_globals,
             blas_threads=experiment.blas_threads,
             timeout=experiment.timeout,
@@ -153,7 +153,7 @@ class Run:
             options,
             self.id,
             worker_contexts(experiment, self._host),
-            experiment.retries.exceptions,
+            experiment.retry.exceptions,
         )
 
     def open(self) -> None:

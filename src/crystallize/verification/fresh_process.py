@@ -53,10 +53,10 @@ def run_in_fresh_process(
         experiment.injected,
         options,
         contexts=contexts,
-        retried=experiment.retries.exceptions,
+        retried=experiment.retry.exceptions,
     )
     try:
-        cells = (len(experiment.conditions), experiment.replicates, experiment.retries.times)
+        cells = (len(experiment.conditions), experiment.replicates, experiment.retries)
         # The call in bytes of its own: what the driver's state decides is there before it is made.
         orders = pickle.dumps((DriverState(), pickle.dumps(call), cells))
     except CrystallizeError:
