@@ -36,7 +36,7 @@ from crystallize.plugins.execution.processes.messages import (
     send,
     widen,
 )
-from crystallize.run.pace import MAX_CELLS
+from crystallize.run.block_size import MAX_CELLS
 from crystallize.run.schedule import Schedule
 from crystallize.store import Store
 from crystallize.store.records import record

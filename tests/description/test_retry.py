@@ -1,6 +1,7 @@
 """How failed cells are tried again: what is refused, how long they wait, what a config says."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,8 +64,9 @@ def test_what_does_not_fit_is_refused(given, problem):
 
 
 def test_all_that_is_wrong_is_said_at_once():
+    wrong: dict[str, Any] = {"times": -1, "wait": "long", "jitter": 2, "on": [3]}
     with pytest.raises(CrystallizeError) as refused:
-        Retry(-1, wait="long", jitter=2, on=[3])
+        Retry(**wrong)
     for name in ("times", "wait", "jitter", "on[0]"):
         assert f"- {name}: " in str(refused.value)
     with pytest.raises(CrystallizeError) as refused:
@@ -77,9 +79,11 @@ def test_names_of_exceptions_are_looked_up_before_the_first_replicate():
     retry = Retry(1, on=("OSError", "json:JSONDecodeError", "urllib.error:HTTPError"))
     found = Experiment(trial, retries=retry).spec.retry.to_dict()["on"]
     assert found == ["OSError", "json.decoder:JSONDecodeError", "urllib.error:HTTPError"]
-    with pytest.raises(CrystallizeError, match=r"retries.on: 'json:Eror'.*has no attribute 'Eror'"):
+    with pytest.raises(
+        CrystallizeError, match=r"retries\.on: 'json:Eror'.*has no attribute 'Eror'"
+    ):
         Experiment(trial, retries=Retry(1, on=("json:Eror",)))
-    with pytest.raises(CrystallizeError, match="retries.on: expected an exception type"):
+    with pytest.raises(CrystallizeError, match=r"retries\.on: expected an exception type"):
         Experiment(trial, retries=Retry(1, on=("json:dumps",)))
 
 
@@ -98,7 +102,7 @@ def write(tmp_path):
     (tmp_path / "trials.py").write_text(TRIALS)
 
     def write(rest: str) -> Path:
-        path = tmp_path / "config.toml"
+        path: Path = tmp_path / "config.toml"
         path.write_text(CONFIG + rest)
         return path
 

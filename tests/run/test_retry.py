@@ -4,6 +4,8 @@ import asyncio
 import sys
 import time
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import cloudpickle
 import pytest
@@ -15,7 +17,9 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
 class Busy(Exception):
-    pass
+    def __init__(self, retry_after=None):
+        super().__init__("busy")
+        self.retry_after = retry_after
 
 
 class Loop:
@@ -26,14 +30,12 @@ class Loop:
 
 def trial(replicate, rng, log, failing=2, retry_after=None):
     """Replicate 0 fails at first; every try is a line: replicate, when it began."""
-    with open(log, "a+") as file:
+    with Path(log).open("a+") as file:
         file.seek(0)
         tried = sum(line.startswith(f"{replicate} ") for line in file)
         file.write(f"{replicate} {time.monotonic()}\n")
     if replicate == 0 and tried < failing:
-        error = Busy("busy")
-        error.retry_after = retry_after
-        raise error
+        raise Busy(retry_after)
     return rng.random()
 
 
@@ -43,7 +45,7 @@ async def atrial(replicate, rng, log, failing=2, retry_after=None):
 
 
 PROCESSES = {"executor_type": "process", "max_workers": 2}
-WAYS = {
+WAYS: dict[str, dict[str, Any]] = {
     "serial": {},
     "serial coroutines": {"function": atrial},
     "threads": {"execution": "parallel", "execution_options": {"max_workers": 2}},
@@ -58,9 +60,9 @@ WAYS = {
 
 
 def experiment(log, way="serial", *, given=None, **options):
-    options = {"replicates": 6, "seed": 3, "function": trial, **WAYS[way], **options}
-    function = options.pop("function")
-    return Experiment(function, {"only": {"log": str(log), **(given or {})}}, **options)
+    usual = {"function": trial, "replicates": 6, "seed": 3}
+    conditions = {"only": {"log": str(log), **(given or {})}}
+    return Experiment(conditions=conditions, **{**usual, **WAYS[way], **options})
 
 
 def tries(log):
@@ -141,9 +143,7 @@ def test_a_stream_that_is_closed_waits_for_nothing(way, tmp_path):
 def test_too_many_failures_end_the_waits(tmp_path):
     def failing(replicate, log):
         if replicate == 0:
-            error = Busy("busy")
-            error.retry_after = 3600
-            raise error
+            raise Busy(3600)
         raise ValueError("no")
 
     with pytest.raises(Exception, match="max_failures"):
@@ -155,9 +155,7 @@ def test_too_many_failures_end_the_waits(tmp_path):
 def test_a_condition_that_is_done_waits_for_none_beyond_its_end():
     def beyond(replicate, rng):
         if replicate >= 150:
-            error = Busy("busy")
-            error.retry_after = 3600
-            raise error
+            raise Busy(3600)
         return {"x": rng.random()}
 
     enough = Until("x", half_width=0.2, at_most=2000)

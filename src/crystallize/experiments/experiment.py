@@ -36,7 +36,7 @@ from crystallize.description.conditions import (
 )
 from crystallize.description.retry import Retry
 from crystallize.description.seeding import root_seed
-from crystallize.description.spec import RULES, ExperimentSpec, Keep, OnError, SeedRule
+from crystallize.description.spec import RULES, ExperimentSpec, Keep, OnError, Progress, SeedRule
 from crystallize.description.stream_keys import stream_keys
 from crystallize.description.until import Until, check_compared, has_untils, untils
 from crystallize.errors import ExecutorError
@@ -111,6 +111,11 @@ class Experiment:
         How many cells may begin in a second, over all workers; each try of a cell counts.
     timeout : float, optional
         Seconds that a cell may take; for strategies that can stop one.
+    time_limit : float or str, optional
+        For how long a run may begin cells: seconds, or text as in ``"1h30m"``.  After it a run
+        ends with what there is, as :attr:`Result.provenance` says under ``"stopped"``; a run
+        on its store does the rest.  Cells that run then end first where nothing can stop them;
+        in processes and on an event loop they are stopped after a second.
     max_failures : int or float, optional
         How many failed cells end the run: a number, or below 1 a share of all.
     on_error : {"collect", "raise"}
@@ -132,8 +137,13 @@ class Experiment:
     keep_secrets : bool
         Write parameters that are named like secrets (``token``, ``api_key``, ``password``) to
         store, result and tables as they are, not as digests.
-    progress : bool
-        Show a progress bar on standard error.
+    progress : bool or "long"
+        Show progress on standard error: a bar on a terminal and in a notebook, elsewhere a line
+        a minute and one at the end.  With ``"long"``, only of a run that takes longer than a
+        minute.
+    log : path, optional
+        A file to which lines with time stamps are added, made where there is none: what begins,
+        how far it is each minute, the first failure of each kind, warnings, how it ended.
     keep : {"values", "summary"}
         ``"summary"`` keeps no values, but what :meth:`Result.summary` needs of them, so that
         memory does not grow with the number of replicates.  A store keeps values all the same.
@@ -182,6 +192,7 @@ class Experiment:
         retries: int | Retry = 0,
         rate_limit: float | None = None,
         timeout: float | None = None,
+        time_limit: float | str | None = None,
         max_failures: float | None = None,
         on_error: OnError = "collect",
         seed_globals: bool = False,
@@ -190,7 +201,8 @@ class Experiment:
         retry_failed: bool = False,
         accept_changes: bool = False,
         keep_secrets: bool = False,
-        progress: bool = False,
+        progress: Progress = False,
+        log: str | Path | None = None,
         keep: Keep = "values",
         summary: Mapping[str, Any] | None = None,
     ) -> None:
@@ -227,6 +239,7 @@ class Experiment:
             "retries": retries,
             "rate_limit": rate_limit,
             "timeout": timeout,
+            "time_limit": time_limit,
             "max_failures": max_failures,
             "on_error": on_error,
             "seed_globals": seed_globals,
@@ -236,6 +249,7 @@ class Experiment:
             "accept_changes": accept_changes,
             "keep_secrets": keep_secrets,
             "progress": progress,
+            "log": log,
             "keep": keep,
             "summary": summary,
         }
@@ -543,6 +557,11 @@ class Experiment:
             f"{self.replicates} replicates, seed {self.seed}, "
             f"execution {self._host.executor_name!r})"
         )
+
+    def _repr_html_(self) -> str:
+        from crystallize.experiments import notebook
+
+        return notebook.page(self.spec, self._host.executor_name)
 
     def _new_run(self, *, streaming: bool = False) -> Run:
         return Run(self.spec, self._host, streaming=streaming)

@@ -1,47 +1,74 @@
-"""How many cells make a block: as many as take as long as a block should, and fewer at the end."""
+"""How fast cells end, and how long the rest will take."""
 
 from __future__ import annotations
 
-from crystallize.contracts import Capabilities
+from collections import deque
 
-BLOCK_SECONDS = Capabilities().block_seconds
-"""How long a block should take where the executor asks for nothing else."""
-
-
-TAIL, TAIL_WITH_LATENCY = 1 / 50, 1 / 5
-"""How short a block may get towards the end, when workers are kept even: this share of that."""
-
-
-MAX_CELLS = 2**16
-"""How many cells a block may have: while it is gathered, each takes some 70 bytes."""
+WINDOW_SECONDS = 60.0
+"""How far back one looks for how fast it goes now."""
+LONGEST = 100 * 365 * 86_400
+"""After how many seconds nobody needs to know when the end will be."""
 
 
 class Pace:
-    """What is known of the duration of one condition's cells, or of all, recent ones above all."""
+    """The rate at which something is counted up: that of the last minute.
 
-    def __init__(self, block_seconds: float, first: int) -> None:
-        self._block_seconds = block_seconds
-        self._tail = block_seconds * (TAIL if block_seconds <= BLOCK_SECONDS else TAIL_WITH_LATENCY)
-        self._first = first
-        self._cells = 0.0
-        self._seconds = 0.0
+    Parameters
+    ----------
+    time : float
+        When counting began, in seconds.
+    count : int
+        What the count was then.
+    """
 
-    def learn(self, cells: int, seconds: float) -> None:
-        self._cells = self._cells / 2 + cells
-        self._seconds = self._seconds / 2 + seconds
+    def __init__(self, time: float, count: int) -> None:
+        self._seen = deque([(time, count)])
+
+    def look(self, time: float, count: int) -> None:
+        """Learn what the count is now."""
+        seen = self._seen
+        if time > seen[-1][0]:
+            seen.append((time, count))
+        while len(seen) > 2 and seen[1][0] <= time - WINDOW_SECONDS:
+            seen.popleft()
 
     @property
-    def is_known(self) -> bool:
-        return bool(self._cells)
+    def rate(self) -> float:
+        """How many a second; 0 while nothing is known."""
+        (first, before), (last, now) = self._seen[0], self._seen[-1]
+        return (now - before) / (last - first) if last > first else 0.0
 
-    def cells(self, remaining: int, workers: int) -> int:
-        """The size of the next block, while `remaining` cells wait for some workers."""
-        if not self._cells:
-            return self._first
-        each = max(self._seconds / self._cells, 1e-9)
-        fitting = min(MAX_CELLS, int(self._block_seconds / each))
-        floor = int(self._tail / each)
-        share = 2 * remaining // (3 * workers)
-        if share < floor:  # the last round, for which workers should not be asked twice
-            share = max(floor, remaining // workers)
-        return max(1, min(fitting, share))
+    def seconds_for(self, count: int) -> float | None:
+        """How long so many more will take, as far as one can tell."""
+        if not count:
+            return 0.0
+        seconds = count / self.rate if self.rate > 0 else None
+        return None if seconds is None or seconds > LONGEST else seconds
+
+
+def shown_seconds(seconds: float) -> str:
+    """A duration as people write it.
+
+    Examples
+    --------
+    >>> shown_seconds(59.7), shown_seconds(90_061)
+    ('0:01:00', '1 day, 1:01:01')
+    """
+    from datetime import timedelta
+
+    return str(timedelta(seconds=round(seconds)))
+
+
+def shown_rate(rate: float) -> str:
+    """So many cells a second, or a minute or hour where a second is too short.
+
+    Examples
+    --------
+    >>> shown_rate(20.04), shown_rate(0.05), shown_rate(0.001), shown_rate(123456)
+    ('20 cells/s', '3 cells/min', '3.6 cells/h', '123456 cells/s')
+    """
+    for unit, seconds in (("s", 1), ("min", 60), ("h", 3600)):
+        if rate * seconds >= 1 or unit == "h":
+            break
+    per = rate * seconds
+    return f"{per:.0f} cells/{unit}" if per >= 100 else f"{per:.3g} cells/{unit}"

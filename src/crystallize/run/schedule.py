@@ -16,7 +16,7 @@ from typing import Any
 
 from crystallize.cells.block import Block
 from crystallize.contracts import TICK, Pause, Task, Trip, named_tuple
-from crystallize.run.pace import BLOCK_SECONDS, MAX_CELLS, Pace
+from crystallize.run.block_size import BLOCK_SECONDS, MAX_CELLS, BlockSize
 from crystallize.run.rate_limit import RateLimit
 
 MAX_CONDITIONS = 2**10
@@ -77,8 +77,8 @@ class Schedule:
         has_latency = block_seconds > BLOCK_SECONDS
         cells = self.remaining if expected is None else min(expected, self.remaining)
         first = min(MAX_CELLS, -(-cells // workers)) if has_latency else 1
-        self._paces = [Pace(block_seconds, first) for _ in range(conditions)]
-        self._pace = Pace(block_seconds, first)  # of all of them
+        self._sizes = [BlockSize(block_seconds, first) for _ in range(conditions)]
+        self._size = BlockSize(block_seconds, first)  # of all of them
         self._trips = trips and not single_cell
         self._workers = workers
         self._single_cell = single_cell
@@ -139,8 +139,8 @@ class Schedule:
         self.ended(task, seconds)
         condition, start, stop = task
         if cells:
-            self._paces[condition].learn(cells, seconds)
-            self._pace.learn(cells, seconds)
+            self._sizes[condition].learn(cells, seconds)
+            self._size.learn(cells, seconds)
         self._put_back(condition, start + cells, stop)
 
     def trip_finished(self, trip: Trip, blocks: Sequence[Block], seconds: float) -> None:
@@ -151,10 +151,10 @@ class Schedule:
         for block in blocks:
             cells += len(block)
             if block.stop < stop:
-                self._paces[block.condition].learn(len(block), block.seconds)
+                self._sizes[block.condition].learn(len(block), block.seconds)
                 self._put_back(block.condition, block.stop, stop)
         if cells:
-            self._pace.learn(cells, seconds)
+            self._size.learn(cells, seconds)
         for condition in range(first + len(blocks), first + conditions):
             self._put_back(condition, start, stop)
 
@@ -277,7 +277,7 @@ class Schedule:
         if not self._trips:
             return None
         start, first, stop = self._runs[0]
-        cells = self._pace.cells(self.remaining, self._workers)
+        cells = self._size.cells(self.remaining, self._workers)
         most = min(MAX_CONDITIONS, cells // (stop - start))
         if most < 2:
             return None
@@ -298,14 +298,14 @@ class Schedule:
 
     def _has_room(self, condition: int, cells: int) -> bool:
         """Whether nothing says that a condition's cells take a block of their own."""
-        pace = self._paces[condition]
+        pace = self._sizes[condition]
         return not pace.is_known or pace.cells(self.remaining, self._workers) > cells
 
     def _cut(self) -> Task:
         start, condition, stop = self._runs[0]
         end = start + 1
         if not self._single_cell:
-            size = self._paces[condition].cells(self.remaining, self._workers)
+            size = self._sizes[condition].cells(self.remaining, self._workers)
             end = min(stop, start + size, self._horizon or stop)
         if end < stop:
             heapq.heapreplace(self._runs, (end, condition, stop))
