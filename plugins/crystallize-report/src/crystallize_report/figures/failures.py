@@ -86,7 +86,7 @@ def failures(result: Result, *, width: float = PAGE) -> Picture:
             np.arange(len(drawn)),
             [
                 f"{label}  {digits(100 * by_name[name]['rate'])}%"
-                for label, name in zip(shown_apart(drawn), drawn, strict=True)
+                for label, name in zip(shown_apart(drawn, picture.room), drawn, strict=True)
             ],
         )
         axes.set_ylim(len(drawn) - 0.4, -0.6)
