@@ -2,6 +2,7 @@
 
 import io
 import re
+import subprocess
 import sys
 
 import pytest
@@ -80,3 +81,18 @@ def test_an_interval_that_is_none_is_refused(monkeypatch, given):
     monkeypatch.setenv("CRYSTALLIZE_PROGRESS_SECONDS", given)
     with pytest.raises(InvalidValueError, match="CRYSTALLIZE_PROGRESS_SECONDS: expected a number"):
         Experiment(trial, replicates=5, progress=True).run()
+
+
+def test_a_notebook_without_widgets_has_a_bar_of_text():
+    program = """
+import sys
+sys.modules["ipywidgets"] = None  # as where it is not installed
+import ipykernel.zmqshell  # by which tqdm knows a notebook
+from crystallize import Experiment
+Experiment(lambda replicate: 1.0, replicates=5, progress=True, name="bars").run()
+"""
+    command = [sys.executable, "-W", "default", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "5/5" in done.stderr
+    assert "Warning" not in done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
@@ -121,11 +122,9 @@ class _Bar:
     """
 
     def __init__(self, tally: Tally, delay: float) -> None:
-        from tqdm.auto import tqdm
-
         self._tally = tally
         self._postfix: dict[str, Any] = {}
-        self._bar: Any = tqdm(
+        self._bar: Any = _bar_class()(
             total=tally.cells, initial=tally.found, desc=one_line(tally.name), unit="cell",
             dynamic_ncols=True, delay=delay,
         )  # fmt: skip
@@ -160,3 +159,14 @@ def _to_stderr(text: str) -> None:
     with suppress(OSError, ValueError, AttributeError):
         sys.stderr.write(f"{stamped(text)}\n")
         sys.stderr.flush()
+
+
+def _bar_class() -> Any:
+    """The bar that fits: a notebook's own, or text, also in a notebook that has no widgets.
+
+    tqdm warns where these are missing, of what nobody has to see to: text does as well.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "IProgress not found")
+        from tqdm.auto import tqdm
+    return tqdm
