@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -130,7 +131,7 @@ class Look:
         status = self.status
         if not (status.known or status.enough):
             return
-        yield f"{status.enough} conditions have replicates enough"
+        yield f"{status.enough} of {status.conditions} conditions have replicates enough"
         for row in status.known[:CONDITIONS]:
             yield (
                 f"{one_line(row.condition)}: {one_line(row.of)} of {one_line(row.metric)} "
@@ -203,13 +204,19 @@ def _redrawn() -> Callable[[Look], None]:
 
     def show(look: Look) -> None:
         nonlocal lines
-        width = max(20, shutil.get_terminal_size().columns)
-        shown = [line if len(line) < width else f"{line[: width - 2]}…" for line in look.lines()]
+        columns, rows = shutil.get_terminal_size()
+        shown = [part for line in look.lines() for part in _wrapped(line, columns)]
+        if not look.is_over:  # further up a terminal does not go back
+            shown = shown[: max(1, rows - 1)]
         back = BACK.format(lines=lines) if lines else ""
         print_answer(back + "\n".join(shown))
         lines = len(shown)
 
     return show
+
+
+def _wrapped(line: str, columns: int) -> list[str]:
+    return textwrap.wrap(line, max(20, columns - 1), subsequent_indent="  ")
 
 
 def _appended() -> Callable[[Look], None]:

@@ -207,7 +207,7 @@ class Run:
         """Count towards so many cells, for all who show how far the run is."""
         experiment, strategy = self.experiment, self._host.executor_name
         found, errors = self._recorder.found, self._policy.errors.values()
-        self._tally = tally = Tally(experiment.name, strategy, cells, found, errors)
+        self._tally = tally = Tally(experiment, strategy, cells, found, errors)
         shown: Progress = experiment.progress
         if not shown:
             shown = bool(getattr(self._host.executor, "progress", False))
