@@ -54,7 +54,7 @@ def _function(where: str, value: object) -> str:
     return value  # with the folder of its file, beside which it is looked up
 
 
-ELSEWHERE = ("store", "retry_failed", "accept_changes", "summary")
+ELSEWHERE = ("store", "shard", "retry_failed", "accept_changes", "summary")
 EXPERIMENT_RULES: Mapping[str, Rule[Any]] = {
     "function": _function,
     "baseline": optional(text),

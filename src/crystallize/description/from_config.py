@@ -8,6 +8,8 @@ from types import MappingProxyType
 from typing import Any
 
 from crystallize.description.config import HYPOTHESES, Config
+from crystallize.description.shard import one_of_its_own
+from crystallize.description.spec import RULES
 from crystallize.located import located
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -49,6 +51,12 @@ def experiment_arguments(
     }
     if config.hypotheses:
         _add_hypotheses(config, named)
+    store = None if config.store is None else beside / config.store
+    own = {}
+    if overrides.get("shard") is not None:
+        own["shard"] = RULES["shard"]("shard", overrides["shard"])
+        # What is written for all shards; a path that is given for one is as it is given.
+        store = store and one_of_its_own(store, own["shard"])
     for names, options in OPTIONS_OF.items():
         if names in overrides:
             named[options] = _of_those(overrides[names], named[names], named[options])
@@ -57,8 +65,9 @@ def experiment_arguments(
         "conditions": config.conditions,
         **{argument: located(value, beside) for argument, value in named.items()},
         "summary": config.summary,
-        "store": None if config.store is None else beside / config.store,
+        "store": store,
         **overrides,
+        **own,
     }
 
 

@@ -21,6 +21,7 @@ from crystallize.checks import (
     whole_number,
 )
 from crystallize.description.secrets import without_secrets
+from crystallize.description.shard import WHOLE, Shard, shard
 from crystallize.description.summarized import USUAL, Summarized, summarized
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class ExperimentSpec:
         Condition -> its number of replicates, where it has its own; read-only.
     until : tuple of Until
         What ends conditions before they have all of these replicates.
+    shard : Shard or None
+        Which part of the replicates is run, if not all.
     seed : int
         The root of all randomness.
     seed_rule : {"numpy", "crystallize-ml"}
@@ -98,6 +101,7 @@ class ExperimentSpec:
     baseline: str
     own_replicates: Mapping[str, int] = field(default_factory=dict)
     until: tuple[Until, ...] = ()
+    shard: Shard | None = None
     offered: tuple[str, ...] = ()
     takes: tuple[str, ...] | None = None
     resources: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
@@ -155,6 +159,12 @@ class ExperimentSpec:
         return {name: self.own_replicates.get(name, self.replicates) for name in self.conditions}
 
     @property
+    def parts(self) -> dict[str, tuple[int, int]]:
+        """Condition -> the range [start, stop) of its replicates that are run."""
+        part = (self.shard or WHOLE).part
+        return {name: part(replicates) for name, replicates in self.replicates_of.items()}
+
+    @property
     def fewest(self) -> int:
         """How many replicates every condition has for certain."""
         fewest = min(self.replicates_of.values())
@@ -162,8 +172,8 @@ class ExperimentSpec:
 
     @property
     def cells(self) -> int:
-        """How many cells there are."""
-        return sum(self.replicates_of.values())
+        """How many cells are run."""
+        return sum(stop - start for start, stop in self.parts.values())
 
 
 RULES: Mapping[str, Rule[Any]] = {
@@ -179,6 +189,7 @@ RULES: Mapping[str, Rule[Any]] = {
     "seed_globals": flag,
     "blas_threads": optional(partial(whole_number, least=1)),
     "store": optional(path),
+    "shard": optional(shard),
     "retry_failed": flag,
     "accept_changes": flag,
     "keep_secrets": flag,

@@ -35,6 +35,7 @@ from crystallize.description.conditions import (
     read_only,
 )
 from crystallize.description.seeding import root_seed
+from crystallize.description.shard import check_seeded, check_shard, filled_in
 from crystallize.description.spec import RULES, ExperimentSpec, Keep, OnError, SeedRule
 from crystallize.description.stream_keys import stream_keys
 from crystallize.description.until import Until, check_compared, has_untils, untils
@@ -120,7 +121,13 @@ class Experiment:
         because the number can change the last bits of a sum.
     store : path, optional
         A file in which finished cells are kept; a run on one that holds part of
-        the experiment runs the rest.
+        the experiment runs the rest.  ``{shard}`` in it becomes the shard's name, such as
+        ``3of10``.
+    shard : str, optional
+        Run a part of every condition's replicates, ``"3/10"`` the third of ten, which are
+        alike in size; ``"auto"`` reads which one from ``CRYSTALLIZE_SHARD``, or from the array
+        job of Slurm, PBS, SGE or LSF that this process is a task of.  The stores of all shards
+        are merged into one.
     retry_failed : bool
         Run the cells again that failed according to the store.
     accept_changes : bool
@@ -182,6 +189,7 @@ class Experiment:
         seed_globals: bool = False,
         blas_threads: int | None = 1,
         store: str | Path | None = None,
+        shard: str | None = None,
         retry_failed: bool = False,
         accept_changes: bool = False,
         keep_secrets: bool = False,
@@ -226,6 +234,7 @@ class Experiment:
             "seed_globals": seed_globals,
             "blas_threads": blas_threads,
             "store": store,
+            "shard": shard,
             "retry_failed": retry_failed,
             "accept_changes": accept_changes,
             "keep_secrets": keep_secrets,
@@ -252,8 +261,12 @@ class Experiment:
         faults.raise_any()
         if checked["name"] is None:
             checked["name"] = function_name(function)
-        if checked["seed"] is None and checked["store"] is not None:
-            checked["seed"] = stored_root(checked["store"])
+        if checked["store"] is not None:
+            checked["store"] = filled_in(checked["store"], checked["shard"])
+            if checked["seed"] is None:
+                checked["seed"] = stored_root(checked["store"])
+        if checked["shard"] is not None:
+            check_seeded(checked["shard"], checked["seed"])
         checked["seed"] = root_seed(checked["seed"])
         capabilities = Capabilities.of(self._host.executor)
         if capabilities.local_processes:
@@ -271,6 +284,8 @@ class Experiment:
             stream_keys=keys,
             **checked,
         )
+        if self.spec.shard is not None:
+            check_shard(self.spec.shard, self.spec.replicates_of, goals)
         check_generators(self.spec)
         check_executor(self._host.executor_name, capabilities, self.spec)
         check_with_plugins(self._host, self.spec)
