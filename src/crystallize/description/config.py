@@ -138,6 +138,7 @@ SECTIONS = (
     "experiment", "parameters", "conditions", "grid", "execution", "aggregation", "summary",
     "hypothesis", "plugins", "store", "until",
 )  # fmt: skip
+GIVING_CONDITIONS = ("conditions", "grid", "parameters")
 HYPOTHESES = "hypotheses"
 """The aggregator that decides what ``[hypothesis.NAME]`` claims; a distribution has it."""
 
@@ -216,7 +217,8 @@ class _Reader:
             plugins=self._plugins(content.get("plugins", {})),
             hypotheses=self._hypotheses(content.get("hypothesis", {})),
         )
-        self._contradictions(config)
+        has_conditions = any(name in content for name in GIVING_CONDITIONS)
+        self._contradictions(config, has_conditions=has_conditions)
         return config
 
     def _experiment(self, content: Mapping[str, Any]) -> Any:
@@ -290,14 +292,12 @@ class _Reader:
             if key in rules
         }
 
-    def _contradictions(self, config: Config) -> None:
+    def _contradictions(self, config: Config, *, has_conditions: bool) -> None:
         baseline = config.experiment and config.experiment.values["baseline"]
         if baseline and config.conditions:
             self._checked(known, "experiment.baseline", baseline, "condition", config.conditions)
         values = config.experiment.values if config.experiment else {}
-        sets = config.conditions
-        if sets is None and not self.faults.found:
-            sets = {ONLY_CONDITION: {}}
+        sets = config.conditions if has_conditions else {ONLY_CONDITION: {}}
         if sets is not None and (streams := values.get("streams")):
             rule = values.get("seed_rule", "numpy")
             self._checked(check_streams, "experiment.streams", streams, sets, rule)

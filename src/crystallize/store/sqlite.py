@@ -516,8 +516,9 @@ class Store:
 
 def stored_root(path: str | Path) -> int | None:
     """The root seed of the experiment in a store, or ``None`` where there is no store yet."""
-    if not Path(path).is_file() or not Path(path).stat().st_size:
-        return None
+    with suppress(OSError):  # of which opening it says what it is
+        if not Path(path).is_file() or not Path(path).stat().st_size:
+            return None
     with Store(path, read_only=True) as store:
         identity = store.identity
     return None if identity is None else int(identity["seed"])
