@@ -47,6 +47,7 @@ KEY_OF = {
     "seed": ("experiment", "seed"),
     "time_limit": ("experiment", "time_limit"),
     "store": ("store", "path"),
+    "log": ("experiment", "log"),
 }
 """What an option overrides in the config."""
 OPTION_RULES = {**RULES, "execution": text}
@@ -74,6 +75,9 @@ OPTION_RULES = {**RULES, "execution": text}
 @shard_option
 @click.option("--store", type=click.Path(path_type=Path), help="Keep finished cells in this file.")
 @from_merge_option
+@click.option(
+    "--log", type=click.Path(path_type=Path), help="Add lines on what happens to this file."
+)
 @click.option("--retry-failed", is_flag=True, help="Run cells again that failed before.")
 @click.option("--accept-changes", is_flag=True, help="Go on with a store of a changed experiment.")
 @click.option(
@@ -105,6 +109,7 @@ def command(
     shard: str | None,
     store: Path | None,
     merged: tuple[str, ...],
+    log: Path | None,
     retry_failed: bool,
     accept_changes: bool,
     block: tuple[str, ...],
@@ -139,6 +144,7 @@ def command(
                 "seed": seed,
                 "time_limit": time_limit,
                 "store": store,
+                "log": log,
                 "execution": execution,
             }
             read = read_config(config, overrides, _options(given))
@@ -147,7 +153,7 @@ def command(
                 "accept_changes": accept_changes,
             }
             sources = merged_stores(merged, stores, dry_run=dry_run)
-            wanted |= in_parts(read, shard, store, sources)
+            wanted |= in_parts(read, shard, {"store": store, "log": log}, sources)
             if conditions:
                 wanted |= _selected(read, conditions)
             experiment = _experiment(config, read, block, wanted)
@@ -226,7 +232,7 @@ def _experiment(
         wanted["block"] = [*config.experiment.values.get("block", ()), *block]
     beside = path.resolve().parent
     arguments = experiment_arguments(config, beside, wanted)
-    arguments.setdefault("progress", sys.stderr.isatty())
+    arguments.setdefault("progress", sys.stderr.isatty() or "long")
     return Experiment(find_function(config.experiment.function, beside), **arguments)
 
 

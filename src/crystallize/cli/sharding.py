@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,10 @@ def merged_stores(
 
 
 def in_parts(
-    config: Config, shard: str | None, store: Path | None, sources: Sequence[StoredExperiment]
+    config: Config,
+    shard: str | None,
+    paths: Mapping[str, Path | None],
+    sources: Sequence[StoredExperiment],
 ) -> dict[str, Any]:
     """The arguments of an experiment that is run in shards, or of which there are stores.
 
@@ -71,18 +74,15 @@ def in_parts(
     ------
     CrystallizeError
     """
-    wanted: dict[str, Any] = {}
-    if store is not None:
-        wanted["store"] = store  # messages call it as it was given
+    # Paths are taken, and messages call them, as they were given.
+    wanted: dict[str, Any] = {name: path for name, path in paths.items() if path is not None}
     if shard is not None:
         wanted["shard"] = RULES["shard"]("--shard", shard)
-    if wanted.keys() == {"shard"} and config.store is None:
-        wanted["store"] = one_of_its_own(_usual_store(config), wanted["shard"])
-    if sources:
-        if not wanted and config.store is None:
-            wanted["store"] = _usual_store(config)
-        if config.experiment.values["seed"] is None:
-            wanted["seed"] = sources[0].identity["seed"]
+    if config.store is None and (sources or shard is not None):
+        store = _usual_store(config)
+        wanted["store"] = store if shard is None else one_of_its_own(store, wanted["shard"])
+    if sources and config.experiment.values["seed"] is None:
+        wanted["seed"] = sources[0].identity["seed"]
     return wanted
 
 

@@ -52,11 +52,12 @@ def experiment_arguments(
     if config.hypotheses:
         _add_hypotheses(config, named)
     store = None if config.store is None else beside / config.store
+    log = None if config.log is None else beside / config.log
     own = {}
     if overrides.get("shard") is not None:
         own["shard"] = RULES["shard"]("shard", overrides["shard"])
         # What is written for all shards; a path that is given for one is as it is given.
-        store = store and one_of_its_own(store, own["shard"])
+        store, log = (path and one_of_its_own(path, own["shard"]) for path in (store, log))
     for names, options in OPTIONS_OF.items():
         if names in overrides:
             named[options] = _of_those(overrides[names], named[names], named[options])
@@ -66,6 +67,7 @@ def experiment_arguments(
         **{argument: located(value, beside) for argument, value in named.items()},
         "summary": config.summary,
         "store": store,
+        "log": log,
         **overrides,
         **own,
     }

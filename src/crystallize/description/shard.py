@@ -125,15 +125,15 @@ def check_seeded(own: Shard, seed: int | None) -> None:
         )
 
 
-def filled_in(path: Path, own: Shard | None) -> Path:
-    """A path with the name of the shard in the place of ``{shard}``; all is the shard 1of1.
+def filled_in(path: Path | None, own: Shard | None) -> Path | None:
+    """A path, if there is one, with the shard's name for ``{shard}``; a run of all is 1of1.
 
     Examples
     --------
-    >>> filled_in(Path("parts/{shard}.db"), Shard(3, 10)).as_posix()
-    'parts/3of10.db'
+    >>> str(filled_in(Path("{shard}.db"), Shard(3, 10)))
+    '3of10.db'
     """
-    return Path(str(path).replace(PLACE, (own or WHOLE).name))
+    return path and Path(str(path).replace(PLACE, (own or WHOLE).name))
 
 
 def one_of_its_own(path: Path, own: Shard) -> Path:
@@ -145,5 +145,5 @@ def one_of_its_own(path: Path, own: Shard) -> Path:
     'results-3of10.db'
     """
     if PLACE in str(path):
-        return filled_in(path, own)
+        return path  # where that becomes its name
     return path.with_name(f"{path.stem}-{own.name}{path.suffix}")

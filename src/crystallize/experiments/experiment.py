@@ -36,7 +36,7 @@ from crystallize.description.conditions import (
 )
 from crystallize.description.seeding import root_seed
 from crystallize.description.shard import check_seeded, check_shard, filled_in
-from crystallize.description.spec import RULES, ExperimentSpec, Keep, OnError, SeedRule
+from crystallize.description.spec import RULES, ExperimentSpec, Keep, OnError, Progress, SeedRule
 from crystallize.description.stream_keys import stream_keys
 from crystallize.description.until import Until, check_compared, has_untils, untils
 from crystallize.errors import ExecutorError
@@ -140,8 +140,13 @@ class Experiment:
     keep_secrets : bool
         Write parameters that are named like secrets (``token``, ``api_key``, ``password``) to
         store, result and tables as they are, not as digests.
-    progress : bool
-        Show a progress bar on standard error.
+    progress : bool or "long"
+        Show progress on standard error: a bar on a terminal and in a notebook, elsewhere a line
+        a minute and one at the end.  With ``"long"``, only of a run that takes longer than a
+        minute.
+    log : path, optional
+        A file to which lines with time stamps are added, made where there is none: what begins,
+        how far it is each minute, the first failure of each kind, warnings, how it ended.
     keep : {"values", "summary"}
         ``"summary"`` keeps no values, but what :meth:`Result.summary` needs of them, so that
         memory does not grow with the number of replicates.  A store keeps values all the same.
@@ -199,7 +204,8 @@ class Experiment:
         retry_failed: bool = False,
         accept_changes: bool = False,
         keep_secrets: bool = False,
-        progress: bool = False,
+        progress: Progress = False,
+        log: str | Path | None = None,
         keep: Keep = "values",
         summary: Mapping[str, Any] | None = None,
     ) -> None:
@@ -246,6 +252,7 @@ class Experiment:
             "accept_changes": accept_changes,
             "keep_secrets": keep_secrets,
             "progress": progress,
+            "log": log,
             "keep": keep,
             "summary": summary,
         }
@@ -268,10 +275,10 @@ class Experiment:
         faults.raise_any()
         if checked["name"] is None:
             checked["name"] = function_name(function)
-        if checked["store"] is not None:
-            checked["store"] = filled_in(checked["store"], checked["shard"])
-            if checked["seed"] is None:
-                checked["seed"] = stored_root(checked["store"])
+        for name in ("store", "log"):
+            checked[name] = filled_in(checked[name], checked["shard"])
+        if checked["seed"] is None and checked["store"] is not None:
+            checked["seed"] = stored_root(checked["store"])
         if checked["shard"] is not None:
             check_seeded(checked["shard"], checked["seed"])
         checked["seed"] = root_seed(checked["seed"])
