@@ -57,7 +57,7 @@ def _function(where: str, value: object) -> str:
     return value  # with the folder of its file, beside which it is looked up
 
 
-ELSEWHERE = ("store", "retry_failed", "accept_changes", "summary")
+ELSEWHERE = ("store", "shard", "retry_failed", "accept_changes", "summary")
 
 
 def _number_or_numbers(where: str, value: object) -> Any:

@@ -38,6 +38,7 @@ from crystallize.description.conditions import (
 from crystallize.description.replicates import Replicates, given_replicates
 from crystallize.description.retry import Retry
 from crystallize.description.seeding import root_seed
+from crystallize.description.shard import check_seeded, check_shard, filled_in
 from crystallize.description.spec import RULES, ExperimentSpec, Keep, OnError, Progress, SeedRule
 from crystallize.description.stream_keys import stream_keys
 from crystallize.description.until import Until, check_compared
@@ -133,7 +134,13 @@ class Experiment:
         because the number can change the last bits of a sum.
     store : path, optional
         A file in which finished cells are kept; a run on one that holds part of
-        the experiment runs the rest.
+        the experiment runs the rest.  ``{shard}`` in it becomes the shard's name, such as
+        ``3of10``.
+    shard : str, optional
+        Run a part of every condition's replicates, ``"3/10"`` the third of ten, which are
+        alike in size; ``"auto"`` reads which one from ``CRYSTALLIZE_SHARD``, or from the array
+        job of Slurm, PBS, SGE or LSF that this process is a task of.  The stores of all shards
+        are merged into one.
     retry_failed : bool
         Run the cells again that failed according to the store.
     accept_changes : bool
@@ -202,6 +209,7 @@ class Experiment:
         seed_globals: bool = False,
         blas_threads: int | None = 1,
         store: str | Path | None = None,
+        shard: str | None = None,
         retry_failed: bool = False,
         accept_changes: bool = False,
         keep_secrets: bool = False,
@@ -243,6 +251,7 @@ class Experiment:
             "seed_globals": seed_globals,
             "blas_threads": blas_threads,
             "store": store,
+            "shard": shard,
             "retry_failed": retry_failed,
             "accept_changes": accept_changes,
             "keep_secrets": keep_secrets,
@@ -275,8 +284,12 @@ class Experiment:
         faults.raise_any()
         if checked["name"] is None:
             checked["name"] = function_name(function)
+        for name in ("store", "log"):
+            checked[name] = filled_in(checked[name], checked["shard"])
         if checked["seed"] is None and checked["store"] is not None:
             checked["seed"] = stored_root(checked["store"])
+        if checked["shard"] is not None:
+            check_seeded(checked["shard"], checked["seed"])
         checked["seed"] = root_seed(checked["seed"])
         capabilities = Capabilities.of(self._host.executor)
         if capabilities.local_processes:
@@ -296,6 +309,8 @@ class Experiment:
             stream_keys=keys,
             **checked,
         )
+        if self.spec.shard is not None:
+            check_shard(self.spec.shard, self.spec.replicates_of, numbers.until)
         check_generators(self.spec)
         check_executor(self._host.executor_name, capabilities, self.spec)
         check_with_plugins(self._host, self.spec)

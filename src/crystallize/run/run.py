@@ -193,7 +193,12 @@ class Run:
         looked_at = ("page_completed", "should_stop")
         decides = self._summaries is not None or self._stopping is not None
         if decides or any(map(self._host.implements, looked_at)):
-            self._pages = Pages(self._recorder.tables, self._policy.errors, self.experiment.seeding)
+            self._pages = Pages(
+                self._recorder.tables,
+                self._policy.errors,
+                self.experiment.seeding,
+                self.experiment.parts,
+            )
         cells = self.experiment.cells
         if self._stopping is not None:
             self._policy.count_only(self._stopping.wanted())

@@ -41,6 +41,7 @@ def identity(experiment: ExperimentSpec) -> Identity:
         "replicates": min([experiment.replicates, *(one.at_least for one in experiment.until)]),
         "open": bool(experiment.until),
         "own_replicates": dict(experiment.own_replicates),
+        "shard": None if experiment.shard is None else str(experiment.shard),
         "conditions": {
             condition: {key: _shown(value) for key, value in parameters.items()}
             for condition, parameters in shown.items()
