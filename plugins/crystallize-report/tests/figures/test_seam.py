@@ -63,6 +63,7 @@ def test_a_page_takes_a_figure_in_without_styles_scripts_requests_or_colours_of_
         tags = {element.tag.split("}")[1] for element in ElementTree.fromstring(text).iter()}
         assert tags <= {"svg", "title", "desc", "g", "path", "defs", "use", "text", "clipPath",
                         "rect", "image"}  # fmt: skip
+        assert text.count("style=") == 1  # that of the whole, for its size
         assert "currentColor" in text and "#1b1c1e" not in text and "#ffffff" not in text
         assert all(link.startswith(f"#{drawn.name}-") for link in re.findall(r'href="(.*?)"', text))
         assert "</script>" not in text
@@ -85,7 +86,7 @@ def test_names_are_drawn_as_they_are_on_one_line_and_shortened(drawn_as):
     ]
     for name in ("maths", "right to left"):
         assert HOSTILE[name] in texts
-    assert "x" * 16 + "…" + "x" * 15 in texts
+    assert any(re.fullmatch("x{8,20}…x{8,20}", text) for text in texts)
     assert "\\x1b[31m\\x00" in texts
     assert max(map(len, texts)) < 4000
 

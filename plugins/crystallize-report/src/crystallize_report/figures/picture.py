@@ -118,6 +118,6 @@ def wrapped(text: str, characters: float) -> str:
     >>> wrapped("n = 10, method = wald, p = 0.1", 20)
     'n = 10, method =\\nwald, p = 0.1'
     >>> wrapped("no room for all of this", 8)
-    'no room\\nfor all …'
+    'no room\\nfor …'
     """
     return "\n".join(textwrap.wrap(text, max(8, int(characters)), max_lines=2, placeholder=" …"))
