@@ -138,7 +138,7 @@ def test_whatever_came_of_it_there_is_a_page(case, page_of):
     assert "What was asked" in page.text and "Run it again" in page.text
     said = {
         "200 conditions": "200 conditions of 5 replicates, 1,000 cells",
-        "all failed": "10 of 10 cells failed (1e+02%)",
+        "all failed": "10 of 10 cells failed (100%)",
         "no metrics": "There are no metrics",
         "text metrics": "No numbers, so no mean either: label",
         "summaries": "summaries only",

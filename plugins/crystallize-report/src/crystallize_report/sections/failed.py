@@ -61,7 +61,7 @@ def _verdict(study: ReportedStudy) -> str:
     parts = []
     if total["failed"]:
         share = 100 * total["failed"] / cells
-        parts.append(f"{total['failed']:,} of {counted(cells, 'cell')} failed ({share:.2g}%).")
+        parts.append(f"{total['failed']:,} of {counted(cells, 'cell')} failed ({share:.3g}%).")
         rates = {c["failed"] / c["replicates"] for c in study.counts if c["replicates"]}
         if len(rates) > 1:
             parts.append("Not equally often under every condition, so comparisons are conditional.")
