@@ -37,6 +37,7 @@ KEY_OF = {
     "execution": ("execution", "strategy"),
     "replicates": ("experiment", "replicates"),
     "seed": ("experiment", "seed"),
+    "time_limit": ("experiment", "time_limit"),
     "store": ("store", "path"),
 }
 """What an option overrides in the config."""
@@ -49,6 +50,11 @@ OPTION_RULES = {**RULES, "execution": text}
 @set_option
 @click.option("--replicates", type=int, help="Override experiment.replicates.")
 @click.option("--seed", type=int, help="Override experiment.seed.")
+@click.option(
+    "--time-limit",
+    metavar="DURATION",
+    help="End with what there is after so long: 90, 15m, 1h30m. Overrides experiment.time_limit.",
+)
 @click.option(
     "--condition",
     "conditions",
@@ -82,6 +88,7 @@ def command(
     overrides: tuple[str, ...],
     replicates: int | None,
     seed: int | None,
+    time_limit: str | None,
     conditions: tuple[str, ...],
     store: Path | None,
     retry_failed: bool,
@@ -112,7 +119,13 @@ def command(
                 exporter = exporter_for("--output", output, block)
                 check_place(output)
                 exporter = exporter.by_factors(by, across)
-            given = {"replicates": replicates, "seed": seed, "store": store, "execution": execution}
+            given = {
+                "replicates": replicates,
+                "seed": seed,
+                "time_limit": time_limit,
+                "store": store,
+                "execution": execution,
+            }
             read = read_config(config, overrides, _options(given))
             wanted: dict[str, Any] = {
                 "retry_failed": retry_failed,
@@ -135,6 +148,7 @@ def command(
                 "command cannot print. Run it from Python, or leave that aggregator out."
             )
         _say_found(result)
+        _say_stopped(result)
         if result.errors:
             code = SOME_FAILED
             _show_errors(result)
@@ -170,10 +184,11 @@ def _options(given: dict[str, Any]) -> list[Override]:
     options = []
     for name, value in given.items():
         if value is not None:
-            checked = faults(OPTION_RULES[name], f"--{name}", value)
+            option = f"--{name.replace('_', '-')}"
+            checked = faults(OPTION_RULES[name], option, value)
             # A path from here, not from where the config is.
             checked = str(checked.absolute()) if isinstance(checked, Path) else checked
-            options.append(Override(KEY_OF[name], checked, f"--{name} {value}"))
+            options.append(Override(KEY_OF[name], checked, f"{option} {value}"))
     faults.raise_any()
     return options
 
@@ -228,6 +243,13 @@ def _say_found(result: Result) -> None:
     if store is not None and store["found"]:
         cells = result.cells
         say(f"Resumed: {store['found']} of {cells} cells were in the store.", err=True)
+
+
+def _say_stopped(result: Result) -> None:
+    stopped = result.provenance["stopped"]
+    if stopped is not None and "cells" in stopped:
+        counted = f"{stopped['cells']} of {stopped['of']} cells are done"
+        say(f"Stopped: {stopped['reason']}; {counted}. {_advice(result)}", err=True)
 
 
 def _advice(result: Result) -> str:

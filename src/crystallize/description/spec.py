@@ -12,6 +12,7 @@ from crystallize.checks import (
     Rule,
     choice,
     count_or_share,
+    duration,
     flag,
     names,
     optional,
@@ -72,6 +73,8 @@ class ExperimentSpec:
     retries : int
     timeout : float or None
         Seconds that a cell may take.
+    time_limit : float or None
+        Seconds after which a run begins no more cells.
     max_failures : int, float or None
         How many failed cells end the run: a number, or below 1 a share of all.
     on_error : {"collect", "raise"}
@@ -103,6 +106,7 @@ class ExperimentSpec:
     resources: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
     retries: int = 0
     timeout: float | None = None
+    time_limit: float | None = None
     max_failures: int | float | None = None
     on_error: OnError = "collect"
     seed_rule: str = "numpy"
@@ -174,6 +178,7 @@ RULES: Mapping[str, Rule[Any]] = {
     "streams": names,
     "retries": whole_number,
     "timeout": optional(seconds),
+    "time_limit": optional(duration),
     "max_failures": optional(count_or_share),
     "on_error": partial(choice, choices=("collect", "raise")),
     "seed_globals": flag,

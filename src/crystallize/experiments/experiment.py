@@ -107,6 +107,11 @@ class Experiment:
         How many more times a failed cell is tried, with the same seed.
     timeout : float, optional
         Seconds that a cell may take; for strategies that can stop one.
+    time_limit : float or str, optional
+        For how long a run may begin cells: seconds, or text as in ``"1h30m"``.  After it a run
+        ends with what there is, as :attr:`Result.provenance` says under ``"stopped"``; a run
+        on its store does the rest.  Cells that run then end first where nothing can stop them;
+        in processes and on an event loop they are stopped after a second.
     max_failures : int or float, optional
         How many failed cells end the run: a number, or below 1 a share of all.
     on_error : {"collect", "raise"}
@@ -177,6 +182,7 @@ class Experiment:
         resources: Mapping[str, Callable[[], Any]] | None = None,
         retries: int = 0,
         timeout: float | None = None,
+        time_limit: float | str | None = None,
         max_failures: float | None = None,
         on_error: OnError = "collect",
         seed_globals: bool = False,
@@ -221,6 +227,7 @@ class Experiment:
             "streams": streams,
             "retries": retries,
             "timeout": timeout,
+            "time_limit": time_limit,
             "max_failures": max_failures,
             "on_error": on_error,
             "seed_globals": seed_globals,
@@ -535,6 +542,11 @@ class Experiment:
             f"{self.replicates} replicates, seed {self.seed}, "
             f"execution {self._host.executor_name!r})"
         )
+
+    def _repr_html_(self) -> str:
+        from crystallize.experiments import notebook
+
+        return notebook.page(self.spec, self._host.executor_name)
 
     def _new_run(self, *, streaming: bool = False) -> Run:
         return Run(self.spec, self._host, streaming=streaming)

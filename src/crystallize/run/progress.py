@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from crystallize.printable import one_line
 
 
 class ProgressBar:
-    """A tqdm bar, or nothing at all.
+    """A tqdm bar, a notebook's own in a notebook, or nothing at all.
 
     Parameters
     ----------
@@ -25,9 +26,7 @@ class ProgressBar:
         self._failed = 0
         self._known: dict[str, str] = {}
         if shown:
-            from tqdm.auto import tqdm
-
-            self._bar = tqdm(
+            self._bar = _bar_class()(
                 total=total, initial=done, desc=one_line(name), unit="cell", dynamic_ncols=True
             )
 
@@ -56,3 +55,14 @@ class ProgressBar:
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
+
+
+def _bar_class() -> Any:
+    """The bar that fits: a notebook's own, or text, also in a notebook that has no widgets.
+
+    tqdm warns where these are missing, of what nobody has to see to: text does as well.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "IProgress not found")
+        from tqdm.auto import tqdm
+    return tqdm

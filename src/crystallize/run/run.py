@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -51,6 +52,7 @@ from crystallize.run.recorder import Recorder
 from crystallize.run.resources import worker_contexts
 from crystallize.run.schedule import Schedule
 from crystallize.run.signals import Interrupts
+from crystallize.run.time_limit import TimeLimit
 from crystallize.run.until import Stopping
 from crystallize.store.lock import Lent
 from crystallize.worker.block_runner import BlockCall, CellOptions
@@ -107,6 +109,7 @@ class Run:
         )
         self._policy = FailurePolicy(experiment, loss_is_the_tasks=capabilities.loss_is_the_tasks)
         self._deadlines = Deadlines(experiment.timeout, BLOCKS_LONGEST * capabilities.block_seconds)
+        self._limit = TimeLimit(experiment.time_limit, capabilities)
         self.handle = RunHandle(self.id, self._deadlines)
         self._observers = Observers(experiment, host, self.handle, self.interrupts)
         self._recorder = Recorder(experiment, self._observers, makes_batches=self._makes_batches)
@@ -116,6 +119,7 @@ class Run:
         if experiment.keep == "summary":
             self._summaries = PageSummaries(experiment.replicates_of, experiment.summary.by_element)
         self._stopped: dict[str, Any] | None = None
+        self._is_cut = False
         self._stopping = Stopping(experiment) if experiment.until else None
         self._landing: Landing | None = None
         self._released = 0.0
@@ -158,6 +162,8 @@ class Run:
         """Open the store, plan what is missing in it, and tell the observers."""
         self._began = perf_counter()
         self._started = datetime.now(UTC)
+        self._limit.begin()
+        self.call.ends = self._limit.ends
         if not self._capabilities.local_processes:
             self._git.ask()
         self._policy.errors.update(self._recorder.open_store(self._opened))
@@ -171,6 +177,7 @@ class Run:
             self._deadlines,
             self._recorder,
             self.warnings,
+            self._limit,
         )
         looked_at = ("page_completed", "should_stop")
         decides = self._summaries is not None or self._stopping is not None
@@ -230,6 +237,7 @@ class Run:
         """Release what landed, and give back what the run has opened."""
         try:
             self.release()
+            self._is_cut = self._limit_left_cells()
             if self._stopping is not None and len(self._stopping.ended) == len(self._stops()):
                 self._recorder.conclude(self._stopping.ended)
         finally:
@@ -239,6 +247,13 @@ class Run:
             self._git_state = self._git.result()
             self._ended = perf_counter()
             self._opened.close()
+
+    def _limit_left_cells(self) -> bool:
+        """Whether it is the time limit that ends the run, with cells left."""
+        landing = self._landing
+        if landing is None or self._has_reason_to_end or not self._limit.is_over:
+            return False
+        return not landing.schedule.done
 
     def leave(self) -> None:
         """Say that what is cancelled from now on is cancelled by the driver."""
@@ -259,9 +274,24 @@ class Run:
     @property
     def ends_early(self) -> bool:
         """Whether to end before all cells are done."""
+        return self._abandoned or self._has_reason_to_end or self._limit.is_over
+
+    @property
+    def leaves_executor(self) -> bool:
+        """Whether not even cells that run now are waited for."""
+        if self._abandoned or self._has_reason_to_end:
+            return True
+        return (
+            self._limit.is_over
+            and self._landing is not None
+            and (self._limit.stops_cells or not self._landing.waits)
+        )
+
+    @property
+    def _has_reason_to_end(self) -> bool:
+        """Whether something else than its time limit ends it."""
         return (
             self.interrupts.requested
-            or self._abandoned
             or self._stopped is not None
             or (self._stopping is not None and self._stopping.done)
             or self._policy.ends_the_run
@@ -270,7 +300,7 @@ class Run:
     def next_task(self) -> Task | Trip | None:
         """What the executor is to run next."""
         with self._lock:
-            if self._landing is None or self._abandoned:
+            if self._landing is None or self._abandoned or self._limit.is_over:
                 return None
             return self._landing.next_task()
 
@@ -415,7 +445,7 @@ class Run:
 
     def tell_end(self, error: BaseException | None = None) -> None:
         """Tell the observers how the run ended, if they were told that it began."""
-        status: RunStatus = "finished" if self._stopped is None else "stopped"
+        status: RunStatus = "stopped" if self._stopped or self._is_cut else "finished"
         result = self._result
         if isinstance(error, Interrupted):
             status = "interrupted"
@@ -448,11 +478,18 @@ class Run:
         if self._summaries is not None:
             self._summaries.replicates = stops
         until = None if self._stopping is None else self._stopping.described(stops)
-        return Outcomes(
+        outcomes = Outcomes(
             {} if self._summaries is not None else self._recorder.whole(stops),
             errors,
             self.experiment.seed,
-            provenance(
+            {},
+            self.experiment.seed_rule,
+            self.experiment.stream_keys,
+            self._summaries,
+        )
+        return replace(
+            outcomes,
+            provenance=provenance(
                 self.experiment,
                 self._host,
                 workers=self._capabilities.workers,
@@ -460,14 +497,24 @@ class Run:
                 started=self._started,
                 seconds=self._ended - self._began,
                 store=self._recorder.store,
-                stopped=self._stopped,
+                stopped=self._cut_at(len(outcomes)) if self._is_cut else self._stopped,
                 replicates=max(stops.values()),
                 until=until,
             ),
-            self.experiment.seed_rule,
-            self.experiment.stream_keys,
-            self._summaries,
         )
+
+    def _cut_at(self, done: int) -> dict[str, Any]:
+        """What is said of a run that its time limit ended, with so many cells."""
+        cells = self.experiment.cells
+        if self._stopping is not None:
+            cells = sum(self._stopping.expected().values())
+        return {
+            "reason": f"the time limit of {self._limit.seconds:g} s was over",
+            "plugin": None,
+            "replicates": None,
+            "cells": done,
+            "of": cells,
+        }
 
     def _stops(self) -> dict[str, int]:
         """Condition -> how many replicates of it are in the result."""

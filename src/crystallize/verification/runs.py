@@ -71,6 +71,7 @@ class Runs:
             accept_changes=False,
             on_error="collect",
             max_failures=None,
+            time_limit=None,
             progress=False,
         )
         self.made: list[tuple[CertificateRow, Result]] = []
