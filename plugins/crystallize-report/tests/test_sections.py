@@ -1,5 +1,9 @@
 """What the sections of a report say."""
 
+import doctest
+import importlib
+import pkgutil
+
 import crystallize_report
 import numpy as np
 import pytest
@@ -178,3 +182,8 @@ def test_cells_that_are_missing_are_counted(page_of):
     done = np.array([True, True, False, False])
     result = Result({"a": {"x": np.ones(4)}}, {"a": done}, [], 1, "a", {})
     assert "2 cells not run yet" in page_of(result).text
+
+
+def test_every_example_in_a_docstring_runs():
+    for module in pkgutil.walk_packages(crystallize_report.__path__, "crystallize_report."):
+        assert doctest.testmod(importlib.import_module(module.name)).failed == 0, module.name

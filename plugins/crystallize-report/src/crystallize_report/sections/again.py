@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from crystallize_report.study import ReportedStudy
-from crystallize_report.texts import listed, mapping, shortened, visible
+from crystallize_report.texts import inline, listed, mapping
 from crystallize_report.toml_text import document
 
 FILE = "again.toml"
@@ -75,7 +75,7 @@ def config_of(study: ReportedStudy, problems: list[str]) -> dict[str, Any] | Non
     function = study.function
     if function is None or "<" in function or function.startswith("__main__:"):
         problems.append(
-            f"No config can name the function ({shortened(function or 'unknown')}): it was defined "
+            f"No config can name the function ({inline(function or 'unknown')}): it was defined "
             "in a session or inside another function. Put it into a module first."
         )
         return None
@@ -129,7 +129,7 @@ def _add_plugins(config: dict[str, Any], study: ReportedStudy, problems: list[st
         options = dict(mapping(plugin, "options"))
         if kind in ("aggregator", "observer", "plugin") and plugin.get("distribution") is None:
             problems.append(
-                f"The {kind} {shortened(name)} was given as an object or by its module; "
+                f"The {kind} {inline(name)} was given as an object or by its module; "
                 "add it yourself."
             )
         elif kind == "aggregator":
@@ -150,9 +150,9 @@ def _say_what_is_lost(study: ReportedStudy, problems: list[str]) -> None:
     if keys:
         problems.append(
             "These parameters are no plain data, or secret, so that their values are not here: "
-            f"{', '.join(shortened(key) for key in keys)}."
+            f"{', '.join(inline(key) for key in keys)}."
         )
     git = study.provenance.get("git")
     if isinstance(git, Mapping):
         dirty = " with changes that were not committed" if git.get("dirty") else ""
-        problems.append(f"The code was at commit {visible(git.get('commit'))}{dirty}.")
+        problems.append(f"The code was at commit {inline(git.get('commit'), 300)}{dirty}.")

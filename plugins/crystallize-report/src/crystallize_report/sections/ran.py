@@ -8,7 +8,7 @@ from typing import Any
 
 from crystallize_report.study import ReportedStudy
 from crystallize_report.tables import Table, laid_out
-from crystallize_report.texts import counted, found, listed, mapping, scalar, shortened, visible
+from crystallize_report.texts import counted, found, inline, listed, mapping, scalar, visible
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ def ran(study: ReportedStudy, certificate: Mapping[str, Any] | None) -> Ran:
         is_same,
         [
             (
-                f"{visible(one.get('plugin'))}, {visible(one.get('hook'))}: "
-                f"{visible(one.get('type'))}: {shortened(one.get('message'), 300)}",
+                f"{inline(one.get('plugin'), 300)}, {inline(one.get('hook'), 300)}: "
+                f"{inline(one.get('type'), 300)}: {inline(one.get('message'), 300)}",
                 str(one.get("traceback", "")),
             )
             for one in listed(study.provenance, "plugin_errors")
@@ -97,7 +97,7 @@ def _cells(study: ReportedStudy) -> str:
 def _strategy(execution: Mapping[str, Any]) -> str:
     if not execution:
         return ""
-    options = [f"{k} = {shortened(v)}" for k, v in mapping(execution, "options").items()]
+    options = [f"{k} = {inline(v)}" for k, v in mapping(execution, "options").items()]
     workers = execution.get("workers")
     if isinstance(workers, int):
         options.append(counted(workers, "worker"))
@@ -107,16 +107,14 @@ def _strategy(execution: Mapping[str, Any]) -> str:
 def _failures(execution: Mapping[str, Any]) -> str:
     keys = ("on_error", "retries", "timeout", "time_limit")
     given = [(key, execution.get(key)) for key in keys]
-    return ", ".join(
-        f"{k.replace('_', ' ')}: {shortened(v, 200)}" for k, v in given if v is not None
-    )
+    return ", ".join(f"{k.replace('_', ' ')}: {inline(v, 200)}" for k, v in given if v is not None)
 
 
 def _git(git: Any, *, is_run: bool) -> str:
     if not isinstance(git, Mapping):
         return "no repository" if is_run else ""
     state = "with changes that were not committed" if git.get("dirty") else "clean"
-    return f"{visible(git.get('commit'))}, {state}"
+    return f"{inline(git.get('commit'), 300)}, {state}"
 
 
 def _seconds(seconds: Any) -> str:
@@ -140,7 +138,7 @@ def _store(store: Any) -> str:
 def _stopped(stopped: Any) -> str:
     if not isinstance(stopped, Mapping):
         return ""
-    return ", ".join(f"{key}: {shortened(value, 300)}" for key, value in stopped.items())
+    return ", ".join(f"{key}: {inline(value, 300)}" for key, value in stopped.items())
 
 
 def _text(value: Any) -> str:
@@ -152,7 +150,7 @@ def _plugins(study: ReportedStudy) -> Table | None:
         {
             **{key: scalar(plugin.get(key)) for key in ("name", "kind", "distribution", "version")},
             "options": ", ".join(
-                f"{k} = {shortened(v)}" for k, v in mapping(plugin, "options").items()
+                f"{k} = {inline(v)}" for k, v in mapping(plugin, "options").items()
             )
             or None,
         }
@@ -200,7 +198,7 @@ def _verdict(certificate: Mapping[str, Any] | None) -> tuple[str, bool]:
     first = ""
     if difference:
         of = f"condition {difference.get('condition')}, replicate {difference.get('replicate')}"
-        first = f" The first cell that differs: {shortened(of, 300)}."
+        first = f" The first cell that differs: {inline(of, 300)}."
     return f"Not the same everywhere: {what}, in {len(ways)} ways.{first}", False
 
 
@@ -223,7 +221,7 @@ def _ways(certificate: Mapping[str, Any], study: ReportedStudy) -> Table:
         for one in listed(certificate, "rows")
     ]
     notes = [
-        f"not tried: {one.get('strategy')}: {shortened(one.get('why'), 300)}"
+        f"not tried: {one.get('strategy')}: {inline(one.get('why'), 300)}"
         for one in listed(certificate, "not_tried")
     ]
     caption = "The same everywhere?"
