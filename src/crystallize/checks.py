@@ -133,6 +133,13 @@ def flag(where: str, value: object) -> bool:
     return value
 
 
+def flag_or(where: str, value: object, word: str) -> Any:
+    """A boolean, or one word that stands for something between."""
+    if not isinstance(value, bool) and value != word:
+        raise InvalidValueError(where, value, f"True or False, or {word!r}")
+    return value
+
+
 def choice(where: str, value: object, choices: Collection[str]) -> Any:
     """One of some words."""
     if not isinstance(value, str) or value not in choices:

@@ -161,7 +161,7 @@ def test_a_cell_that_can_be_stopped_is_run_again(tmp_path):
     given = {
         "replicates": 3, "seed": 1, "execution": "async", "store": tmp_path / "cells.db"
     }  # fmt: skip
-    cut = Experiment(endless, time_limit=0.1, **given).run()
+    cut = Experiment(endless, time_limit=0.7, **given).run()
     assert cut.done["baseline"].tolist() == [False, True, True]
     assert not cut.errors
     (tmp_path / "quick").touch()

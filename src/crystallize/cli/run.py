@@ -39,6 +39,7 @@ KEY_OF = {
     "seed": ("experiment", "seed"),
     "time_limit": ("experiment", "time_limit"),
     "store": ("store", "path"),
+    "log": ("experiment", "log"),
 }
 """What an option overrides in the config."""
 OPTION_RULES = {**RULES, "execution": text}
@@ -63,6 +64,9 @@ OPTION_RULES = {**RULES, "execution": text}
     help="Run this condition alone, or those that match: 'n=10,*'; may be given more than once.",
 )
 @click.option("--store", type=click.Path(path_type=Path), help="Keep finished cells in this file.")
+@click.option(
+    "--log", type=click.Path(path_type=Path), help="Add lines on what happens to this file."
+)
 @click.option("--retry-failed", is_flag=True, help="Run cells again that failed before.")
 @click.option("--accept-changes", is_flag=True, help="Go on with a store of a changed experiment.")
 @click.option(
@@ -91,6 +95,7 @@ def command(
     time_limit: str | None,
     conditions: tuple[str, ...],
     store: Path | None,
+    log: Path | None,
     retry_failed: bool,
     accept_changes: bool,
     block: tuple[str, ...],
@@ -124,6 +129,7 @@ def command(
                 "seed": seed,
                 "time_limit": time_limit,
                 "store": store,
+                "log": log,
                 "execution": execution,
             }
             read = read_config(config, overrides, _options(given))
@@ -211,7 +217,7 @@ def _experiment(
         wanted["block"] = [*config.experiment.values.get("block", ()), *block]
     beside = path.resolve().parent
     arguments = experiment_arguments(config, beside, wanted)
-    arguments.setdefault("progress", sys.stderr.isatty())
+    arguments.setdefault("progress", sys.stderr.isatty() or "long")
     return Experiment(find_function(config.experiment.function, beside), **arguments)
 
 

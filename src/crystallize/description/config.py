@@ -117,6 +117,8 @@ class Config:
         What summaries say, as :class:`crystallize.Experiment` takes it.
     store : path or None
         The file in which finished cells are kept; beside the config if relative.
+    log : path or None
+        ``experiment.log``, likewise.
     plugins : mapping
         ``[plugins.NAME]``: the name of an observer -> its options.
     hypotheses : mapping
@@ -130,6 +132,7 @@ class Config:
     aggregation: AggregationSection = AggregationSection()
     summary: Mapping[str, Any] = field(default_factory=dict)
     store: Path | None = None
+    log: Path | None = None
     plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     hypotheses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -214,6 +217,7 @@ class _Reader:
             aggregation=self._aggregation(content.get("aggregation", {})),
             summary=self._section("summary", content.get("summary", {}), SUMMARY_RULES) or {},
             store=self._store(content.get("store")),
+            log=self._log(content.get("experiment")),
             plugins=self._plugins(content.get("plugins", {})),
             hypotheses=self._hypotheses(content.get("hypothesis", {})),
         )
@@ -275,6 +279,12 @@ class _Reader:
         if section is None or section.get("path") is None:
             return None
         return (folder_of(table("store", given)["path"]) or Path()) / section["path"]
+
+    def _log(self, given: object) -> Any:
+        path = given.get("log") if isinstance(given, dict) else None
+        if not path or not isinstance(path, str):
+            return None  # none, or refused where the section is read
+        return (folder_of(path) or Path()) / path
 
     def _section(
         self, name: str, given: object, rules: Mapping[str, Rule[Any]], *required: str

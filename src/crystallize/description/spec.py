@@ -14,6 +14,7 @@ from crystallize.checks import (
     count_or_share,
     duration,
     flag,
+    flag_or,
     names,
     optional,
     path,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 Keep = Literal["values", "summary"]
 OnError = Literal["collect", "raise"]
 SeedRule = Literal["numpy", "crystallize-ml"]
+Progress = bool | Literal["long"]
 
 DEFAULT_STRATEGY = "serial"
 
@@ -85,7 +87,9 @@ class ExperimentSpec:
     accept_changes : bool
     keep_secrets : bool
         Whether parameters that are named like secrets are written down as they are.
-    progress : bool
+    progress : bool or "long"
+    log : path or None
+        A file to which lines are added on what happens.
     keep : {"values", "summary"}
         Whether the driver keeps values, or only what summaries need of them.
     summary : Summarized
@@ -118,7 +122,8 @@ class ExperimentSpec:
     retry_failed: bool = False
     accept_changes: bool = False
     keep_secrets: bool = False
-    progress: bool = False
+    progress: Progress = False
+    log: Path | None = None
     keep: Keep = "values"
     summary: Summarized = USUAL
 
@@ -187,7 +192,8 @@ RULES: Mapping[str, Rule[Any]] = {
     "retry_failed": flag,
     "accept_changes": flag,
     "keep_secrets": flag,
-    "progress": flag,
+    "progress": partial(flag_or, word="long"),
+    "log": optional(path),
     "keep": partial(choice, choices=get_args(Keep)),
     "summary": summarized,
 }

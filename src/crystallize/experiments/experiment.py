@@ -35,7 +35,7 @@ from crystallize.description.conditions import (
     read_only,
 )
 from crystallize.description.seeding import root_seed
-from crystallize.description.spec import RULES, ExperimentSpec, Keep, OnError, SeedRule
+from crystallize.description.spec import RULES, ExperimentSpec, Keep, OnError, Progress, SeedRule
 from crystallize.description.stream_keys import stream_keys
 from crystallize.description.until import Until, check_compared, has_untils, untils
 from crystallize.errors import ExecutorError
@@ -133,8 +133,13 @@ class Experiment:
     keep_secrets : bool
         Write parameters that are named like secrets (``token``, ``api_key``, ``password``) to
         store, result and tables as they are, not as digests.
-    progress : bool
-        Show a progress bar on standard error.
+    progress : bool or "long"
+        Show progress on standard error: a bar on a terminal and in a notebook, elsewhere a line
+        a minute and one at the end.  With ``"long"``, only of a run that takes longer than a
+        minute.
+    log : path, optional
+        A file to which lines with time stamps are added, made where there is none: what begins,
+        how far it is each minute, the first failure of each kind, warnings, how it ended.
     keep : {"values", "summary"}
         ``"summary"`` keeps no values, but what :meth:`Result.summary` needs of them, so that
         memory does not grow with the number of replicates.  A store keeps values all the same.
@@ -191,7 +196,8 @@ class Experiment:
         retry_failed: bool = False,
         accept_changes: bool = False,
         keep_secrets: bool = False,
-        progress: bool = False,
+        progress: Progress = False,
+        log: str | Path | None = None,
         keep: Keep = "values",
         summary: Mapping[str, Any] | None = None,
     ) -> None:
@@ -237,6 +243,7 @@ class Experiment:
             "accept_changes": accept_changes,
             "keep_secrets": keep_secrets,
             "progress": progress,
+            "log": log,
             "keep": keep,
             "summary": summary,
         }

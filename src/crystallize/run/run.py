@@ -25,7 +25,7 @@ from crystallize.cells.page import Page
 from crystallize.cells.summaries import PageSummaries
 from crystallize.contracts import Capabilities, Completion, RunStatus, Task, Trip
 from crystallize.description.fingerprint import source_file
-from crystallize.description.spec import ExperimentSpec
+from crystallize.description.spec import ExperimentSpec, Progress
 from crystallize.errors import (
     CrystallizeError,
     PluginError,
@@ -47,11 +47,14 @@ from crystallize.run.handle import RunHandle
 from crystallize.run.landing import Landing
 from crystallize.run.observers import Observers
 from crystallize.run.pages import Pages
+from crystallize.run.progress import progress_of
 from crystallize.run.provenance import provenance
 from crystallize.run.recorder import Recorder
 from crystallize.run.resources import worker_contexts
+from crystallize.run.run_log import RunLog
 from crystallize.run.schedule import Schedule
 from crystallize.run.signals import Interrupts
+from crystallize.run.tally import Tally
 from crystallize.run.time_limit import TimeLimit
 from crystallize.run.until import Stopping
 from crystallize.store.lock import Lent
@@ -122,6 +125,8 @@ class Run:
         self._is_cut = False
         self._stopping = Stopping(experiment) if experiment.until else None
         self._landing: Landing | None = None
+        self._log: RunLog | None = None
+        self._tally: Tally | None = None
         self._released = 0.0
         self._unread: list[Outcomes] = []
         self._opened = ExitStack()
@@ -166,6 +171,8 @@ class Run:
         self.call.ends = self._limit.ends
         if not self._capabilities.local_processes:
             self._git.ask()
+        if self.experiment.log is not None:
+            self._log = RunLog(self.experiment.log)
         self._policy.errors.update(self._recorder.open_store(self._opened))
         self._landing = Landing(
             self.experiment,
@@ -183,18 +190,33 @@ class Run:
         decides = self._summaries is not None or self._stopping is not None
         if decides or any(map(self._host.implements, looked_at)):
             self._pages = Pages(self._recorder.tables, self._policy.errors, self.experiment.seeding)
-        shown = self.experiment.progress or bool(getattr(self._host.executor, "progress", False))
         cells = self.experiment.cells
         if self._stopping is not None:
             self._policy.count_only(self._stopping.wanted())
             cells = sum(self._stopping.expected().values())
-        self._recorder.open_bar(self._opened, cells, shown=shown)
+        self._begin_counting(cells)
         self._observers.begin()
         if self._host.implements("outcomes_completed"):
             for outcomes in self._recorder.found_outcomes(self._policy.errors):
                 self._observers.observe("outcomes_completed", outcomes=outcomes)
         while self._take_pages():
             self._show_pages()
+
+    def _begin_counting(self, cells: int) -> None:
+        """Count towards so many cells, for all who show how far the run is."""
+        experiment, strategy = self.experiment, self._host.executor_name
+        found, errors = self._recorder.found, self._policy.errors.values()
+        self._tally = tally = Tally(experiment.name, strategy, cells, found, errors)
+        shown: Progress = experiment.progress
+        if not shown:
+            shown = bool(getattr(self._host.executor, "progress", False))
+        displays = progress_of(tally, shown)
+        for display in displays:
+            self._opened.callback(display.close)
+        if self._log is not None:
+            self._log.begun(experiment, strategy, tally)
+            displays.append(self._log)
+        self._recorder.begin(tally, displays, self._log)
 
     @contextmanager
     def cells_around(self) -> Iterator[None]:
@@ -238,6 +260,7 @@ class Run:
         try:
             self.release()
             self._is_cut = self._limit_left_cells()
+            self._recorder.tell(goes_on=False)
             if self._stopping is not None and len(self._stopping.ended) == len(self._stops()):
                 self._recorder.conclude(self._stopping.ended)
         finally:
@@ -376,7 +399,9 @@ class Run:
             places = enumerate(self.experiment.conditions)
             self._landing.schedule.end({at: ended[name] for at, name in places if name in ended})
         self._policy.count_only(stopping.wanted())
-        self._recorder.expect(sum(stopping.expected().values()), stopping.progress())
+        if self._tally is not None:
+            cells = sum(stopping.expected().values())
+            self._tally.expect(cells, stopping.progress(), stopping.known(), len(stopping.ended))
 
     def _show_pages(self) -> None:
         """Show pages in index order, until a plugin says that the run may end there."""
@@ -454,6 +479,10 @@ class Run:
         elif error is not None:
             status, result = "failed", getattr(error, "result", result)
         self._observers.end(status, result, error)
+        if self._log is not None:
+            log, self._log = self._log, None
+            log.ended(status, error, str(self._stopped["reason"]) if self._stopped else "")
+            log.close()
 
     def _planned(self) -> Schedule:
         """A schedule of the cells that are not in the store."""

@@ -73,6 +73,7 @@ class Runs:
             max_failures=None,
             time_limit=None,
             progress=False,
+            log=None,
         )
         self.made: list[tuple[CertificateRow, Result]] = []
         self.not_tried: list[NotTried] = []

@@ -15,6 +15,8 @@ from crystallize_report.figures.picture import Row
 
 Numbers = npt.NDArray[np.float64]
 CONFIDENCE = 0.95
+LARGEST = 1e150
+"""The largest value that is drawn: its square is a number too."""
 
 
 def numbers(result: Result, condition: str, metric: str) -> Numbers | None:
@@ -71,10 +73,24 @@ def column_of(result: Result, condition: str, metric: str) -> Numbers:
     return column
 
 
+def drawable(value: float | None) -> bool:
+    """Whether an axis can have it: there, finite, and no larger than 1e150."""
+    return value is not None and abs(value) <= LARGEST
+
+
 def finite(result: Result, condition: str, metric: str) -> Numbers:
-    """The finite values of a metric that is named, in replicate order."""
+    """The values of a metric that is named which an axis can have, in replicate order."""
     column = column_of(result, condition, metric)
-    return column[np.isfinite(column)]
+    return column[np.abs(column) <= LARGEST]
+
+
+def unusable(result: Result, conditions: Sequence[str], metric: str) -> str:
+    """A note of the values that no axis can have; nothing where there are none."""
+    if not result.keeps_values:
+        return ""
+    columns = (column_of(result, condition, metric) for condition in conditions)
+    count = sum(int((np.abs(column) > LARGEST).sum()) for column in columns)
+    return f"{count} values that are infinite, or above 1e150, are left out." if count else ""
 
 
 def chosen_metric(result: Result, metric: str | None) -> str:
@@ -104,9 +120,9 @@ def summary(result: Result) -> list[Any]:
 
 
 def number_metrics(result: Result) -> list[str]:
-    """The metrics of which some condition has a mean."""
+    """The metrics of which some condition has a mean that can be drawn."""
     return list(
-        dict.fromkeys(str(row["metric"]) for row in summary(result) if row["mean"] is not None)
+        dict.fromkeys(str(row["metric"]) for row in summary(result) if drawable(row["mean"]))
     )
 
 

@@ -13,6 +13,7 @@ from crystallize_report.figures.columns import (
     finite,
     labels,
     span,
+    unusable,
 )
 from crystallize_report.figures.picture import Picture, Row, panel_height
 from crystallize_report.figures.series import keyed, names_of
@@ -114,6 +115,7 @@ def ecdf(
                 if thinned else "",
                 f"{outside} values lie outside of the axis, which shows the middle 99%."
                 if outside else "",
+                unusable(result, result.conditions, metric),
                 layout.note,
             ],
         )  # fmt: skip

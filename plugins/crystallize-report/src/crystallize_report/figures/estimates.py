@@ -11,12 +11,14 @@ from scipy import ndimage
 from crystallize import InvalidValueError, Result, UnknownNameError
 from crystallize_report.figures.columns import (
     Numbers,
+    drawable,
     finite,
     labels,
     looks_yes_no,
     number_metrics,
     span,
     summary,
+    unusable,
     wilson,
 )
 from crystallize_report.figures.picture import Picture
@@ -73,7 +75,8 @@ def estimates(
     -----
     Points of one row that would lie on each other are moved apart.  A density is that of values
     counted in 120 bins (fewer, at least 50, of more than 20 conditions), smoothed by a normal of
-    Silverman's width; all have the same height.  Means have 1.96 Monte Carlo standard errors on both sides, proportions Wilson's interval.
+    Silverman's width; all have the same height.  Means have 1.96 Monte Carlo standard errors on
+    both sides, proportions Wilson's interval.
 
     References
     ----------
@@ -88,7 +91,7 @@ def estimates(
     if kind in ("swarm", "density") and not result.keeps_values:
         raise InvalidValueError("kind", kind, "'means', as the run kept no values")
     rows = [row for row in summary(result) if row["metric"] == metric]
-    rows = [row for row in rows if row["mean"] is not None]
+    rows = [row for row in rows if drawable(row["mean"])]
     drawn = rows[:MOST]
     values: list[Numbers] = []
     if result.keeps_values:
@@ -123,7 +126,11 @@ def estimates(
                  "mean": row["mean"], "lower": low, "upper": high, "sd": row.get("sd")}
                 for row, (low, high) in zip(drawn, bounds, strict=True)
             ],
-            [*notes, first_of(len(drawn), len(rows), "conditions")],
+            [
+                *notes,
+                unusable(result, [row["condition"] for row in drawn], metric),
+                first_of(len(drawn), len(rows), "conditions"),
+            ],
         )  # fmt: skip
     return picture
 

@@ -14,7 +14,7 @@ from itertools import permutations
 import numpy as np
 
 from crystallize import Result
-from crystallize_report.figures.columns import Numbers, all_metrics, numbers
+from crystallize_report.figures.columns import LARGEST, Numbers, all_metrics, numbers
 
 CLOSE = 1e-9
 
@@ -58,7 +58,7 @@ def intervals(
 ) -> Intervals:
     """Those of the replicates that have everything."""
     truths = np.broadcast_to(np.asarray(truth, dtype=np.float64), estimate.shape)
-    there = ~np.isnan(estimate + lower + upper + truths)
+    there = np.abs(np.stack((estimate, lower, upper, truths))).max(axis=0) <= LARGEST
     place = np.flatnonzero(there).astype(np.float64)
     return Intervals(place, estimate[there], lower[there], upper[there], truths[there])
 
@@ -113,8 +113,8 @@ def _bounds(
     for se in columns.values() if model_se is not None else ():
         both = np.isfinite(se) & np.isfinite(estimate)
         if both.any() and _close(float(np.sqrt(np.mean(se[both] ** 2))), model_se):
-            there = ~np.isnan(se + estimate)
-            half = width / 2 / float(np.mean(se[there])) * se
+            mean = float(np.mean(se[~np.isnan(se + estimate)]))
+            half = width / 2 / mean * se if mean > 0 else se
             yield estimate - half, estimate + half
 
 

@@ -100,16 +100,17 @@ def lolly(
 def _panel(
     axes: Axes, points: Points, keys: Sequence[tuple[str, str | None]], target: float | None
 ) -> None:
-    for place, key in enumerate(keys):
-        if (point := points.get(key)) is None:
-            continue
-        if target is not None:
-            axes.hlines(place, target, point.value, color=COLOURS[0], linewidth=1.2)
-        axes.plot(point.value, place, "o", color=COLOURS[0], markersize=4)
-        axes.plot(
-            [point.lower, point.upper], [place, place],
-            color=INK, marker="|", markersize=6, markeredgewidth=0.8, linewidth=0.5, zorder=1.5,
-        )  # fmt: skip
+    own = [(place, points[key]) for place, key in enumerate(keys) if key in points]
+    places = [place for place, _ in own]
+    if target is not None:
+        sticks = [(target, point.value, np.nan) for _, point in own]
+        axes.plot(np.ravel(sticks), np.repeat(places, 3), color=COLOURS[0], linewidth=1.2)
+    axes.plot([point.value for _, point in own], places, "o", color=COLOURS[0], markersize=4)
+    bars = [(point.lower, point.upper, np.nan) for _, point in own]
+    axes.plot(
+        np.ravel(bars), np.repeat(places, 3),
+        color=INK, marker="|", markersize=6, markeredgewidth=0.8, linewidth=0.5, zorder=1.5,
+    )  # fmt: skip
     if target is not None:
         axes.axvline(target, color=INK, linewidth=0.8, linestyle="--")
     axes.grid(visible=False, axis="y")

@@ -8,7 +8,7 @@ from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from scipy import stats
 
 from crystallize import CrystallizeError, Result, UnknownNameError
-from crystallize_report.figures.columns import Numbers, chosen_metric, column_of
+from crystallize_report.figures.columns import LARGEST, Numbers, chosen_metric, column_of, unusable
 from crystallize_report.figures.picture import Picture
 from crystallize_report.figures.theme import COLOURS, INK, PAGE, themed
 from crystallize_report.figures.words import digits, shown
@@ -130,6 +130,7 @@ def paired(
             [
                 f"{len(x)} pairs are counted in hexagons, the darker the more."
                 if len(x) > POINTS else "",
+                unusable(result, [baseline, treatment], metric),
             ],
         )  # fmt: skip
     return picture
@@ -143,10 +144,10 @@ def are_paired(result: Result, one: str, other: str) -> bool:
 def pairs(
     result: Result, treatment: str, baseline: str, metric: str
 ) -> tuple[Numbers, Numbers, Numbers]:
-    """The baseline's values, the treatment's, and the replicates, where both are finite."""
+    """The baseline's values, the treatment's, and the replicates, where an axis can have both."""
     x, y = (column_of(result, name, metric) for name in (baseline, treatment))
     n = min(len(x), len(y))
-    both = np.isfinite(x[:n]) & np.isfinite(y[:n])
+    both = (np.abs(x[:n]) <= LARGEST) & (np.abs(y[:n]) <= LARGEST)
     return x[:n][both], y[:n][both], np.flatnonzero(both).astype(np.float64)
 
 

@@ -10,7 +10,7 @@ from scipy import special
 
 from crystallize import CrystallizeError, Result, UnknownNameError
 from crystallize_report.figures.arrangement import names_in
-from crystallize_report.figures.columns import CONFIDENCE, looks_yes_no, summary, wilson
+from crystallize_report.figures.columns import CONFIDENCE, drawable, looks_yes_no, summary, wilson
 from crystallize_report.figures.picture import Row
 
 PROPORTIONS = ("coverage", "bias_eliminated_coverage", "rejection", "convergence")
@@ -48,7 +48,7 @@ def measures(result: Result) -> dict[str, Points]:
     """Measure -> (condition, estimator) -> point, of the section ``performance``."""
     found: dict[str, Points] = {}
     for row in result.sections.get("performance", ()):
-        if row["value"] is None:
+        if not drawable(row["value"]) or not drawable(row["mcse"] or 0.0):
             continue
         value, estimator = float(row["value"]), row.get("estimator")
         if row["measure"] in PROPORTIONS:

@@ -8,7 +8,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from crystallize import Result
 from crystallize.sequences import MeanSequence, ProportionSequence
 from crystallize_report.figures.arrangement import arranged
-from crystallize_report.figures.columns import Numbers, chosen_metric, finite, labels
+from crystallize_report.figures.columns import Numbers, chosen_metric, finite, labels, unusable
 from crystallize_report.figures.picture import Picture, Row, panel_height
 from crystallize_report.figures.series import keyed, names_of
 from crystallize_report.figures.theme import PAGE, style, themed
@@ -107,6 +107,7 @@ def running_mean(
             [
                 "" if any(len(series) <= BANDS for _, series in layout.panels)
                 else f"Bands are left out where a panel has more than {BANDS} lines.",
+                unusable(result, result.conditions, metric),
                 layout.note,
             ],
         )  # fmt: skip
