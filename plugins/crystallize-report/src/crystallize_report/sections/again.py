@@ -12,8 +12,11 @@ from crystallize_report.texts import inline, listed, mapping
 from crystallize_report.toml_text import document
 
 FILE = "again.toml"
-SETTINGS = ("blas_threads", "seed_globals", "retries", "timeout", "on_error")
-DEFAULTS = {"retries": 0, "timeout": None, "on_error": "collect", "keep": "values"}
+DEFAULTS = {
+    "timeout": None, "on_error": "collect", "rate_limit": None, "blas_threads": None,
+    "seed_globals": None,
+}  # fmt: skip
+"""Settings of a run, and what they are where nobody says anything."""
 UNTIL = ("metric", "half_width", "relative", "of", "confidence", "at_least", "at_most", "bounds")
 MOST_CONFIG = 200_000
 """How many letters of a config are put into a report."""
@@ -93,18 +96,14 @@ def config_of(study: ReportedStudy, problems: list[str]) -> dict[str, Any] | Non
         experiment["streams"] = seed["streams"]
     if result.baseline != next(iter(result.conditions)):
         experiment["baseline"] = result.baseline
-    settings = {**of, **{key: execution.get(key) for key in SETTINGS}}
-    for key, usual in DEFAULTS.items():
-        if settings.get(key) not in (None, usual):
-            experiment[key] = settings[key]
-    for key in ("blas_threads", "seed_globals"):
-        if settings.get(key) is not None:
-            experiment[key] = settings[key]
+    experiment |= _settings(of, execution)
     config: dict[str, Any] = {"experiment": experiment}
     if study.shared:
         config["parameters"] = dict(study.shared)
+    own = _own_replicates(study)
     config["conditions"] = {
         name: {key: value for key, value in parameters.items() if key not in study.shared}
+        | ({"replicates": own[name]} if name in own else {})
         for name, parameters in study.parameters.items()
     }
     if until:
@@ -115,12 +114,38 @@ def config_of(study: ReportedStudy, problems: list[str]) -> dict[str, Any] | Non
         config["execution"] = {"strategy": execution["strategy"], **mapping(execution, "options")}
     _add_plugins(config, study, problems)
     _say_what_is_lost(study, problems)
+    if shard := mapping(of, "shard"):
+        problems.append(
+            f"This is shard {shard.get('number')} of {shard.get('count')} of the study, which the "
+            "config runs whole."
+        )
     if study.is_of_store:
         problems.append(
             "A store has cells, and neither the strategy nor the aggregators of the runs that "
             "filled it: the config has what the cells follow from."
         )
     return config
+
+
+def _settings(of: Mapping[str, Any], execution: Mapping[str, Any]) -> dict[str, Any]:
+    """What `[experiment]` says of keeping, failing and trying again."""
+    found = {
+        k: execution[k] for k, usual in DEFAULTS.items() if execution.get(k) not in (None, usual)
+    }
+    if of.get("keep") == "summary":
+        found["keep"] = "summary"
+    if execution.get("retries"):
+        found["retries"] = mapping(execution, "retry") or execution["retries"]
+    return found
+
+
+def _own_replicates(study: ReportedStudy) -> dict[str, int]:
+    """The conditions whose number of replicates is their own, and was not to be seen."""
+    sizes = study.result.replicates_of
+    if listed(study.provenance, "until"):
+        seen = {name for one in listed(study.provenance, "until") for name in mapping(one, "path")}
+        return {n: size for n, size in sizes.items() if n not in {*seen, study.result.baseline}}
+    return {name: size for name, size in sizes.items() if size < study.result.replicates}
 
 
 def _add_plugins(config: dict[str, Any], study: ReportedStudy, problems: list[str]) -> None:

@@ -66,8 +66,9 @@ def _facts(study: ReportedStudy) -> list[tuple[str, str]]:
         ("Seed of a replicate", visible(rule or result.seed_rule)),
         ("Replicates", _range(study)),
         ("Cells", _cells(study)),
+        ("Shard", _shard(of.get("shard"))),
         ("Strategy", _strategy(execution)),
-        ("Failures", _failures(execution)),
+        ("Failures and limits", _failures(execution)),
         ("BLAS threads", _text(execution.get("blas_threads"))),
         ("Hash seed", _text(of.get("hash_seed"))),
         ("Values", "kept" if result.keeps_values else "summaries only"),
@@ -105,9 +106,17 @@ def _strategy(execution: Mapping[str, Any]) -> str:
 
 
 def _failures(execution: Mapping[str, Any]) -> str:
-    keys = ("on_error", "retries", "timeout", "time_limit")
+    keys = ("on_error", "retries", "timeout", "time_limit", "rate_limit")
     given = [(key, execution.get(key)) for key in keys]
+    if execution.get("retries"):
+        given += [(k, v) for k, v in mapping(execution, "retry").items() if k != "times"]
     return ", ".join(f"{k.replace('_', ' ')}: {inline(v, 200)}" for k, v in given if v is not None)
+
+
+def _shard(shard: Any) -> str:
+    if not isinstance(shard, Mapping):
+        return ""
+    return f"{inline(shard.get('number'))} of {inline(shard.get('count'))}"
 
 
 def _git(git: Any, *, is_run: bool) -> str:
