@@ -27,9 +27,8 @@ from crystallize.cli.streams import print_answer, say, stdout_kept_clean
 from crystallize.cli.tables import Wanted, table_options
 from crystallize.description.conditions import selected
 from crystallize.description.config import Config, read_config
-from crystallize.description.from_config import experiment_arguments
+from crystallize.description.from_config import all_arguments
 from crystallize.description.grid import ONLY_CONDITION
-from crystallize.description.lookup import find_function
 from crystallize.description.overrides import Override
 from crystallize.description.spec import RULES
 from crystallize.errors import CrystallizeError, ExportError, OptionError, PluginError, StoreError
@@ -58,7 +57,7 @@ OPTION_RULES = {**RULES, "execution": text}
 @click.argument("stores", nargs=-1, metavar="")
 @click.option("--execution", metavar="NAME", help="Use this strategy instead of the file's.")
 @set_option
-@click.option("--replicates", type=int, help="Override experiment.replicates.")
+@click.option("--replicates", type=int, help="That of every condition, whatever the file says.")
 @click.option("--seed", type=int, help="Override experiment.seed.")
 @click.option(
     "--time-limit",
@@ -231,9 +230,9 @@ def _experiment(
     if block:
         wanted["block"] = [*config.experiment.values.get("block", ()), *block]
     beside = path.resolve().parent
-    arguments = experiment_arguments(config, beside, wanted)
+    arguments = all_arguments(config, beside, wanted)
     arguments.setdefault("progress", sys.stderr.isatty() or "long")
-    return Experiment(find_function(config.experiment.function, beside), **arguments)
+    return Experiment(**arguments)
 
 
 def _selected(config: Config, patterns: tuple[str, ...]) -> dict[str, Any]:

@@ -85,6 +85,8 @@ def provenance(
             "blas_threads": experiment.blas_threads,
             "seed_globals": experiment.seed_globals,
             "retries": experiment.retries,
+            "retry": experiment.retry.to_dict(),
+            "rate_limit": experiment.rate_limit,
             "timeout": experiment.timeout,
             "time_limit": experiment.time_limit,
             "on_error": experiment.on_error,
