@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 import sys
+import threading
 import time
 from math import ceil
 from pathlib import Path
@@ -106,6 +107,21 @@ def trial(replicate, log):
 async def atrial(replicate, log):
     await asyncio.sleep(0.01)
     return trial(replicate, log)
+
+
+@pytest.mark.parametrize("way", ["parallel", "futures"])
+def test_all_workers_are_used_though_cells_begin_one_after_another(way):
+    together = threading.Barrier(4, timeout=60)
+
+    def meets():
+        return together.wait() >= 0
+
+    pool = {"factory": "concurrent.futures:ThreadPoolExecutor", "workers": 4}
+    options = {"max_workers": 4} if way == "parallel" else pool
+    limited = Experiment(
+        meets, replicates=4, execution=way, execution_options=options, rate_limit=10
+    )
+    assert not limited.run().errors
 
 
 @pytest.mark.parametrize(
