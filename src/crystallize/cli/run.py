@@ -135,6 +135,8 @@ def command(
                 "command cannot print. Run it from Python, or leave that aggregator out."
             )
         _say_found(result)
+        for line in result.duration_lines():
+            say(line, err=True)
         if result.errors:
             code = SOME_FAILED
             _show_errors(result)

@@ -467,6 +467,7 @@ class Run:
             self.experiment.seed_rule,
             self.experiment.stream_keys,
             self._summaries,
+            self._recorder.attempts.within(stops),
         )
 
     def _stops(self) -> dict[str, int]:
