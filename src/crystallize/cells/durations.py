@@ -21,6 +21,7 @@ from crystallize.cells.leading_bits import LeadingBits
 from crystallize.cells.quantiles import Quantiles
 
 Seconds = npt.NDArray[np.float32]
+Places = npt.NDArray[np.intp]
 Point = tuple[int, float]
 """Before which replicate the clock was read, and what it said."""
 
@@ -28,8 +29,12 @@ INLINE = 16
 """Up to how many runs are written as JSON, which takes less room than an array's header."""
 RUN_BYTES, CELL_BYTES = 24, 4
 """What a run takes in memory, and a cell where each has its own number."""
-MOST_WAITING = 2**12
+MOST_WAITING = 8
+"""How many blocks wait until their durations are sorted in: many conditions never have so many."""
+MOST_RUNS = 2**12
 """How many runs wait until they are counted together."""
+NO_RUNS = array("q"), array("q"), array("f")
+"""Those of a column that has none: there may be many such."""
 SHOWN_SHARE = 0.95
 """The quantile that is shown."""
 
@@ -62,6 +67,8 @@ class Durations(NamedTuple):
         """
         if not count:
             return None
+        if len(points) == 1:
+            return _one(count, (ended - points[0][1]) / count)
         found = cls([], [])
         (first, looked), *later = points
         stop = first + count
@@ -157,18 +164,33 @@ class DurationColumn:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._starts, self._stops, self._seconds = array("q"), array("q"), array("f")
+        self._waiting: list[tuple[slice | Places, Durations]] = []
+        self._starts, self._stops, self._seconds = NO_RUNS
         self._values: Seconds | None = None
 
-    def add(self, cells: slice | npt.NDArray[np.intp], durations: Durations) -> None:
+    def add(self, cells: slice | Places, durations: Durations) -> None:
         """Say how long some cells took."""
+        self._waiting.append((cells, durations))
+        if len(self._waiting) > MOST_WAITING:
+            self._settle()
+
+    def _settle(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for cells, durations in waiting:
+            self._take(cells, durations)
+
+    def _take(self, cells: slice | Places, durations: Durations) -> None:
         runs = len(durations.cells) if isinstance(cells, slice) else len(cells)
         if self._values is None and (len(self._starts) + runs) * RUN_BYTES > self.size * CELL_BYTES:
-            self._values = self.values()
-            self._starts, self._stops, self._seconds = array("q"), array("q"), array("f")
+            self._values = self._spread()
+            self._starts, self._stops, self._seconds = NO_RUNS
         if self._values is not None:
-            self._values[cells] = durations.values()
-        elif isinstance(cells, slice):
+            is_one = len(durations.seconds) == 1
+            self._values[cells] = durations.seconds[0] if is_one else durations.values()
+            return
+        if not self._starts:
+            self._starts, self._stops, self._seconds = array("q"), array("q"), array("f")
+        if isinstance(cells, slice):
             start = cells.start
             for count, seconds in zip(*durations, strict=True):
                 self._append(start, start + count, seconds)
@@ -179,15 +201,19 @@ class DurationColumn:
 
     def values(self) -> Seconds:
         """One number a cell, NaN where it is not known."""
-        if self._values is not None:
-            return self._values.copy()
+        self._settle()
+        return self._spread() if self._values is None else self._values.copy()
+
+    def _spread(self) -> Seconds:
         values = np.full(self.size, nan, np.float32)
-        for start, stop, seconds in self._runs():
-            values[start:stop] = seconds
+        if self._starts:
+            for start, stop, seconds in self._runs():
+                values[start:stop] = seconds
         return values
 
     def part(self, places: slice) -> DurationColumn:
         """A copy of some of the cells."""
+        self._settle()
         first, last = places.start, places.stop
         part = DurationColumn(last - first)
         if self._values is not None:
@@ -203,6 +229,11 @@ class DurationColumn:
 
     def durations(self) -> Durations:
         """Those of all cells, in their order."""
+        if len(self._waiting) == 1 and not self._starts and self._values is None:
+            ((cells, durations),) = self._waiting
+            if cells == slice(0, self.size):
+                return Durations(durations.cells, array("f", durations.seconds).tolist())
+        self._settle()
         runs = [] if self._values is not None else sorted(self._runs())
         if self._values is not None and self.size <= INLINE:
             return Durations([1] * self.size, self._values.tolist())
@@ -254,7 +285,7 @@ class DurationSummary:
                 self.total += cells * seconds
                 waiting.cells.append(cells)
                 waiting.seconds.append(seconds)
-        if len(waiting.cells) > MOST_WAITING:
+        if len(waiting.cells) > MOST_RUNS:
             self._bits, self._waiting = self.bits, Durations([], [])
 
     @property
