@@ -9,7 +9,19 @@ from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 
-from benchmarks import conditions, driver, growth, loops, machine, shared, sleep, start
+from benchmarks import (
+    conditions,
+    driver,
+    growth,
+    loops,
+    machine,
+    seeds,
+    shared,
+    sleep,
+    start,
+    store,
+    summary,
+)
 from benchmarks.figures import judged
 from benchmarks.peer import Peer
 from benchmarks.plan import Plan
@@ -28,6 +40,9 @@ ALONE = {
     "sleep": "coroutines of 10 ms, 1,000 at once",
     "growth": "trivial replicates, ever more of them",
     "conditions": "ever more conditions of one trivial replicate each",
+    "store": "trivial replicates into a store and out of it, ever more of them",
+    "summary": "trivial replicates, with their values and with summaries alone",
+    "seeds": "the seed of every replicate",
     "driver": "executors that do no work",
     "start": "whole processes",
 }
@@ -40,6 +55,9 @@ CONTENDERS = tuple(
             (*sleep.CONTENDERS, sleep.PEER),
             growth.CONTENDERS,
             conditions.CONTENDERS,
+            store.CONTENDERS,
+            summary.CONTENDERS,
+            seeds.CONTENDERS,
             driver.CONTENDERS,
             (*start.commands(), *start.PEER),
         )
@@ -100,6 +118,9 @@ def measure(plan: Plan, names: Sequence[str], began: float) -> dict[str, Table]:
         "sleep": lambda: sleep.measure(plan, peer),
         "growth": lambda: growth.measure(plan),
         "conditions": lambda: conditions.measure(plan),
+        "store": lambda: store.measure(plan),
+        "summary": lambda: summary.measure(plan),
+        "seeds": lambda: seeds.measure(plan),
         "driver": lambda: driver.measure(plan),
         "start": lambda: start.measure(plan, peer),
     }

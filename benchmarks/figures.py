@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.growth import row_name
+from benchmarks.counts import AT_THE_PEAK, KEPT, row_name
 from benchmarks.timing import Row, Table
 
 Tables = Mapping[str, Table]
@@ -192,6 +192,15 @@ def _conditions_grown(tables: Tables) -> float:
     return _row(tables, "conditions", row_name(SERIAL, 10**5)).each / few
 
 
+def _counted(workload: str, contender: str, other: str, count: int) -> Callable[[Tables], float]:
+    """Time over another's, at one count."""
+    return _slower(workload, row_name(contender, count), row_name(other, count))
+
+
+def _seconds(workload: str, row: str) -> Callable[[Tables], float]:
+    return lambda tables: _row(tables, workload, row).median
+
+
 def _milliseconds(contender: str, less: str | None = None) -> Callable[[Tables], float]:
     def value(tables: Tables) -> float:
         beyond = _row(tables, "start", less).median if less else 0.0
@@ -299,12 +308,36 @@ FIGURES: tuple[tuple[Figure, Callable[[Tables], float]], ...] = (
             _grown_bytes(contender, name),
         )
         for contender in (SERIAL, PROCESS)
-        for name in ("bytes kept a number", "bytes at the peak a number")
+        for name in (KEPT, AT_THE_PEAK)
     ),
     (Figure("conditions", "serial, one of 100,000", 15, MOST, "us"), _a_condition),
     (
         Figure("conditions", "serial, one of 100,000 over one of 1,000", 1.3, MOST),
         _conditions_grown,
+    ),
+    (
+        Figure("store", "10,000,000 cells into one, time over a run without", 1.5, MOST),
+        _counted("store", "crystallize, store", "crystallize, no store", 10**7),
+    ),
+    (
+        Figure("store", "10,000,000 cells resumed, time over a run without", 1.5, MOST),
+        _counted("store", "crystallize, resume", "crystallize, no store", 10**7),
+    ),
+    (
+        Figure("store", f"10,000,000 cells shown, {AT_THE_PEAK}", 1, MOST, "bytes"),
+        _value("store", row_name("crystallize, show", 10**7), AT_THE_PEAK),
+    ),
+    (
+        Figure("summary", "10,000,000 replicates, time over keeping values", 1.5, MOST),
+        _counted("summary", "crystallize summary", "crystallize values", 10**7),
+    ),
+    (
+        Figure("summary", f"10,000,000 replicates, {AT_THE_PEAK}", 2, MOST, "bytes"),
+        _value("summary", row_name("crystallize summary", 10**7), AT_THE_PEAK),
+    ),
+    (
+        Figure("seeds", "1,000,000 of a result", 0.2, MOST, "s"),
+        _seconds("seeds", row_name("crystallize", 10**6)),
     ),
     (
         Figure("driver", "blocks a second", 20_000, LEAST),

@@ -119,7 +119,7 @@ def duration(seconds: float) -> str:
 def _lines(workload: str, tables: Tables) -> list[list[str]]:
     """A header and a line for each contender, the quickest first."""
     table = tables[workload]
-    compared = workload not in ("driver", "start", "growth", "conditions")
+    compared = workload not in ("driver", "start", "growth", "conditions", "store", "summary")
     header = ["contender", "each", "least", "most"]
     header += ["of the best other's speed"] if compared else []
     header += ["also"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from itertools import islice
@@ -34,6 +35,13 @@ MOST_BITS = 14_000
 """How long a whole number may be: Python itself writes none of more than 4,300 digits."""
 MOST_CHOICES = 500_000
 """How many values a parameter may take, and how many combinations a grid may have."""
+UNIT_SECONDS = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
+UNIT_BYTES = {
+    "b": 1,
+    **{f"{prefix}b": 1000**power for power, prefix in enumerate("kmgt", 1)},
+    **{f"{prefix}ib": 1024**power for power, prefix in enumerate("kmgt", 1)},
+}
+_DECIMAL = r"[0-9]+(?:\.[0-9]+)?"
 
 
 class Faults:
@@ -125,6 +133,13 @@ def flag(where: str, value: object) -> bool:
     return value
 
 
+def flag_or(where: str, value: object, word: str) -> Any:
+    """A boolean, or one word that stands for something between."""
+    if not isinstance(value, bool) and value != word:
+        raise InvalidValueError(where, value, f"True or False, or {word!r}")
+    return value
+
+
 def choice(where: str, value: object, choices: Collection[str]) -> Any:
     """One of some words."""
     if not isinstance(value, str) or value not in choices:
@@ -171,6 +186,48 @@ def seconds(where: str, value: object) -> float:
     if found is None or not found > 0:
         raise InvalidValueError(where, value, "a number of seconds above 0")
     return found
+
+
+def duration(where: str, value: object) -> float:
+    """A duration above 0: a number of seconds, or text with units.
+
+    Examples
+    --------
+    >>> duration("time_limit", 90), duration("time_limit", "1h30m"), duration("time_limit", "0.5 d")
+    (90.0, 5400.0, 43200.0)
+    """
+    if not isinstance(value, str):
+        return seconds(where, value)
+    text = "".join(value.split()).lower()
+    parts = re.findall(rf"({_DECIMAL})([dhms])", text)
+    in_seconds = re.fullmatch(_DECIMAL, text)
+    total = sum(float(number) * UNIT_SECONDS[unit] for number, unit in parts)
+    if in_seconds:
+        total = float(text)
+    elif not parts or "".join(map("".join, parts)) != text:
+        total = 0.0
+    if not 0 < total < float("inf"):
+        raise InvalidValueError(
+            where, value, "seconds above 0, or text as in '90s', '15m', '1h30m'"
+        )
+    return total
+
+
+def memory(where: str, value: object) -> int:
+    """How much memory, in bytes, above 0: a whole number, or text with a unit.
+
+    Examples
+    --------
+    >>> memory("max_memory", 10**9), memory("max_memory", "500 MB"), memory("max_memory", "2GiB")
+    (1000000000, 500000000, 2147483648)
+    """
+    if not isinstance(value, str):
+        return whole_number(where, value, least=1)
+    found = re.fullmatch(rf"({_DECIMAL})([kmgt]?i?b)", "".join(value.split()).lower())
+    amount = int(float(found[1]) * UNIT_BYTES.get(found[2], 0)) if found else 0
+    if amount < 1:
+        raise InvalidValueError(where, value, "bytes above 0, or text as in '500 MB', '2 GiB'")
+    return amount
 
 
 def count_or_share(where: str, value: object) -> int | float:

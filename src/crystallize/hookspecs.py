@@ -86,10 +86,10 @@ def run_ended(
 ) -> None:
     """Observe the end of a run, however it ends; always once for each :func:`before_run`.
 
-    ``status`` is ``"finished"``; ``"stopped"``, where :func:`should_stop` gave a reason;
-    ``"interrupted"``, by a signal; ``"failed"``, with ``error``; or ``"left"``, where a
-    stream was closed or an ``arun`` cancelled.  ``result`` is what there is of it,
-    ``None`` where a run is left.
+    ``status`` is ``"finished"``; ``"stopped"``, where :func:`should_stop` gave a reason
+    or the time limit was over; ``"interrupted"``, by a signal; ``"failed"``, with ``error``;
+    or ``"left"``, where a stream was closed or an ``arun`` cancelled.
+    ``result`` is what there is of it, ``None`` where a run is left.
     """
 
 

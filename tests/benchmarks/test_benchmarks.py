@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.counts import KEPT, row_name
 from benchmarks.figures import FIGURES, Figure, best, judged
-from benchmarks.growth import row_name
 from benchmarks.report import BEGIN, END, Report, duration
 from benchmarks.timing import Row, Sample, interleave, rotated
 from benchmarks.workloads import WORKERS, WORKLOADS
@@ -97,9 +97,7 @@ def test_the_best_contender_is_neither_the_limit_nor_one_of_ours():
 def test_the_largest_that_was_grown_is_compared_with_ten_thousand():
     grown = {}
     for count, seconds, kept in ((10**4, 0.01, 20.0), (10**6, 1.3, 9.0)):
-        grown[row_name("crystallize serial", count)] = Row(
-            count, [seconds], {"bytes kept a number": [kept]}
-        )
+        grown[row_name("crystallize serial", count)] = Row(count, [seconds], {KEPT: [kept]})
     figures = judged({"growth": grown})
     assert measured(figures, "growth", "serial, a replicate").value == pytest.approx(1.3)
     assert measured(figures, "growth", "serial, bytes kept").reached

@@ -229,6 +229,20 @@ def test_a_result_of_another_kind_is_refused_without_a_traceback(crystallize, co
     assert "Traceback" not in done.stderr
 
 
+def test_a_time_limit_is_said_with_how_to_go_on(crystallize, config, tmp_path):
+    naps = "def naps(rng, shift):\n    time.sleep(0.01)\n    return rng.random()\n"
+    (tmp_path / "cli_trials.py").write_text(TRIALS + naps)
+    wanted = ("--set", "experiment.function=cli_trials:naps", "--replicates", "500")
+    cut = crystallize("run", config, *wanted, "--time-limit", "0.2s")
+    assert cut.returncode == 0
+    assert cut.stdout.startswith("condition")
+    assert "Stopped: the time limit of 0.2 s was over; " in cut.stderr
+    assert " of 1000 cells are done. With --store FILE what is computed is kept." in cut.stderr
+    wrong = crystallize("run", config, "--time-limit", "soon")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "--time-limit: expected seconds above 0, or text as in '90s'" in wrong.stderr
+
+
 def test_help_and_version(crystallize):
     assert "run" in crystallize("--help").stdout
     assert crystallize("--version").stdout.startswith("crystallize 0.")

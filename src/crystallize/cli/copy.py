@@ -28,12 +28,12 @@ def command(store: Path, to: Path, overwrite: bool) -> None:
     """
     warnings.showwarning = show_warning
     with refusing():
+        check_place(to)
         if to.exists() and not overwrite:
             raise StoreError(f"{to}: there is a file already. --overwrite replaces it.")
         with Store(store, read_only=True) as opened:
             if to.exists() and to.samefile(store):
                 raise StoreError(f"{to}: this is the store itself. Give another path.")
-            check_place(to)
             try:
                 with replaced_whole(to) as beside:
                     opened.copy_to(beside)

@@ -37,7 +37,9 @@ KEY_OF = {
     "execution": ("execution", "strategy"),
     "replicates": ("experiment", "replicates"),
     "seed": ("experiment", "seed"),
+    "time_limit": ("experiment", "time_limit"),
     "store": ("store", "path"),
+    "log": ("experiment", "log"),
 }
 """What an option overrides in the config."""
 OPTION_RULES = {**RULES, "execution": text}
@@ -50,6 +52,11 @@ OPTION_RULES = {**RULES, "execution": text}
 @click.option("--replicates", type=int, help="Override experiment.replicates.")
 @click.option("--seed", type=int, help="Override experiment.seed.")
 @click.option(
+    "--time-limit",
+    metavar="DURATION",
+    help="End with what there is after so long: 90, 15m, 1h30m. Overrides experiment.time_limit.",
+)
+@click.option(
     "--condition",
     "conditions",
     metavar="NAME",
@@ -57,6 +64,9 @@ OPTION_RULES = {**RULES, "execution": text}
     help="Run this condition alone, or those that match: 'n=10,*'; may be given more than once.",
 )
 @click.option("--store", type=click.Path(path_type=Path), help="Keep finished cells in this file.")
+@click.option(
+    "--log", type=click.Path(path_type=Path), help="Add lines on what happens to this file."
+)
 @click.option("--retry-failed", is_flag=True, help="Run cells again that failed before.")
 @click.option("--accept-changes", is_flag=True, help="Go on with a store of a changed experiment.")
 @click.option(
@@ -82,8 +92,10 @@ def command(
     overrides: tuple[str, ...],
     replicates: int | None,
     seed: int | None,
+    time_limit: str | None,
     conditions: tuple[str, ...],
     store: Path | None,
+    log: Path | None,
     retry_failed: bool,
     accept_changes: bool,
     block: tuple[str, ...],
@@ -112,7 +124,14 @@ def command(
                 exporter = exporter_for("--output", output, block)
                 check_place(output)
                 exporter = exporter.by_factors(by, across)
-            given = {"replicates": replicates, "seed": seed, "store": store, "execution": execution}
+            given = {
+                "replicates": replicates,
+                "seed": seed,
+                "time_limit": time_limit,
+                "store": store,
+                "log": log,
+                "execution": execution,
+            }
             read = read_config(config, overrides, _options(given))
             wanted: dict[str, Any] = {
                 "retry_failed": retry_failed,
@@ -135,6 +154,7 @@ def command(
                 "command cannot print. Run it from Python, or leave that aggregator out."
             )
         _say_found(result)
+        _say_stopped(result)
         for line in result.duration_lines():
             say(line, err=True)
         if result.errors:
@@ -172,10 +192,11 @@ def _options(given: dict[str, Any]) -> list[Override]:
     options = []
     for name, value in given.items():
         if value is not None:
-            checked = faults(OPTION_RULES[name], f"--{name}", value)
+            option = f"--{name.replace('_', '-')}"
+            checked = faults(OPTION_RULES[name], option, value)
             # A path from here, not from where the config is.
             checked = str(checked.absolute()) if isinstance(checked, Path) else checked
-            options.append(Override(KEY_OF[name], checked, f"--{name} {value}"))
+            options.append(Override(KEY_OF[name], checked, f"{option} {value}"))
     faults.raise_any()
     return options
 
@@ -198,7 +219,7 @@ def _experiment(
         wanted["block"] = [*config.experiment.values.get("block", ()), *block]
     beside = path.resolve().parent
     arguments = experiment_arguments(config, beside, wanted)
-    arguments.setdefault("progress", sys.stderr.isatty())
+    arguments.setdefault("progress", sys.stderr.isatty() or "long")
     return Experiment(find_function(config.experiment.function, beside), **arguments)
 
 
@@ -230,6 +251,13 @@ def _say_found(result: Result) -> None:
     if store is not None and store["found"]:
         cells = result.cells
         say(f"Resumed: {store['found']} of {cells} cells were in the store.", err=True)
+
+
+def _say_stopped(result: Result) -> None:
+    stopped = result.provenance["stopped"]
+    if stopped is not None and "cells" in stopped:
+        counted = f"{stopped['cells']} of {stopped['of']} cells are done"
+        say(f"Stopped: {stopped['reason']}; {counted}. {_advice(result)}", err=True)
 
 
 def _advice(result: Result) -> str:

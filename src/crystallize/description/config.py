@@ -117,6 +117,8 @@ class Config:
         What summaries say, as :class:`crystallize.Experiment` takes it.
     store : path or None
         The file in which finished cells are kept; beside the config if relative.
+    log : path or None
+        ``experiment.log``, likewise.
     plugins : mapping
         ``[plugins.NAME]``: the name of an observer -> its options.
     hypotheses : mapping
@@ -130,6 +132,7 @@ class Config:
     aggregation: AggregationSection = AggregationSection()
     summary: Mapping[str, Any] = field(default_factory=dict)
     store: Path | None = None
+    log: Path | None = None
     plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     hypotheses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -138,6 +141,7 @@ SECTIONS = (
     "experiment", "parameters", "conditions", "grid", "execution", "aggregation", "summary",
     "hypothesis", "plugins", "store", "until",
 )  # fmt: skip
+GIVING_CONDITIONS = ("conditions", "grid", "parameters")
 HYPOTHESES = "hypotheses"
 """The aggregator that decides what ``[hypothesis.NAME]`` claims; a distribution has it."""
 
@@ -213,10 +217,12 @@ class _Reader:
             aggregation=self._aggregation(content.get("aggregation", {})),
             summary=self._section("summary", content.get("summary", {}), SUMMARY_RULES) or {},
             store=self._store(content.get("store")),
+            log=self._log(content.get("experiment")),
             plugins=self._plugins(content.get("plugins", {})),
             hypotheses=self._hypotheses(content.get("hypothesis", {})),
         )
-        self._contradictions(config)
+        has_conditions = any(name in content for name in GIVING_CONDITIONS)
+        self._contradictions(config, has_conditions=has_conditions)
         return config
 
     def _experiment(self, content: Mapping[str, Any]) -> Any:
@@ -274,6 +280,12 @@ class _Reader:
             return None
         return (folder_of(table("store", given)["path"]) or Path()) / section["path"]
 
+    def _log(self, given: object) -> Any:
+        path = given.get("log") if isinstance(given, dict) else None
+        if not path or not isinstance(path, str):
+            return None  # none, or refused where the section is read
+        return (folder_of(path) or Path()) / path
+
     def _section(
         self, name: str, given: object, rules: Mapping[str, Rule[Any]], *required: str
     ) -> dict[str, Any] | None:
@@ -290,14 +302,12 @@ class _Reader:
             if key in rules
         }
 
-    def _contradictions(self, config: Config) -> None:
+    def _contradictions(self, config: Config, *, has_conditions: bool) -> None:
         baseline = config.experiment and config.experiment.values["baseline"]
         if baseline and config.conditions:
             self._checked(known, "experiment.baseline", baseline, "condition", config.conditions)
         values = config.experiment.values if config.experiment else {}
-        sets = config.conditions
-        if sets is None and not self.faults.found:
-            sets = {ONLY_CONDITION: {}}
+        sets = config.conditions if has_conditions else {ONLY_CONDITION: {}}
         if sets is not None and (streams := values.get("streams")):
             rule = values.get("seed_rule", "numpy")
             self._checked(check_streams, "experiment.streams", streams, sets, rule)

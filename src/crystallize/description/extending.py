@@ -65,11 +65,17 @@ def read_extended(path: Path, extending: Sequence[Path] = ()) -> Extended:
     except InvalidValueError as error:
         raise ConfigError(path, [str(error)]) from error
     files = [*extending, path]
+    try:
+        base.stat()
+    except FileNotFoundError:
+        problem = f"extends: {above!r} is not there; it is looked up beside this"
+        raise ConfigError(path, [problem]) from None
+    except OSError as error:
+        problem = f"extends: {above!r} cannot be read: {error.strerror}"
+        raise ConfigError(path, [problem]) from error
     if base.resolve() in [file.resolve() for file in files]:
         chain = " -> ".join(file.name for file in [*files, base])
         raise ConfigError(path, [f"extends: a config that extends itself ({chain})"])
-    if not base.exists():
-        raise ConfigError(path, [f"extends: {above!r} is not there; it is looked up beside this"])
     read = read_extended(base, files)
     if not isinstance(read.content, dict):
         raise ConfigError(base, [f"expected sections, such as [experiment], got {read.content!r}"])

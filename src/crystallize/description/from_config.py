@@ -58,6 +58,7 @@ def experiment_arguments(
         **{argument: located(value, beside) for argument, value in named.items()},
         "summary": config.summary,
         "store": None if config.store is None else beside / config.store,
+        "log": None if config.log is None else beside / config.log,
         **overrides,
     }
 

@@ -122,7 +122,10 @@ def _module(name: str, beside: Path | None) -> ModuleType:
 def _source(name: str, folder: Path) -> Path | None:
     stem = folder.joinpath(*name.split("."))
     files = (stem.with_suffix(".py"), stem / "__init__.py")
-    return next((file for file in files if file.is_file()), None)
+    try:
+        return next((file for file in files if file.is_file()), None)
+    except OSError:  # a name that no file can have, or a folder that is not ours to look into
+        return None
 
 
 def _forget_namesakes(beside: Path) -> None:

@@ -12,7 +12,9 @@ from crystallize.checks import (
     Rule,
     choice,
     count_or_share,
+    duration,
     flag,
+    flag_or,
     names,
     optional,
     path,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 Keep = Literal["values", "summary"]
 OnError = Literal["collect", "raise"]
 SeedRule = Literal["numpy", "crystallize-ml"]
+Progress = bool | Literal["long"]
 
 DEFAULT_STRATEGY = "serial"
 
@@ -72,6 +75,8 @@ class ExperimentSpec:
     retries : int
     timeout : float or None
         Seconds that a cell may take.
+    time_limit : float or None
+        Seconds after which a run begins no more cells.
     max_failures : int, float or None
         How many failed cells end the run: a number, or below 1 a share of all.
     on_error : {"collect", "raise"}
@@ -82,7 +87,9 @@ class ExperimentSpec:
     accept_changes : bool
     keep_secrets : bool
         Whether parameters that are named like secrets are written down as they are.
-    progress : bool
+    progress : bool or "long"
+    log : path or None
+        A file to which lines are added on what happens.
     keep : {"values", "summary"}
         Whether the driver keeps values, or only what summaries need of them.
     summary : Summarized
@@ -103,6 +110,7 @@ class ExperimentSpec:
     resources: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
     retries: int = 0
     timeout: float | None = None
+    time_limit: float | None = None
     max_failures: int | float | None = None
     on_error: OnError = "collect"
     seed_rule: str = "numpy"
@@ -114,7 +122,8 @@ class ExperimentSpec:
     retry_failed: bool = False
     accept_changes: bool = False
     keep_secrets: bool = False
-    progress: bool = False
+    progress: Progress = False
+    log: Path | None = None
     keep: Keep = "values"
     summary: Summarized = USUAL
 
@@ -174,6 +183,7 @@ RULES: Mapping[str, Rule[Any]] = {
     "streams": names,
     "retries": whole_number,
     "timeout": optional(seconds),
+    "time_limit": optional(duration),
     "max_failures": optional(count_or_share),
     "on_error": partial(choice, choices=("collect", "raise")),
     "seed_globals": flag,
@@ -182,7 +192,8 @@ RULES: Mapping[str, Rule[Any]] = {
     "retry_failed": flag,
     "accept_changes": flag,
     "keep_secrets": flag,
-    "progress": flag,
+    "progress": partial(flag_or, word="long"),
+    "log": optional(path),
     "keep": partial(choice, choices=get_args(Keep)),
     "summary": summarized,
 }

@@ -35,7 +35,7 @@ from crystallize.description.conditions import (
     read_only,
 )
 from crystallize.description.seeding import root_seed
-from crystallize.description.spec import RULES, ExperimentSpec, Keep, OnError, SeedRule
+from crystallize.description.spec import RULES, ExperimentSpec, Keep, OnError, Progress, SeedRule
 from crystallize.description.stream_keys import stream_keys
 from crystallize.description.until import Until, check_compared, has_untils, untils
 from crystallize.errors import ExecutorError
@@ -107,6 +107,11 @@ class Experiment:
         How many more times a failed cell is tried, with the same seed.
     timeout : float, optional
         Seconds that a cell may take; for strategies that can stop one.
+    time_limit : float or str, optional
+        For how long a run may begin cells: seconds, or text as in ``"1h30m"``.  After it a run
+        ends with what there is, as :attr:`Result.provenance` says under ``"stopped"``; a run
+        on its store does the rest.  Cells that run then end first where nothing can stop them;
+        in processes and on an event loop they are stopped after a second.
     max_failures : int or float, optional
         How many failed cells end the run: a number, or below 1 a share of all.
     on_error : {"collect", "raise"}
@@ -128,8 +133,13 @@ class Experiment:
     keep_secrets : bool
         Write parameters that are named like secrets (``token``, ``api_key``, ``password``) to
         store, result and tables as they are, not as digests.
-    progress : bool
-        Show a progress bar on standard error.
+    progress : bool or "long"
+        Show progress on standard error: a bar on a terminal and in a notebook, elsewhere a line
+        a minute and one at the end.  With ``"long"``, only of a run that takes longer than a
+        minute.
+    log : path, optional
+        A file to which lines with time stamps are added, made where there is none: what begins,
+        how far it is each minute, the first failure of each kind, warnings, how it ended.
     keep : {"values", "summary"}
         ``"summary"`` keeps no values, but what :meth:`Result.summary` needs of them, so that
         memory does not grow with the number of replicates.  A store keeps values all the same.
@@ -177,6 +187,7 @@ class Experiment:
         resources: Mapping[str, Callable[[], Any]] | None = None,
         retries: int = 0,
         timeout: float | None = None,
+        time_limit: float | str | None = None,
         max_failures: float | None = None,
         on_error: OnError = "collect",
         seed_globals: bool = False,
@@ -185,7 +196,8 @@ class Experiment:
         retry_failed: bool = False,
         accept_changes: bool = False,
         keep_secrets: bool = False,
-        progress: bool = False,
+        progress: Progress = False,
+        log: str | Path | None = None,
         keep: Keep = "values",
         summary: Mapping[str, Any] | None = None,
     ) -> None:
@@ -221,6 +233,7 @@ class Experiment:
             "streams": streams,
             "retries": retries,
             "timeout": timeout,
+            "time_limit": time_limit,
             "max_failures": max_failures,
             "on_error": on_error,
             "seed_globals": seed_globals,
@@ -230,6 +243,7 @@ class Experiment:
             "accept_changes": accept_changes,
             "keep_secrets": keep_secrets,
             "progress": progress,
+            "log": log,
             "keep": keep,
             "summary": summary,
         }
@@ -535,6 +549,11 @@ class Experiment:
             f"{self.replicates} replicates, seed {self.seed}, "
             f"execution {self._host.executor_name!r})"
         )
+
+    def _repr_html_(self) -> str:
+        from crystallize.experiments import notebook
+
+        return notebook.page(self.spec, self._host.executor_name)
 
     def _new_run(self, *, streaming: bool = False) -> Run:
         return Run(self.spec, self._host, streaming=streaming)

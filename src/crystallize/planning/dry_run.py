@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from crystallize.contracts import Capabilities
 from crystallize.description.spec import ExperimentSpec
 from crystallize.plugins.host import Host
 from crystallize.printable import one_line
+from crystallize.results.replacing import whole_path
 from crystallize.store.generations import Generation
 from crystallize.store.identity import identity
 from crystallize.store.records import read_records
@@ -91,8 +93,9 @@ def dry_run(experiment: ExperimentSpec, host: Host) -> DryRun:
 def _found(experiment: ExperimentSpec, path: Path) -> dict[str, Any]:
     """What is in the store of what would run."""
     found: dict[str, Any] = {"path": str(path), "found": 0, "failed": 0, "changes": []}
-    if not path.exists():
-        return found
+    with suppress(OSError):  # of which opening it says what it is
+        if not whole_path(path).exists():
+            return found
     stored = StoredExperiment(path)
     cells = read_records(stored.records, experiment.replicates_of, experiment.seeding)
     failed = 0 if experiment.retry_failed else len(cells.errors)

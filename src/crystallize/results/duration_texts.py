@@ -61,20 +61,20 @@ def duration_lines(
     if all((one.mean or 0.0) < at_least for one in known.values()):
         return []
     lines = [
-        f"duration of {one_line(name)}: mean {shown_seconds(one.mean)}, "
-        f"p95 {shown_seconds(one.p95)}"
+        f"duration of {one_line(name)}: mean {shown_duration(one.mean)}, "
+        f"p95 {shown_duration(one.p95)}"
         for name, one in islice(known.items(), MOST_LINES)
     ]
     more = len(known) - len(lines)
     return [*lines, f"… and {more} more conditions"] if more else lines
 
 
-def shown_seconds(seconds: float | None) -> str:
+def shown_duration(seconds: float | None) -> str:
     """A duration with three digits.
 
     Examples
     --------
-    >>> [shown_seconds(s) for s in (2.5e-7, 0.0123, 1.2, 59.96, 75, 7300)]
+    >>> [shown_duration(s) for s in (2.5e-7, 0.0123, 1.2, 59.96, 75, 7300)]
     ['0.25 µs', '12.3 ms', '1.20 s', '60.0 s', '1 min 15 s', '2 h 1 min']
     """
     if seconds is None:

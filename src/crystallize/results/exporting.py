@@ -20,7 +20,7 @@ from crystallize.errors import (
 from crystallize.installed.catalog import Catalog, PluginInfo
 from crystallize.installed.loading import load
 from crystallize.results.optional import missing
-from crystallize.results.replacing import replaced_whole
+from crystallize.results.replacing import replaced_whole, whole_path
 
 BUILT_IN = {
     "json": "to_json", "zip": "save", "csv": "to_csv", "parquet": "to_parquet",
@@ -111,9 +111,15 @@ def check_place(path: Path) -> None:
     ------
     ExportError
     """
-    if not path.parent.is_dir():
+    try:
+        has_folder = path.parent.is_dir()
+        is_taken = path.exists() and not path.is_file()
+        whole_path(path)
+    except OSError as error:
+        raise ExportError(f"{path}: no file can be there ({error.strerror}).") from error
+    if not has_folder:
         raise ExportError(f"{path}: the folder {path.parent} does not exist; make it first.")
-    if path.exists() and not path.is_file():
+    if is_taken:
         raise ExportError(f"{path}: there is something that is no file; name another.")
 
 

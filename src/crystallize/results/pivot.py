@@ -11,7 +11,7 @@ from crystallize.description.factors import factor_names
 from crystallize.errors import InvalidValueError, UnknownNameError
 from crystallize.printable import one_line
 from crystallize.results.digits import as_sure_as
-from crystallize.results.text_table import UNLIMITED, Room, TextTable
+from crystallize.results.text_table import ON_A_PAGE, UNLIMITED, Room, TextTable
 
 Levels = tuple[Any, ...]
 
@@ -88,7 +88,7 @@ class PivotTable:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return self.laid_out().html()
+        return self.laid_out().html(ON_A_PAGE)
 
     def _text(self, row: Levels, column: Levels) -> str:
         entry = self.cells.get((row, column))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -27,7 +28,7 @@ def replaced_whole(path: Path) -> Iterator[Path]:
     ------
     path
     """
-    target = path.resolve()
+    target = whole_path(path)
     beside = target.with_name(f".{secrets.token_hex(4)}-{target.name}")
     mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
     beside.touch(mode=0o600, exist_ok=False)
@@ -42,3 +43,18 @@ def replaced_whole(path: Path) -> Iterator[Path]:
         if beside.is_dir():  # whatever a plugin made of it
             shutil.rmtree(beside, ignore_errors=True)
         beside.unlink(missing_ok=True)
+
+
+def whole_path(path: Path) -> Path:
+    """Where a path leads to, through all links.
+
+    Raises
+    ------
+    OSError
+        If its links lead round in a circle, whatever Python's version makes of that.
+    """
+    with suppress(RuntimeError):
+        target = path.resolve()
+        if not target.is_symlink():
+            return target
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))

@@ -29,7 +29,7 @@ from crystallize.description.summarized import USUAL, Summarized
 from crystallize.description.summarized import elements as checked_elements
 from crystallize.description.summarized import statistics as checked_statistics
 from crystallize.errors import CrystallizeError, InvalidValueError, ValuesNotKeptError
-from crystallize.results import attempt_table, file
+from crystallize.results import attempt_table, file, notebook
 from crystallize.results.arrow import write_arrow, write_parquet
 from crystallize.results.delimited import write_csv
 from crystallize.results.documents import latex, markdown
@@ -710,7 +710,14 @@ class Result:
         return "\n\n".join(table.text(room) for table in tables)
 
     def _repr_html_(self) -> str:
-        return "".join(table.html() for table in self._shown().tables())
+        about = (
+            self.provenance.get("experiment"),
+            len(self.conditions),
+            self.replicates,
+            self.root,
+        )
+        values = notebook.numbers(self._metrics, self._done)
+        return notebook.page(notebook.title(*about), self._shown(), self.errors, values)
 
     def _shown(self) -> Shown:
         warned = sum(record.count for record in self.warnings)

@@ -22,6 +22,12 @@ class Shown(NamedTuple):
     failed: int
     warned: int
 
+    @property
+    def levels(self) -> set[str]:
+        """The columns of factors."""
+        names = factor_names(self.factors)
+        return {*names, *(f"factor.{name}" for name in names)}
+
     def tables(
         self, by: Sequence[str] = (), across: Sequence[str] = (), *, see: bool = False
     ) -> list[TextTable]:
@@ -29,11 +35,9 @@ class Shown(NamedTuple):
 
         Sections that do not have all that is named stand as they are.
         """
-        names = factor_names(self.factors)
-        levels = {*names, *(f"factor.{name}" for name in names)}
         if not (by or across):
             summary = summary_table(self.summary, self.failed, self.warned, see=see)
-            return [summary, *section_tables(self.sections, levels)]
+            return [summary, *section_tables(self.sections, self.levels)]
         entries = summary_entries(self.summary, self.factors, "mean")
         columns = across or (() if "metric" in by else ("metric",))
         found = []
@@ -44,7 +48,7 @@ class Shown(NamedTuple):
         rows = {name: section for name, section in self.sections.items() if is_rows(section)}
         for name, turned in pivots(rows, self.factors, by, across or ("measure",)):
             if turned is None:
-                found += section_tables({name: rows[name]}, levels)
+                found += section_tables({name: rows[name]}, self.levels)
             else:
                 found.append(turned.laid_out())
         return found

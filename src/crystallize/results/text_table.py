@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from types import MappingProxyType
 
 GAP = "  "
+LETTERS = 80
+"""How long a text is on a page; of a longer one its beginning stands there."""
+NOTES = 20
+
+Pictures = Mapping[str, Callable[[int], str]]
+"""Heading -> the HTML of what is drawn beside a row, which may be nothing."""
+
+
+def shortened(text: str) -> str:
+    """A text, or the beginning of one that is long."""
+    return text if len(text) <= LETTERS else text[: LETTERS - 1] + "…"
 
 
 @dataclass(frozen=True)
@@ -21,14 +33,21 @@ class Room:
         How many letters a line has; the columns of a wider table go on below.
     everything : str
         What shows all rows, as the line says that stands for those left out.
+    columns : int or None
+        How many columns there are on a page; of more the first and the last half of so many.
     """
 
     rows: int | None = None
     width: int | None = None
     everything: str = ""
+    columns: int | None = None
 
 
 UNLIMITED = Room()
+ON_A_PAGE = Room(rows=60, columns=40)
+"""A browser lays all of a table out, and a notebook keeps it."""
+NO_PICTURES: Pictures = MappingProxyType({})
+_ELSE = "…"
 
 
 @dataclass(frozen=True)
@@ -74,16 +93,42 @@ class TextTable:
             lines += ["", *shown] if lines else shown
         return "\n".join([*heading, *lines, *self.notes])
 
-    def html(self) -> str:
-        """The same in HTML, everything escaped."""
+    def html(self, room: Room = UNLIMITED, pictures: Pictures = NO_PICTURES) -> str:
+        """The same in HTML, everything escaped, with what is drawn beside the rows."""
+        rows = _ends(len(self.rows), room.rows)
+        columns = _ends(len(self.columns), room.columns)
+        drawn = {
+            name: [draw(place) if place is not None else "" for place in rows]
+            for name, draw in pictures.items()
+        }
+        drawn = {name: found for name, found in drawn.items() if any(found)}
+        names = [_ELSE if place is None else self.columns[place] for place in columns]
+        head = "".join(f"<th>{_on_page(name)}</th>" for name in (*names, *drawn))
+        lines = []
+        for number, place in enumerate(rows):
+            if place is None:
+                more = f"… {len(self.rows) - len(rows) + 1} rows more"
+                text = f"{more}{room.everything and '; ' + room.everything}"
+                span = len(columns) + len(drawn)
+                lines.append(f'<tr><td colspan="{span}">{escape(text)}</td></tr>')
+                continue
+            cells = [self._cell(place, column) for column in columns]
+            cells += [f"<td>{found[number]}</td>" for found in drawn.values()]
+            lines.append(f"<tr>{''.join(cells)}</tr>")
         heading = f"<p>{escape(self.heading)}</p>" if self.heading else ""
-        head = "".join(f"<th>{escape(column)}</th>" for column in self.columns)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>"
-            for row in self.rows
-        )
-        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
-        return f"{heading}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
+        notes = [shortened(note) for note in self.notes]
+        if room.rows is not None and len(notes) > NOTES:
+            notes = [*notes[:NOTES], f"… {len(notes) - NOTES} notes more"]
+        below = "".join(f"<p>{escape(note)}</p>" for note in notes)
+        body = "".join(lines)
+        return f"{heading}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{below}"
+
+    def _cell(self, row: int, column: int | None) -> str:
+        if column is None:
+            return f"<td>{_ELSE}</td>"
+        # Each text has its own direction, so that none turns those beside it around.
+        start = "" if self.numbers[column] else ' dir="auto" style="text-align: start"'
+        return f"<td{start}>{_on_page(self.rows[row][column])}</td>"
 
     def _parts(self, rows: Sequence[Sequence[str]], width: int | None) -> list[list[int]]:
         """The columns that stand beside one another: all, or as many as a line has room for."""
@@ -113,3 +158,15 @@ def aligned(cells: Sequence[Sequence[str]], numbers: Sequence[bool]) -> list[str
         ]
         lines.append(GAP.join(padded).rstrip())
     return lines
+
+
+def _ends(count: int, most: int | None) -> list[int | None]:
+    """The places of what is shown; ``None`` stands for those that are left out."""
+    if most is None or count <= most:
+        return list(range(count))
+    half = most // 2
+    return [*range(half), None, *range(count - half, count)]
+
+
+def _on_page(text: str) -> str:
+    return escape(shortened(text))

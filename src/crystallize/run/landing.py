@@ -19,6 +19,7 @@ from crystallize.run.failures import LOST, FailurePolicy
 from crystallize.run.recorder import Recorder
 from crystallize.run.schedule import Schedule
 from crystallize.run.signals import Interrupts
+from crystallize.run.time_limit import TimeLimit
 from crystallize.worker.block_runner import BlockCall
 from crystallize.worker.failures import TimedOut
 from crystallize.worker.logged import log_again
@@ -45,6 +46,8 @@ class Landing:
     recorder : Recorder
         Keeps what finished.
     warnings : CellWarnings
+    limit : TimeLimit
+        After which what comes of a task may be nothing.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Landing:
         deadlines: Deadlines,
         recorder: Recorder,
         warnings: CellWarnings,
+        limit: TimeLimit,
     ) -> None:
         self.schedule = schedule
         self._experiment = experiment
@@ -66,6 +70,7 @@ class Landing:
         self._deadlines = deadlines
         self._recorder = recorder
         self._warnings = warnings
+        self._limit = limit
         self._call = call
         self._interrupts = interrupts
         self._needs_control = experiment.timeout is not None and engine.capabilities.can_cancel
@@ -77,6 +82,11 @@ class Landing:
         if task is not None:
             self._in_flight[task] = None
         return task
+
+    @property
+    def waits(self) -> bool:
+        """Whether there are tasks that have not come back."""
+        return bool(self._in_flight)
 
     def look(self) -> None:
         """Cancel every task whose cell has taken too long."""
@@ -142,6 +152,8 @@ class Landing:
         ):
             raise self._something_else(task)
         self._deadlines.was_cancelled(task)  # what came all the same is taken
+        if not len(block):
+            self._limit.reach()
         self.schedule.finished(task, len(block), block.seconds)
         self._recorder.keep_errors(self._policy.losses_are_certain())
         self._keep(block)
@@ -150,6 +162,8 @@ class Landing:
     def _take_blocks(self, trip: Trip, value: Any) -> None:
         if not isinstance(value, Blocks) or not self._are_of(trip, value.blocks):
             raise self._something_else(trip)
+        if not value.blocks:
+            self._limit.reach()
         self.schedule.trip_finished(trip, value.blocks, value.seconds)
         self._recorder.keep_errors(self._policy.losses_are_certain())
         for block in value.blocks:
@@ -169,7 +183,8 @@ class Landing:
 
     @property
     def _was_cut(self) -> bool:
-        return self._interrupts.requested or self._call.leaving
+        # A limit may be over where cells run before it is here.
+        return self._interrupts.requested or self._call.leaving or self._limit.seconds is not None
 
     def _something_else(self, task: Task | Trip) -> ExecutorError:
         return self._engine.broken_contract(

@@ -45,7 +45,8 @@ def provenance(
     store : mapping or None
         The store: how many cells were in it already, and what they ran under.
     stopped : mapping or None
-        After how many replicates a plugin stopped the run, which one, and why.
+        After how many replicates a plugin stopped the run, which one, and why; or how many
+        cells there were when its time limit was over.
     replicates : int
         How many the condition with the most has.
     until : sequence of mappings or None
@@ -83,6 +84,7 @@ def provenance(
             "seed_globals": experiment.seed_globals,
             "retries": experiment.retries,
             "timeout": experiment.timeout,
+            "time_limit": experiment.time_limit,
             "on_error": experiment.on_error,
         },
         "plugins": [

@@ -146,7 +146,7 @@ def _pump(run: Run) -> Batches:
         with engine.failing():
             completions = engine.completions(run.next_task, run)
         try:
-            while not run.ends_early:
+            while not run.leaves_executor:
                 interrupts.enter_executor()
                 try:
                     completion = next(completions, _END)
@@ -179,7 +179,7 @@ async def _apump(
         with engine.failing():
             completions = engine.completions(run.next_task, run)
         try:
-            while not run.ends_early:
+            while not run.leaves_executor:
                 try:
                     completion = await completions.__anext__()
                 except StopAsyncIteration:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from time import sleep
+from math import inf
+from time import monotonic, sleep
 from typing import Any
 
 from crystallize.cells.attempts import Attempt
@@ -23,8 +24,10 @@ from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import StoreError, StoreLostError
 from crystallize.run.attempts import AttemptBook
 from crystallize.run.observers import Observers
-from crystallize.run.progress import ProgressBar
+from crystallize.run.progress import Display
 from crystallize.run.room import Room
+from crystallize.run.run_log import RunLog
+from crystallize.run.tally import Tally
 from crystallize.store.archive import Archive
 from crystallize.store.lock import Lent
 from crystallize.store.paged import PagedCells
@@ -33,6 +36,8 @@ from crystallize.store.rows import Record
 
 FOUND_AT_ONCE = 2**16
 """How many replicates of a condition are reported together that were in the store."""
+STATUS_SECONDS = 0.5
+"""How often it is said in the store how far the run is, at the most."""
 COMMIT_PAUSES = (0.1, 0.5, None)
 """How long to wait before each further try at a commit."""
 
@@ -107,7 +112,11 @@ class Recorder:
         self._observers = observers
         self._makes_batches = makes_batches
         self._archive: Archive | None = None
-        self._bar: ProgressBar | None = None
+        self._tally: Tally | None = None
+        self._displays: Sequence[Display] = ()
+        self._log: RunLog | None = None
+        self._told = -inf
+        self._counted = 0  # of what landed and could not be committed
         self._rows: dict[int, Rows] = {}  # of the conditions that have some since the last time
         self._landed: list[Landed] = []
         self._stored: PagedCells | None = None
@@ -216,15 +225,16 @@ class Recorder:
             if isinstance(table, Table)
         }
 
-    def open_bar(self, opened: ExitStack, cells: int, *, shown: bool) -> None:
-        """Show progress towards so many cells, where that is asked for."""
-        self._bar = ProgressBar(self._experiment.name, cells, done=self.found, shown=shown)
-        opened.callback(self._bar.close)
+    def begin(self, tally: Tally, displays: Sequence[Display], log: RunLog | None) -> None:
+        """Count what is reported from now on, for those who show it and for the store."""
+        self._tally, self._displays, self._log = tally, displays, log
+        self.tell()
 
-    def expect(self, cells: int, known: str) -> None:
-        """Show how many cells there will be, as far as one can tell, and what is known so far."""
-        if self._bar is not None:
-            self._bar.expect(cells, known)
+    def tell(self, *, goes_on: bool = True) -> None:
+        """Say in the store how far the run is, for who looks on from elsewhere."""
+        if self._archive is not None and self._tally is not None:
+            self._archive.tell(self._tally.status(goes_on=goes_on))
+            self._told = monotonic()
 
     def conclude(self, replicates: Mapping[str, int]) -> None:
         """Keep in the store how many replicates each condition came to have."""
@@ -279,7 +289,7 @@ class Recorder:
                 self.keep_block(block, [])
         landed, self._landed = self._landed, []
         if attempts := self.attempts.taken():
-            landed.insert(0, Landed(None, [], attempts))
+            landed.append(Landed(None, [], attempts))
         return landed
 
     def release(self, landed: list[Landed]) -> list[Outcomes]:
@@ -292,36 +302,48 @@ class Recorder:
         StoreError
             If it cannot be committed.
         """
+        first = self._count(landed[self._counted :])
         if landed and self._archive is not None:
             try:
                 self._commit(self._archive, landed)
             except StoreLostError:  # what is left of it has them
                 raise
             except StoreError:
-                self._landed = landed + self._landed
+                self._landed, self._counted = landed + self._landed, len(landed)
                 raise
+        self._counted = 0
         batches = []
         for item in landed:
-            self._count(item)
             if self._makes_batches and item.has_cells:
                 batches.append(item.outcomes(self._names, self._experiment.seeding))
+        if self._log is not None:
+            self._log.failed(first)
+        for display in self._displays:
+            display.look()
         for batch in batches:
             self._observers.observe("outcomes_completed", outcomes=batch)
         return batches
 
     def _commit(self, archive: Archive, landed: list[Landed]) -> None:
         kept = [record for item in landed for record in item.records(self._names)]
+        status = None
+        if self._tally is not None and (now := monotonic()) > self._told + STATUS_SECONDS:
+            status, self._told = self._tally.status(), now
         for pause in COMMIT_PAUSES:
             try:
-                archive.commit(kept)
+                archive.commit(kept, status)
                 return
             except StoreError as error:
                 if pause is None or isinstance(error, StoreLostError):
                     raise
                 sleep(pause)
 
-    def _count(self, item: Landed) -> None:
-        if self._bar is not None:
-            block, failed = item.block, len(item.errors)
+    def _count(self, landed: Iterable[Landed]) -> list[CellError]:
+        """Count what landed; the errors that are the first of their kind."""
+        if self._tally is None:
+            return []
+        first = []
+        for block, errors in ((item.block, item.errors) for item in landed):
             finished = 0 if block is None else len(block) - len(block.failures)
-            self._bar.update(finished + failed, failed)
+            first += self._tally.add(finished, errors)
+        return first

@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -24,7 +25,7 @@ from crystallize.cells.page import Page
 from crystallize.cells.summaries import PageSummaries
 from crystallize.contracts import Capabilities, Completion, RunStatus, Task, Trip
 from crystallize.description.fingerprint import source_file
-from crystallize.description.spec import ExperimentSpec
+from crystallize.description.spec import ExperimentSpec, Progress
 from crystallize.errors import (
     CrystallizeError,
     PluginError,
@@ -46,11 +47,15 @@ from crystallize.run.handle import RunHandle
 from crystallize.run.landing import Landing
 from crystallize.run.observers import Observers
 from crystallize.run.pages import Pages
+from crystallize.run.progress import progress_of
 from crystallize.run.provenance import provenance
 from crystallize.run.recorder import Recorder
 from crystallize.run.resources import worker_contexts
+from crystallize.run.run_log import RunLog
 from crystallize.run.schedule import Schedule
 from crystallize.run.signals import Interrupts
+from crystallize.run.tally import Tally
+from crystallize.run.time_limit import TimeLimit
 from crystallize.run.until import Stopping
 from crystallize.store.lock import Lent
 from crystallize.worker.block_runner import BlockCall, CellOptions
@@ -107,6 +112,7 @@ class Run:
         )
         self._policy = FailurePolicy(experiment, loss_is_the_tasks=capabilities.loss_is_the_tasks)
         self._deadlines = Deadlines(experiment.timeout, BLOCKS_LONGEST * capabilities.block_seconds)
+        self._limit = TimeLimit(experiment.time_limit, capabilities)
         self.handle = RunHandle(self.id, self._deadlines)
         self._observers = Observers(experiment, host, self.handle, self.interrupts)
         self._recorder = Recorder(experiment, self._observers, makes_batches=self._makes_batches)
@@ -116,8 +122,11 @@ class Run:
         if experiment.keep == "summary":
             self._summaries = PageSummaries(experiment.replicates_of, experiment.summary.by_element)
         self._stopped: dict[str, Any] | None = None
+        self._is_cut = False
         self._stopping = Stopping(experiment) if experiment.until else None
         self._landing: Landing | None = None
+        self._log: RunLog | None = None
+        self._tally: Tally | None = None
         self._released = 0.0
         self._unread: list[Outcomes] = []
         self._opened = ExitStack()
@@ -158,8 +167,12 @@ class Run:
         """Open the store, plan what is missing in it, and tell the observers."""
         self._began = perf_counter()
         self._started = datetime.now(UTC)
+        self._limit.begin()
+        self.call.ends = self._limit.ends
         if not self._capabilities.local_processes:
             self._git.ask()
+        if self.experiment.log is not None:
+            self._log = RunLog(self.experiment.log)
         self._policy.errors.update(self._recorder.open_store(self._opened))
         self._landing = Landing(
             self.experiment,
@@ -171,23 +184,39 @@ class Run:
             self._deadlines,
             self._recorder,
             self.warnings,
+            self._limit,
         )
         looked_at = ("page_completed", "should_stop")
         decides = self._summaries is not None or self._stopping is not None
         if decides or any(map(self._host.implements, looked_at)):
             self._pages = Pages(self._recorder.tables, self._policy.errors, self.experiment.seeding)
-        shown = self.experiment.progress or bool(getattr(self._host.executor, "progress", False))
         cells = self.experiment.cells
         if self._stopping is not None:
             self._policy.count_only(self._stopping.wanted())
             cells = sum(self._stopping.expected().values())
-        self._recorder.open_bar(self._opened, cells, shown=shown)
+        self._begin_counting(cells)
         self._observers.begin()
         if self._host.implements("outcomes_completed"):
             for outcomes in self._recorder.found_outcomes(self._policy.errors):
                 self._observers.observe("outcomes_completed", outcomes=outcomes)
         while self._take_pages():
             self._show_pages()
+
+    def _begin_counting(self, cells: int) -> None:
+        """Count towards so many cells, for all who show how far the run is."""
+        experiment, strategy = self.experiment, self._host.executor_name
+        found, errors = self._recorder.found, self._policy.errors.values()
+        self._tally = tally = Tally(experiment.name, strategy, cells, found, errors)
+        shown: Progress = experiment.progress
+        if not shown:
+            shown = bool(getattr(self._host.executor, "progress", False))
+        displays = progress_of(tally, shown)
+        for display in displays:
+            self._opened.callback(display.close)
+        if self._log is not None:
+            self._log.begun(experiment, strategy, tally)
+            displays.append(self._log)
+        self._recorder.begin(tally, displays, self._log)
 
     @contextmanager
     def cells_around(self) -> Iterator[None]:
@@ -230,6 +259,8 @@ class Run:
         """Release what landed, and give back what the run has opened."""
         try:
             self.release()
+            self._is_cut = self._limit_left_cells()
+            self._recorder.tell(goes_on=False)
             if self._stopping is not None and len(self._stopping.ended) == len(self._stops()):
                 self._recorder.conclude(self._stopping.ended)
         finally:
@@ -239,6 +270,13 @@ class Run:
             self._git_state = self._git.result()
             self._ended = perf_counter()
             self._opened.close()
+
+    def _limit_left_cells(self) -> bool:
+        """Whether it is the time limit that ends the run, with cells left."""
+        landing = self._landing
+        if landing is None or self._has_reason_to_end or not self._limit.is_over:
+            return False
+        return not landing.schedule.done
 
     def leave(self) -> None:
         """Say that what is cancelled from now on is cancelled by the driver."""
@@ -259,9 +297,24 @@ class Run:
     @property
     def ends_early(self) -> bool:
         """Whether to end before all cells are done."""
+        return self._abandoned or self._has_reason_to_end or self._limit.is_over
+
+    @property
+    def leaves_executor(self) -> bool:
+        """Whether not even cells that run now are waited for."""
+        if self._abandoned or self._has_reason_to_end:
+            return True
+        return (
+            self._limit.is_over
+            and self._landing is not None
+            and (self._limit.stops_cells or not self._landing.waits)
+        )
+
+    @property
+    def _has_reason_to_end(self) -> bool:
+        """Whether something else than its time limit ends it."""
         return (
             self.interrupts.requested
-            or self._abandoned
             or self._stopped is not None
             or (self._stopping is not None and self._stopping.done)
             or self._policy.ends_the_run
@@ -270,7 +323,7 @@ class Run:
     def next_task(self) -> Task | Trip | None:
         """What the executor is to run next."""
         with self._lock:
-            if self._landing is None or self._abandoned:
+            if self._landing is None or self._abandoned or self._limit.is_over:
                 return None
             return self._landing.next_task()
 
@@ -346,7 +399,9 @@ class Run:
             places = enumerate(self.experiment.conditions)
             self._landing.schedule.end({at: ended[name] for at, name in places if name in ended})
         self._policy.count_only(stopping.wanted())
-        self._recorder.expect(sum(stopping.expected().values()), stopping.progress())
+        if self._tally is not None:
+            cells = sum(stopping.expected().values())
+            self._tally.expect(cells, stopping.progress(), stopping.known(), len(stopping.ended))
 
     def _show_pages(self) -> None:
         """Show pages in index order, until a plugin says that the run may end there."""
@@ -415,7 +470,7 @@ class Run:
 
     def tell_end(self, error: BaseException | None = None) -> None:
         """Tell the observers how the run ended, if they were told that it began."""
-        status: RunStatus = "finished" if self._stopped is None else "stopped"
+        status: RunStatus = "stopped" if self._stopped or self._is_cut else "finished"
         result = self._result
         if isinstance(error, Interrupted):
             status = "interrupted"
@@ -424,6 +479,10 @@ class Run:
         elif error is not None:
             status, result = "failed", getattr(error, "result", result)
         self._observers.end(status, result, error)
+        if self._log is not None:
+            log, self._log = self._log, None
+            log.ended(status, error, str(self._stopped["reason"]) if self._stopped else "")
+            log.close()
 
     def _planned(self) -> Schedule:
         """A schedule of the cells that are not in the store."""
@@ -448,11 +507,19 @@ class Run:
         if self._summaries is not None:
             self._summaries.replicates = stops
         until = None if self._stopping is None else self._stopping.described(stops)
-        return Outcomes(
+        outcomes = Outcomes(
             {} if self._summaries is not None else self._recorder.whole(stops),
             errors,
             self.experiment.seed,
-            provenance(
+            {},
+            self.experiment.seed_rule,
+            self.experiment.stream_keys,
+            self._summaries,
+            self._recorder.attempts.within(stops),
+        )
+        return replace(
+            outcomes,
+            provenance=provenance(
                 self.experiment,
                 self._host,
                 workers=self._capabilities.workers,
@@ -460,15 +527,24 @@ class Run:
                 started=self._started,
                 seconds=self._ended - self._began,
                 store=self._recorder.store,
-                stopped=self._stopped,
+                stopped=self._cut_at(len(outcomes)) if self._is_cut else self._stopped,
                 replicates=max(stops.values()),
                 until=until,
             ),
-            self.experiment.seed_rule,
-            self.experiment.stream_keys,
-            self._summaries,
-            self._recorder.attempts.within(stops),
         )
+
+    def _cut_at(self, done: int) -> dict[str, Any]:
+        """What is said of a run that its time limit ended, with so many cells."""
+        cells = self.experiment.cells
+        if self._stopping is not None:
+            cells = sum(self._stopping.expected().values())
+        return {
+            "reason": f"the time limit of {self._limit.seconds:g} s was over",
+            "plugin": None,
+            "replicates": None,
+            "cells": done,
+            "of": cells,
+        }
 
     def _stops(self) -> dict[str, int]:
         """Condition -> how many replicates of it are in the result."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import Any
 
@@ -16,8 +16,12 @@ from crystallize.description.until import Until
 from crystallize.errors import CrystallizeError, InvalidValueError, UnknownNameError
 from crystallize.sequences.interval import Interval, Numbers
 from crystallize.sequences.tracked import Tracked
+from crystallize.store.status import Known
 
 Row = dict[str, Any]
+
+MOST_KNOWN = 20
+"""Of how many conditions a store says how well they are known."""
 
 COLUMNS = (
     "condition", "metric", "of", "n", "estimate", "lower", "upper", "half_width", "target",
@@ -137,6 +141,17 @@ class Goal:
         }
         return {**self.until.to_dict(), "path": path}
 
+    def known(self) -> Iterator[Known]:
+        """How well it is known of each condition of which it is not known well enough."""
+        for name, path in self.path.items():
+            interval = path[-1][1] if path and name not in self.reached else None
+            if interval is None or not isfinite(interval.half_width):
+                continue
+            if target := self.until.target(interval.estimate):
+                yield Known(
+                    name, self.until.metric, self.until.of, interval.n, interval.half_width, target
+                )
+
     def _numbers(self, page: Page, condition: str) -> Numbers:
         table = page.tables.get(condition)
         if table is None:
@@ -215,6 +230,11 @@ class Stopping:
             )
             for name, most in self._most.items()
         }
+
+    def known(self) -> list[Known]:
+        """How well what is not known well enough is known, the worst first."""
+        found = [row for goal in self._goals for row in goal.known()]
+        return sorted(found, key=lambda row: -row.half_width / row.target)[:MOST_KNOWN]
 
     def progress(self) -> str:
         """How well what is known least is known."""

@@ -23,6 +23,7 @@ from crystallize.store.paged import PagedCells, Survey
 from crystallize.store.records import Cell, Ranges, is_readable, read_records
 from crystallize.store.rows import Record
 from crystallize.store.sqlite import Store
+from crystallize.store.status import Status
 
 SHOWN = 20
 """How many lines are shown of what changed."""
@@ -133,10 +134,13 @@ class Archive:
             "generations": self._generations.described(self._cells),
         }
 
-    def commit(self, records: Sequence[Record]) -> None:
-        """Commit blocks; they survive anything from now on."""
+    def commit(self, records: Sequence[Record], status: Status | None = None) -> None:
+        """Commit blocks, and how far the run is with them; they survive anything from now on."""
         number = self._generation.number
-        self._store.add([replace(record, generation=number) for record in records])
+        self._store.add(
+            [replace(record, generation=number) for record in records],
+            None if status is None else status.to_json(),
+        )
         self._has_run = True
 
     def lent(self, give_up: Callable[[], None]) -> AbstractContextManager[Lent]:
@@ -148,6 +152,10 @@ class Archive:
         most = {name: max(n, self._before.get(name, 0)) for name, n in replicates.items()}
         self._identity = concluded(self._identity, most)
         self._keep(self._generation)
+
+    def tell(self, status: Status) -> None:
+        """Say how far the run is, where no block is committed with it."""
+        self._store.set_status(status.to_json())
 
     def close(self) -> None:
         """Close the file; what was kept is in it already."""

@@ -60,7 +60,11 @@ def merge(
     StoreWarning
         If they ran under different versions of what the function uses.
     """
-    if path.exists():
+    try:
+        is_taken = path.exists()
+    except OSError as error:
+        raise StoreError(f"{path}: no store can be made there ({error.strerror}).") from error
+    if is_taken:
         raise StoreError(f"{path}: there is a file already; merge makes a new one.")
     identity = sources[0].identity
     for number, source in enumerate(sources[1:], start=1):

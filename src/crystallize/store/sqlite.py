@@ -34,6 +34,9 @@ OPEN = "open"
 """What a store says of itself while a run has it, or where one was left in its middle."""
 
 
+STATUS = "status"
+"""What it says of how far the run is that has it, or had it last."""
+
 BUSY_SECONDS = 10.0
 """How long another program may keep the file locked."""
 
@@ -134,10 +137,7 @@ class Store:
     ) -> None:
         """Say what the store's experiment is now, and what some generations are."""
         with self._explained(), self._connection:
-            self._connection.execute(
-                "INSERT OR REPLACE INTO about (key, value, checksum) VALUES (?, ?, ?)",
-                checked_row("identity", json.dumps(identity)),
-            )
+            self._connection.execute(*_said("identity", identity))
             self._connection.executemany(
                 "INSERT OR REPLACE INTO generations (number, value, checksum) VALUES (?, ?, ?)",
                 [
@@ -146,8 +146,24 @@ class Store:
                 ],
             )
 
-    def add(self, records: Iterable[Record]) -> None:
+    @property
+    def status(self) -> Any:
+        """How far the run is that has the store, or had it last, as JSON, where that is known."""
+        return self._about(STATUS)
+
+    def set_status(self, status: Any) -> None:
+        """Say how far the run is."""
+        with self._explained():
+            self._say(STATUS, status)
+
+    def add(self, records: Iterable[Record], status: Any = None) -> None:
         """Commit records, all or none; when this returns they survive anything.
+
+        Parameters
+        ----------
+        records : iterable of Record
+        status : object, optional
+            How far the run is with them, as JSON has it.
 
         Raises
         ------
@@ -165,6 +181,8 @@ class Store:
                 " VALUES (?, ?, ?, ?, ?, ?)",
                 rows,
             )
+            if status is not None:
+                self._connection.execute(*_said(STATUS, status))
         if not in_place:
             raise StoreLostError(self._what_became_of_it())
 
@@ -215,6 +233,7 @@ class Store:
     def rewrite(self, change: Callable[[Record], Record | None]) -> None:
         """Put something else, or nothing, in the place of each undamaged record: all or none."""
         with self._explained(), self._connection:
+            self._connection.execute("DELETE FROM about WHERE key = ?", (STATUS,))
             for number, record in list(self._read()):
                 changed = record if record is None else change(record)
                 if changed is not record and changed is not None:
@@ -302,7 +321,7 @@ class Store:
         with self._explained(), closing(sqlite3.connect(path)) as copy:
             self._connection.backup(copy)
             with copy:
-                copy.execute("DELETE FROM about WHERE key = ?", (OPEN,))
+                copy.execute("DELETE FROM about WHERE key IN (?, ?)", (OPEN, STATUS))
             copy.execute("PRAGMA journal_mode = DELETE")
 
     def _what_became_of_it(self) -> str:
@@ -394,10 +413,7 @@ class Store:
 
     def _say(self, key: str, value: object) -> None:
         with self._connection as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO about (key, value, checksum) VALUES (?, ?, ?)",
-                checked_row(key, json.dumps(value)),
-            )
+            connection.execute(*_said(key, value))
 
     def _about(self, key: str) -> Any:
         if not self._format:  # its driver was killed before it had made the tables
@@ -516,11 +532,18 @@ class Store:
 
 def stored_root(path: str | Path) -> int | None:
     """The root seed of the experiment in a store, or ``None`` where there is no store yet."""
-    if not Path(path).is_file() or not Path(path).stat().st_size:
-        return None
+    with suppress(OSError):  # of which opening it says what it is
+        if not Path(path).is_file() or not Path(path).stat().st_size:
+            return None
     with Store(path, read_only=True) as store:
         identity = store.identity
     return None if identity is None else int(identity["seed"])
+
+
+def _said(key: str, value: object) -> tuple[str, tuple[object, str, bytes]]:
+    """A statement that says something about the store, and its row."""
+    statement = "INSERT OR REPLACE INTO about (key, value, checksum) VALUES (?, ?, ?)"
+    return statement, checked_row(key, json.dumps(value))
 
 
 def _file_id(path: Path) -> FileId | None:

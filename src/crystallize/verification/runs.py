@@ -71,7 +71,9 @@ class Runs:
             accept_changes=False,
             on_error="collect",
             max_failures=None,
+            time_limit=None,
             progress=False,
+            log=None,
         )
         self.made: list[tuple[CertificateRow, Result]] = []
         self.not_tried: list[NotTried] = []

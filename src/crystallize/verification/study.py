@@ -42,7 +42,7 @@ class Study:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._stored: StoredExperiment | None = None
-        if path.is_file() and zipfile.is_zipfile(path):
+        if _is_saved(path):
             self.result = Result.load(path)
         else:
             self._stored = StoredExperiment(path)
@@ -147,3 +147,11 @@ def _versions(provenance: Mapping[str, Any]) -> Mapping[str, str]:
 
 def _source(provenance: Mapping[str, Any]) -> Any:
     return provenance.get("function", {}).get("source_sha256")
+
+
+def _is_saved(path: Path) -> bool:
+    """Whether a result was saved here; what no file can be, the store says why."""
+    try:
+        return path.is_file() and zipfile.is_zipfile(path)
+    except OSError:
+        return False

@@ -10,8 +10,9 @@ from contextlib import suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from math import inf
 from threading import get_ident
-from time import perf_counter
+from time import perf_counter, time
 from typing import Any
 
 import cloudpickle
@@ -111,6 +112,8 @@ class BlockCall:
     ----------
     has_timeout : bool
         Whether a cell may take only so long.
+    ends : float
+        When no more cells are to begin, by ``perf_counter`` of this process.
     leaving : bool
         Whether a cancellation is the driver's; otherwise it is the cell's own failure.
     leave_worker : callable or None
@@ -135,6 +138,7 @@ class BlockCall:
         self._injected = injected
         self._options = options
         self.stamp = stamp
+        self.ends = inf
         self.blas = BlasLimits(options.blas_threads)
         self._refusal: WorkerDiffersError | None = None
         self._home = this_process()
@@ -181,6 +185,7 @@ class BlockCall:
             "injected": self._injected,
             "options": self._options,
             "stamp": self.stamp,
+            "ends": self.ends + (time() - perf_counter()),  # no other process has our clock
             "home": self._home,
             "path": sys.path,
             "modules": OwnModules.loaded(),
@@ -198,6 +203,7 @@ class BlockCall:
         self._injected = state["injected"]
         self._options = state["options"]
         self.stamp = state["stamp"]
+        self.ends = state["ends"] - (time() - perf_counter())
         self._home = state["home"]
         self.blas = limits_of_worker(self._options.blas_threads)
         self._refusal = unlike_driver(state["loaded"], self._function, self._conditions)
@@ -344,7 +350,13 @@ class BlockCall:
                 finally:
                     loop.close()
 
+    def _deadline(self, began: float) -> float:
+        """When a block ends early."""
+        return min(began + self._options.block_seconds, self.ends)
+
     def _run_task(self, task: Task | Trip) -> Block | Blocks:
+        if perf_counter() > self.ends:  # it waited for its worker until then
+            return self._none_of(task)
         return self._run_trip(task) if isinstance(task, Trip) else self._run_apart(task)
 
     def _run_trip(self, trip: Trip) -> Blocks:
@@ -353,7 +365,7 @@ class BlockCall:
         stops = self._options.stop_on_failure
         blocks: list[Block] = []
         began = perf_counter()
-        deadline = began + self._options.block_seconds
+        deadline = self._deadline(began)
         for condition in range(first, first + conditions):
             asked = 1 if self._arguments[condition].untried else stop - start
             block = self._run_apart(named_tuple(Task, (condition, start, stop)))
@@ -444,7 +456,7 @@ class BlockCall:
         rows.flush(first)
         looked = clock()
         points[:] = [(first, looked)]
-        deadline = looked + options.block_seconds
+        deadline = self._deadline(looked)
         while first < stop:
             following = first + few
             if following > stop:
@@ -491,7 +503,7 @@ class BlockCall:
         rows: Rows,
         failures: list[Failure],
     ) -> None:
-        deadline = perf_counter() + self._options.block_seconds
+        deadline = self._deadline(perf_counter())
         loop = self._loops.get(get_ident())
         if loop is None:
             loop = self._loops[get_ident()] = OwnLoop()
@@ -526,6 +538,11 @@ class BlockCall:
                     return
             if now > deadline:
                 return
+
+    def _none_of(self, task: Task | Trip) -> Block | Blocks:
+        if isinstance(task, Trip):
+            return Blocks([], 0.0, self.stamp)
+        return Block(task.condition, task.start, task.start, [], [], 0.0, stamp=self.stamp)
 
     def _failed(self, task: Task, error: BaseException, seconds: float) -> Block:
         failures, durations = [failure_of(0, error)], Durations([1], [seconds])

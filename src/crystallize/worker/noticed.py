@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, TextIO
 
@@ -56,6 +56,8 @@ class _Noticing(ProcessWide):
         super().__init__()
         self._shows: Any = None
         self._state: tuple[Any, ...] = ()
+        self.listeners: list[Callable[[Warning | str, type[Warning]], None]] = []
+        """Who is told of each warning that is shown."""
 
     def holds(self) -> bool:
         return warnings.showwarning is _notice and self._state == _state()
@@ -75,6 +77,8 @@ class _Noticing(ProcessWide):
         filters[:] = _without_ours(filters)
 
     def show(self, *args: Any) -> None:
+        for listener in tuple(self.listeners):
+            listener(*args[:2])
         (self._shows or warnings.showwarning)(*args)
 
 

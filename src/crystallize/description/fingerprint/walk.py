@@ -30,7 +30,7 @@ from crystallize.description.fingerprint.parts import Fingerprint, Part
 from crystallize.description.fingerprint.shown import short
 from crystallize.description.fingerprint.source import source_token
 from crystallize.description.fingerprint.state import State
-from crystallize.description.fingerprint.tokens import combined, joined
+from crystallize.description.fingerprint.tokens import PLAIN, combined, joined
 from crystallize.description.fingerprint.values import Values
 from crystallize.description.spec import ExperimentSpec
 
@@ -122,7 +122,8 @@ class Walk:
             self.add(f"resource `{name}`", factory)
         self.follow()
         for name, parameters in spec.conditions.items():
-            self.add_condition(name, parameters)
+            if self._reading != "nothing" or not PLAIN.issuperset(map(type, parameters.values())):
+                self.add_condition(name, parameters)  # what is plain leads nowhere
 
     def add(self, name: str, value: Any) -> None:
         """Make a value a part, also if it is a function that is one of its own."""
