@@ -231,7 +231,7 @@ class DurationColumn:
         """Those of all cells, in their order."""
         if len(self._waiting) == 1 and not self._starts and self._values is None:
             ((cells, durations),) = self._waiting
-            if cells == slice(0, self.size):
+            if isinstance(cells, slice) and cells == slice(0, self.size):
                 return Durations(durations.cells, array("f", durations.seconds).tolist())
         self._settle()
         runs = [] if self._values is not None else sorted(self._runs())

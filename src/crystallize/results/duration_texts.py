@@ -75,7 +75,7 @@ def shown_duration(seconds: float | None) -> str:
     Examples
     --------
     >>> [shown_duration(s) for s in (2.5e-7, 0.0123, 1.2, 59.96, 75, 7300)]
-    ['0.25 µs', '12.3 ms', '1.20 s', '60.0 s', '1 min 15 s', '2 h 1 min']
+    ['0.25 µs', '12.3 ms', '1.20 s', '60.0 s', '1 min 15 s', '2 h 2 min']
     """
     if seconds is None:
         return "-"
