@@ -30,6 +30,7 @@ from crystallize.description.overrides import (
     read_override,
     refuse_doubles,
 )
+from crystallize.description.retry import retries_written
 from crystallize.description.spec import DEFAULT_STRATEGY, RULES
 from crystallize.description.stream_keys import check_streams
 from crystallize.description.summarized import RULES as SUMMARY_RULES
@@ -62,6 +63,7 @@ EXPERIMENT_RULES: Mapping[str, Rule[Any]] = {
     "block": names,
     # Some have a section of their own; what the command asks for stands in no file.
     **{key: RULES[key] for key in RULES if key not in ELSEWHERE},
+    "retries": retries_written,
 }
 """What the keys of ``[experiment]`` may be; arguments of :class:`crystallize.Experiment`."""
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from crystallize.description.config import HYPOTHESES, Config
+from crystallize.description.retry import Retry
 from crystallize.located import located
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -52,8 +54,11 @@ def experiment_arguments(
     for names, options in OPTIONS_OF.items():
         if names in overrides:
             named[options] = _of_those(overrides[names], named[names], named[options])
+    values = dict(config.experiment.values)
+    if isinstance(retries := values.get("retries"), Retry):
+        values["retries"] = replace(retries, on=located(list(retries.on), beside))
     return {
-        **config.experiment.values,
+        **values,
         "conditions": config.conditions,
         **{argument: located(value, beside) for argument, value in named.items()},
         "summary": config.summary,

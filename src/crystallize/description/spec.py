@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from crystallize.checks import (
     Rule,
+    above_zero,
     choice,
     count_or_share,
     duration,
@@ -22,6 +23,7 @@ from crystallize.checks import (
     text,
     whole_number,
 )
+from crystallize.description.retry import NEVER, Retry, retries
 from crystallize.description.secrets import without_secrets
 from crystallize.description.summarized import USUAL, Summarized, summarized
 
@@ -72,7 +74,10 @@ class ExperimentSpec:
     name : str
     baseline : str
         The condition that others are compared with.
-    retries : int
+    retry : Retry
+        How often a failed cell is tried again, after which time, and which exceptions.
+    rate_limit : float or None
+        How many cells may begin in a second, each try of one counted.
     timeout : float or None
         Seconds that a cell may take.
     time_limit : float or None
@@ -108,7 +113,8 @@ class ExperimentSpec:
     offered: tuple[str, ...] = ()
     takes: tuple[str, ...] | None = None
     resources: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
-    retries: int = 0
+    retry: Retry = NEVER
+    rate_limit: float | None = None
     timeout: float | None = None
     time_limit: float | None = None
     max_failures: int | float | None = None
@@ -126,6 +132,11 @@ class ExperimentSpec:
     log: Path | None = None
     keep: Keep = "values"
     summary: Summarized = USUAL
+
+    @property
+    def retries(self) -> int:
+        """How many more times a failed cell is tried."""
+        return self.retry.times
 
     @property
     def seeding(self) -> Seeding:
@@ -181,7 +192,8 @@ RULES: Mapping[str, Rule[Any]] = {
     "seed": optional(whole_number),
     "seed_rule": partial(choice, choices=get_args(SeedRule)),
     "streams": names,
-    "retries": whole_number,
+    "retries": retries,
+    "rate_limit": optional(above_zero),
     "timeout": optional(seconds),
     "time_limit": optional(duration),
     "max_failures": optional(count_or_share),

@@ -34,6 +34,7 @@ from crystallize.description.conditions import (
     filled_parameters,
     read_only,
 )
+from crystallize.description.retry import Retry
 from crystallize.description.seeding import root_seed
 from crystallize.description.spec import RULES, ExperimentSpec, Keep, OnError, Progress, SeedRule
 from crystallize.description.stream_keys import stream_keys
@@ -103,8 +104,11 @@ class Experiment:
         value: a database connection, a client, a loaded model.  A context manager,
         plain or (for coroutine functions) asynchronous, is entered, and left when the
         run ends.  A worker is a thread that runs cells, or an event loop.
-    retries : int
-        How many more times a failed cell is tried, with the same seed.
+    retries : int or Retry
+        How many more times a failed cell is tried, with the same seed; or that, after which
+        time, and which exceptions.
+    rate_limit : float, optional
+        How many cells may begin in a second, over all workers; each try of a cell counts.
     timeout : float, optional
         Seconds that a cell may take; for strategies that can stop one.
     time_limit : float or str, optional
@@ -185,7 +189,8 @@ class Experiment:
         plugin_options: Mapping[str, Mapping[str, Any]] | None = None,
         block: Sequence[str] = (),
         resources: Mapping[str, Callable[[], Any]] | None = None,
-        retries: int = 0,
+        retries: int | Retry = 0,
+        rate_limit: float | None = None,
         timeout: float | None = None,
         time_limit: float | str | None = None,
         max_failures: float | None = None,
@@ -232,6 +237,7 @@ class Experiment:
             "seed_rule": seed_rule,
             "streams": streams,
             "retries": retries,
+            "rate_limit": rate_limit,
             "timeout": timeout,
             "time_limit": time_limit,
             "max_failures": max_failures,
@@ -248,6 +254,8 @@ class Experiment:
             "summary": summary,
         }
         checked = {key: faults(RULES[key], key, value) for key, value in given.items()}
+        if (retry := checked.pop("retries")) is not None:
+            checked["retry"] = faults(retry.imported)
         sets = faults(checked_conditions, conditions)
         made_in_workers = faults(optional(each(factory)), "resources", resources) or {}
         filled = faults(

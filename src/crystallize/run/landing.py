@@ -8,7 +8,7 @@ from typing import Any
 from crystallize.cells.block import Block, Blocks, Failure, Row
 from crystallize.cells.durations import Durations
 from crystallize.cells.outcome import CellError
-from crystallize.contracts import Completion, Task, Trip
+from crystallize.contracts import Completion, Pause, Task, Trip
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import ExecutorError, ResourceError, described
 from crystallize.run.attempts import recorded_of
@@ -74,9 +74,9 @@ class Landing:
         self._call = call
         self._interrupts = interrupts
         self._needs_control = experiment.timeout is not None and engine.capabilities.can_cancel
-        self._in_flight: dict[Task | Trip, None] = {}
+        self._in_flight: dict[Task | Trip | Pause, None] = {}
 
-    def next_task(self) -> Task | Trip | None:
+    def next_task(self) -> Task | Trip | Pause | None:
         """What the executor is to run next."""
         task = self.schedule.next_task()
         if task is not None:
@@ -103,7 +103,9 @@ class Landing:
         if self._needs_control:
             self._check_control()
         task, value, error = self._checked(completion)
-        if error is not None:
+        if isinstance(task, Pause):
+            self._take_pause(task, error)
+        elif error is not None:
             self._take_loss(task, error, value)
         elif getattr(value, "stamp", self._call.stamp) != self._call.stamp:
             raise self._engine.broken_contract(
@@ -131,6 +133,12 @@ class Landing:
             "it must yield a Completion of a task that next_task() gave and that has not "
             f"completed yet; it yielded {completion!r:.200}"
         )
+
+    def _take_pause(self, pause: Pause, error: BaseException | None) -> None:
+        """Go on; a worker that was lost meanwhile had no cell."""
+        if isinstance(error, ResourceError):
+            raise error
+        self.schedule.ended(pause)
 
     def _take_row(self, task: Task, row: Row) -> None:
         if self._deadlines.was_cancelled(task) or self._deadlines.is_late(row.seconds):
@@ -212,8 +220,9 @@ class Landing:
     def _answer(self, block: Block, failure: Failure) -> CellError | None:
         """Answer a failed cell: another attempt, or its error."""
         cell = block.condition, block.start + failure.offset
-        if self._policy.is_tried_again(cell):
-            self.schedule.try_again(*cell)
+        wait = self._policy.next_try(cell, failure)
+        if wait is not None:
+            self.schedule.try_again(*cell, wait)
             return None
         return self._policy.failed(cell, failure)
 
@@ -231,8 +240,8 @@ class Landing:
         report = "\n".join([message, *getattr(error, "__notes__", ())]).rstrip() + "\n"
         failure = Failure(0, LOST, message, report)
         self._recorder.attempts.add(cell, nan, failure)
-        if self._policy.is_tried_again(cell):
-            self.schedule.suspect(*cell)
+        if self._policy.next_try(cell, failure) is not None:
+            self.schedule.suspect(*cell)  # at once: no other cell runs until it has
             return
         errors = self._policy.lost_alone(task, failure)
         if self._policy.engine_is_broken:
@@ -255,8 +264,9 @@ class Landing:
         message = f"{error}; {addition}" if addition else str(error)
         failure = Failure(0, type(error).__name__, message, f"TimedOut: {message}\n")
         self._recorder.attempts.add(cell, seconds, failure, recorded_of(value))
-        if self._policy.is_tried_again(cell):
-            self.schedule.try_again(*cell)
+        wait = self._policy.next_try(cell, failure)
+        if wait is not None:
+            self.schedule.try_again(*cell, wait)
             return
         block = Block(*task, [], [failure], seconds, durations=Durations([1], [seconds]))
         self._recorder.keep_block(block, [self._policy.failed(cell, failure)])
