@@ -30,7 +30,10 @@ def test_what_is_written_is_typed_and_passes_its_tests(kind, checked, tmp_path, 
     folder = tmp_path / "crystallize-my-own"
     path = os.pathsep.join([str(folder / "src"), str(ROOT / "src")])
     environment = {**os.environ, "PYTHONPATH": path, "MYPYPATH": path}
-    for command in (["pytest", "-q", "-p", "no:cacheprovider"], ["mypy", "--cache-dir", str(checked)]):
+    for command in (
+        ["pytest", "-q", "-p", "no:cacheprovider"],
+        ["mypy", "--cache-dir", str(checked)],
+    ):
         done = subprocess.run(
             [sys.executable, "-m", *command],
             cwd=folder, env=environment, capture_output=True, text=True, timeout=300,

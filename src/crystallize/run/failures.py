@@ -103,8 +103,8 @@ class FailurePolicy:
         Where that was so of the first few, it would be of all, however long they take.
         """
         refused = self._refused.get(condition, ())
-        replicates = self._experiment.replicates_of[self._names[condition]]
-        if SURELY <= len(refused) < replicates and self.hopeless is None:
+        start, stop = self._experiment.parts[self._names[condition]]
+        if SURELY <= len(refused) < stop - start and self.hopeless is None:
             self.hopeless = min(refused, key=lambda error: error.replicate)
 
     def lost_alone(self, task: Task, failure: Failure) -> list[CellError]:

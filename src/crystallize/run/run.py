@@ -12,7 +12,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ from crystallize.description.spec import ExperimentSpec, Progress
 from crystallize.errors import (
     CrystallizeError,
     PluginError,
+    StoreError,
 )
 from crystallize.plugins.host import Host
 from crystallize.results.errors import (
@@ -192,7 +193,12 @@ class Run:
         looked_at = ("page_completed", "should_stop")
         decides = self._summaries is not None or self._stopping is not None
         if decides or any(map(self._host.implements, looked_at)):
-            self._pages = Pages(self._recorder.tables, self._policy.errors, self.experiment.seeding)
+            self._pages = Pages(
+                self._recorder.tables,
+                self._policy.errors,
+                self.experiment.seeding,
+                self.experiment.parts,
+            )
         cells = self.experiment.cells
         if self._stopping is not None:
             self._policy.count_only(self._stopping.wanted())
@@ -209,7 +215,7 @@ class Run:
         """Count towards so many cells, for all who show how far the run is."""
         experiment, strategy = self.experiment, self._host.executor_name
         found, errors = self._recorder.found, self._policy.errors.values()
-        self._tally = tally = Tally(experiment.name, strategy, cells, found, errors)
+        self._tally = tally = Tally(experiment, strategy, cells, found, errors)
         shown: Progress = experiment.progress
         if not shown:
             shown = bool(getattr(self._host.executor, "progress", False))
@@ -263,10 +269,11 @@ class Run:
         try:
             self.release()
             self._is_cut = self._limit_left_cells()
-            self._recorder.tell(goes_on=False)
             if self._stopping is not None and len(self._stopping.ended) == len(self._stops()):
                 self._recorder.conclude(self._stopping.ended)
         finally:
+            with suppress(StoreError):  # which is gone, or full: then it says what it said
+                self._recorder.tell(goes_on=False)
             with self._releasing, self._lock:
                 self._closed = True
                 self._close_summaries()
