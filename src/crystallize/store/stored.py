@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from crystallize.cells.attempts import Attempt
 from crystallize.cells.outcome import CellError
 from crystallize.cells.outcomes import Outcomes
 from crystallize.cells.summaries import PageSummaries
@@ -44,6 +45,8 @@ class Stored:
         What the damaged records are called.
     errors : dict of (str, int) to CellError
         Cell -> its error.
+    attempts : list of Attempt
+        By replicate, condition and number.
 
     Raises
     ------
@@ -53,6 +56,7 @@ class Stored:
 
     cells: Ranges
     errors: dict[Cell, CellError]
+    attempts: list[Attempt]
 
     def __init__(self, path: str | Path) -> None:
         with Store(path, read_only=True) as store:
@@ -151,6 +155,7 @@ class StoredExperiment(Stored):
         cells = read_records(records, self.replicates, self._seeding)
         self.records = [one for one in records if one not in cells.unreadable]
         self.tables, self.errors, self.cells = cells.tables, cells.errors, cells.ranges()
+        self.attempts = cells.attempts
 
     @property
     def done(self) -> dict[str, int]:
@@ -166,8 +171,9 @@ class StoredExperiment(Stored):
     def outcomes(self) -> Outcomes:
         seeding = self._seeding
         return Outcomes(
-            self.tables, self._errors(), seeding.root, self.about(), seeding.rule, seeding.keys
-        )
+            self.tables, self._errors(), seeding.root, self.about(), seeding.rule, seeding.keys,
+            attempts=self.attempts,
+        )  # fmt: skip
 
 
 class StoredSummaries(Stored):
@@ -182,6 +188,7 @@ class StoredSummaries(Stored):
         self.summaries = PageSummaries(self.replicates, USUAL.by_element)
         survey = PagedCells(store, self.replicates, self._seeding).survey(self.summaries)
         self.errors, self.cells = survey.errors, survey.ranges
+        self.attempts = survey.attempts
         self._missing = survey.missing
 
     @property
@@ -197,8 +204,9 @@ class StoredSummaries(Stored):
         about = {**self.about(), "store": {"path": in_project(self.path)}}
         seeding = self._seeding
         return Outcomes(
-            {}, self._errors(), seeding.root, about, seeding.rule, seeding.keys, self.summaries
-        )
+            {}, self._errors(), seeding.root, about, seeding.rule, seeding.keys, self.summaries,
+            self.attempts,
+        )  # fmt: skip
 
 
 def _replicates(store: Store, identity: Identity) -> dict[str, int]:
