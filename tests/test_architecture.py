@@ -59,6 +59,7 @@ PUBLIC = {
     "crystallize.experiments.aggregation",
     "crystallize.plugins",
     "crystallize.plugins.execution",
+    "crystallize.sequences",
     "crystallize.testing",
 }
 EXECUTION = "crystallize.plugins.execution"

@@ -97,6 +97,7 @@ def test_an_observer_is_active_where_it_is_named_and_has_options(tracker, tmp_pa
         "kind": "observer",
         "distribution": "track-dist",
         "version": "1.0",
+        "options": {"path": str(path), "every": 5},
     }
 
 

@@ -32,6 +32,7 @@ from crystallize.description.overrides import (
 )
 from crystallize.description.replicates import KEY as REPLICATES
 from crystallize.description.replicates import OTHERS, own_replicates
+from crystallize.description.retry import retries_written
 from crystallize.description.spec import DEFAULT_STRATEGY, RULES
 from crystallize.description.stream_keys import check_streams
 from crystallize.description.summarized import RULES as SUMMARY_RULES
@@ -56,7 +57,7 @@ def _function(where: str, value: object) -> str:
     return value  # with the folder of its file, beside which it is looked up
 
 
-ELSEWHERE = ("store", "retry_failed", "accept_changes", "summary")
+ELSEWHERE = ("store", "shard", "retry_failed", "accept_changes", "summary")
 
 
 def _number_or_numbers(where: str, value: object) -> Any:
@@ -73,6 +74,7 @@ EXPERIMENT_RULES: Mapping[str, Rule[Any]] = {
     "block": names,
     # Some have a section of their own; what the command asks for stands in no file.
     **{key: RULES[key] for key in RULES if key not in ELSEWHERE},
+    "retries": retries_written,
     REPLICATES: _number_or_numbers,
 }
 """What the keys of ``[experiment]`` may be; arguments of :class:`crystallize.Experiment`."""

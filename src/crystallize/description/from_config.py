@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -10,6 +11,9 @@ from typing import Any
 from crystallize.description.config import HYPOTHESES, Config
 from crystallize.description.lookup import find_function
 from crystallize.description.replicates import OTHERS, refuse_ambiguous
+from crystallize.description.retry import Retry
+from crystallize.description.shard import one_of_its_own
+from crystallize.description.spec import RULES
 from crystallize.located import located
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -68,18 +72,29 @@ def experiment_arguments(
     }
     if config.hypotheses:
         _add_hypotheses(config, named)
+    store = None if config.store is None else beside / config.store
+    log = None if config.log is None else beside / config.log
+    own = {}
+    if overrides.get("shard") is not None:
+        own["shard"] = RULES["shard"]("shard", overrides["shard"])
+        # What is written for all shards; a path that is given for one is as it is given.
+        store, log = (path and one_of_its_own(path, own["shard"]) for path in (store, log))
     for names, options in OPTIONS_OF.items():
         if names in overrides:
             named[options] = _of_those(overrides[names], named[names], named[options])
+    values = dict(config.experiment.values)
+    if isinstance(retries := values.get("retries"), Retry):
+        values["retries"] = replace(retries, on=located(list(retries.on), beside))
     return {
-        **config.experiment.values,
+        **values,
         "replicates": _replicates(config, overrides.get("conditions", config.conditions)),
         "conditions": config.conditions,
         **{argument: located(value, beside) for argument, value in named.items()},
         "summary": config.summary,
-        "store": None if config.store is None else beside / config.store,
-        "log": None if config.log is None else beside / config.log,
+        "store": store,
+        "log": log,
         **overrides,
+        **own,
     }
 
 

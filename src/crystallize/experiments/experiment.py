@@ -36,7 +36,9 @@ from crystallize.description.conditions import (
     read_only,
 )
 from crystallize.description.replicates import Replicates, given_replicates
+from crystallize.description.retry import Retry
 from crystallize.description.seeding import root_seed
+from crystallize.description.shard import check_seeded, check_shard, filled_in
 from crystallize.description.spec import RULES, ExperimentSpec, Keep, OnError, Progress, SeedRule
 from crystallize.description.stream_keys import stream_keys
 from crystallize.description.until import Until, check_compared
@@ -107,8 +109,11 @@ class Experiment:
         value: a database connection, a client, a loaded model.  A context manager,
         plain or (for coroutine functions) asynchronous, is entered, and left when the
         run ends.  A worker is a thread that runs cells, or an event loop.
-    retries : int
-        How many more times a failed cell is tried, with the same seed.
+    retries : int or Retry
+        How many more times a failed cell is tried, with the same seed; or that, after which
+        time, and which exceptions.
+    rate_limit : float, optional
+        How many cells may begin in a second, over all workers; each try of a cell counts.
     timeout : float, optional
         Seconds that a cell may take; for strategies that can stop one.
     time_limit : float or str, optional
@@ -129,7 +134,13 @@ class Experiment:
         because the number can change the last bits of a sum.
     store : path, optional
         A file in which finished cells are kept; a run on one that holds part of
-        the experiment runs the rest.
+        the experiment runs the rest.  ``{shard}`` in it becomes the shard's name, such as
+        ``3of10``.
+    shard : str, optional
+        Run a part of every condition's replicates, ``"3/10"`` the third of ten, which are
+        alike in size; ``"auto"`` reads which one from ``CRYSTALLIZE_SHARD``, or from the array
+        job of Slurm, PBS, SGE or LSF that this process is a task of.  The stores of all shards
+        are merged into one.
     retry_failed : bool
         Run the cells again that failed according to the store.
     accept_changes : bool
@@ -189,7 +200,8 @@ class Experiment:
         plugin_options: Mapping[str, Mapping[str, Any]] | None = None,
         block: Sequence[str] = (),
         resources: Mapping[str, Callable[[], Any]] | None = None,
-        retries: int = 0,
+        retries: int | Retry = 0,
+        rate_limit: float | None = None,
         timeout: float | None = None,
         time_limit: float | str | None = None,
         max_failures: float | None = None,
@@ -197,6 +209,7 @@ class Experiment:
         seed_globals: bool = False,
         blas_threads: int | None = 1,
         store: str | Path | None = None,
+        shard: str | None = None,
         retry_failed: bool = False,
         accept_changes: bool = False,
         keep_secrets: bool = False,
@@ -230,6 +243,7 @@ class Experiment:
             "seed_rule": seed_rule,
             "streams": streams,
             "retries": retries,
+            "rate_limit": rate_limit,
             "timeout": timeout,
             "time_limit": time_limit,
             "max_failures": max_failures,
@@ -237,6 +251,7 @@ class Experiment:
             "seed_globals": seed_globals,
             "blas_threads": blas_threads,
             "store": store,
+            "shard": shard,
             "retry_failed": retry_failed,
             "accept_changes": accept_changes,
             "keep_secrets": keep_secrets,
@@ -246,6 +261,8 @@ class Experiment:
             "summary": summary,
         }
         checked = {key: faults(RULES[key], key, value) for key, value in given.items()}
+        if (retry := checked.pop("retries")) is not None:
+            checked["retry"] = faults(retry.imported)
         sets = faults(checked_conditions, conditions)
         numbers = Replicates()
         if sets is not None or not isinstance(replicates, Mapping):
@@ -267,8 +284,12 @@ class Experiment:
         faults.raise_any()
         if checked["name"] is None:
             checked["name"] = function_name(function)
+        for name in ("store", "log"):
+            checked[name] = filled_in(checked[name], checked["shard"])
         if checked["seed"] is None and checked["store"] is not None:
             checked["seed"] = stored_root(checked["store"])
+        if checked["shard"] is not None:
+            check_seeded(checked["shard"], checked["seed"])
         checked["seed"] = root_seed(checked["seed"])
         capabilities = Capabilities.of(self._host.executor)
         if capabilities.local_processes:
@@ -288,6 +309,8 @@ class Experiment:
             stream_keys=keys,
             **checked,
         )
+        if self.spec.shard is not None:
+            check_shard(self.spec.shard, self.spec.replicates_of, numbers.until)
         check_generators(self.spec)
         check_executor(self._host.executor_name, capabilities, self.spec)
         check_with_plugins(self._host, self.spec)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from crystallize.plugins.execution.base import Option as Option
     from crystallize.plugins.execution.futures import FuturesExecution as FuturesExecution
     from crystallize.plugins.execution.shipping import Shipped as Shipped
+    from crystallize.results.digits import as_sure_as as as_sure_as
 
 __all__ = [
     "API_VERSION",
@@ -52,6 +53,7 @@ __all__ = [
     "RunStatus",
     "Shipped",
     "StreamingExecutor",
+    "as_sure_as",
     "choice",
     "flag",
     "hookimpl",
@@ -83,6 +85,7 @@ if not TYPE_CHECKING:  # or else type checkers would take any name for one of ou
             "RunStatus": "crystallize.contracts",
             "Shipped": "crystallize.plugins.execution.shipping",
             "StreamingExecutor": "crystallize.contracts",
+            "as_sure_as": "crystallize.results.digits",
             "choice": "crystallize.checks",
             "flag": "crystallize.checks",
             "hookimpl": "crystallize.hookspecs",

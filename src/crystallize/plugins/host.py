@@ -6,7 +6,7 @@ import traceback
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from crystallize.checks import Faults, keys_among
@@ -39,6 +39,7 @@ class UsedPlugin:
     kind: Kind
     distribution: str | None
     version: str | None
+    options: Options = field(default_factory=dict, compare=False)
 
 
 class Host:
@@ -217,14 +218,15 @@ class Host:
         found = factory_of(self.catalog, kind, name)
         if isinstance(found, PluginInfo):
             return self._add_installed(kind, found, options)
-        used = UsedPlugin(str(name), kind, None, None)
+        used = UsedPlugin(str(name), kind, None, None, plain(dict(options)))
         self._refuse_second(kind, used, used.name)
         check_api(f"{kind} {name}", found)  # before it is given options that it may not have
         built = constructed(f"{kind} {name}", found, options)
         return self._register(kind, used, built, None)
 
     def _add_installed(self, kind: Kind, info: PluginInfo, options: Options) -> object:
-        used = UsedPlugin(info.name, info.kind, info.distribution, info.version)
+        own = plain(dict(options))
+        used = UsedPlugin(info.name, info.kind, info.distribution, info.version, own)
         self._refuse_second(kind, used, str(info))
         return self._register(kind, used, build(info, options), info)
 

@@ -211,9 +211,21 @@ class Result:
         return max(self._replicates.values())
 
     @property
+    def replicates_of(self) -> dict[str, int]:
+        """Condition -> how many replicates it has."""
+        return dict(self._replicates)
+
+    @property
     def cells(self) -> int:
         """How many cells there are, those that failed or are missing too."""
         return sum(self._replicates.values())
+
+    @property
+    def finished(self) -> dict[str, int]:
+        """Condition -> how many of its cells have metrics."""
+        if self._summaries is not None:
+            return {name: summary.finished for name, summary in self._summaries.of.items()}
+        return {name: int(np.count_nonzero(flags)) for name, flags in self._done.items()}
 
     @cached_property
     def seeds(self) -> list[int]:

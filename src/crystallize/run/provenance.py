@@ -9,12 +9,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from crystallize.callables import function_name
+from crystallize.callables import documentation, function_name
 from crystallize.description.fingerprint import shown_parameter, source_hash
 from crystallize.description.secrets import without_secrets
+from crystallize.description.shard import Shard
 from crystallize.description.spec import ExperimentSpec
 from crystallize.description.versions import versions
 from crystallize.plugins.host import Host
+from crystallize.store.identity import opaque
 
 
 def provenance(
@@ -58,15 +60,18 @@ def provenance(
         "function": {
             "name": function_name(function),
             "module": getattr(function, "__module__", None),
+            "doc": documentation(function),
             "source_sha256": source_hash(function),
         },
         "conditions": {
             condition: {key: shown_parameter(value) for key, value in parameters.items()}
             for condition, parameters in experiment.shown_conditions.items()
         },
+        "opaque": {name: keys for name, keys in opaque(experiment).items() if keys},
         "baseline": experiment.baseline,
         "replicates": replicates,
         "keep": experiment.keep,
+        "shard": None if experiment.shard is None else _of_shard(experiment, experiment.shard),
         "until": None if until is None else list(until),
         "seed": {
             "root": experiment.seed,
@@ -75,14 +80,13 @@ def provenance(
         },
         "execution": {
             "strategy": host.executor_name,
-            "options": {
-                key: shown_parameter(without_secrets(key, value))
-                for key, value in host.executor_options.items()
-            },
+            "options": _options(host.executor_options),
             "workers": workers,
             "blas_threads": experiment.blas_threads,
             "seed_globals": experiment.seed_globals,
             "retries": experiment.retries,
+            "retry": experiment.retry.to_dict(),
+            "rate_limit": experiment.rate_limit,
             "timeout": experiment.timeout,
             "time_limit": experiment.time_limit,
             "on_error": experiment.on_error,
@@ -93,6 +97,7 @@ def provenance(
                 "kind": plugin.kind,
                 "distribution": plugin.distribution,
                 "version": plugin.version,
+                **({"options": _options(plugin.options)} if plugin.options else {}),
             }
             for plugin in host.used
         ],
@@ -106,6 +111,20 @@ def provenance(
         "stopped": stopped,
         "plugin_errors": [],
     }
+
+
+def _of_shard(experiment: ExperimentSpec, shard: Shard) -> dict[str, Any]:
+    """Which part of the replicates was run, and what of the environment said so."""
+    return {
+        "number": shard.number,
+        "count": shard.count,
+        "source": shard.source or None,
+        "replicates": {name: list(part) for name, part in experiment.parts.items()},
+    }
+
+
+def _options(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: shown_parameter(without_secrets(key, value)) for key, value in given.items()}
 
 
 def hash_seed() -> int | str:

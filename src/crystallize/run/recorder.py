@@ -29,6 +29,7 @@ from crystallize.run.tally import Tally
 from crystallize.store.archive import Archive
 from crystallize.store.lock import Lent
 from crystallize.store.paged import PagedCells
+from crystallize.store.parts import inside
 from crystallize.store.records import Cell, lost_record, records
 from crystallize.store.rows import Record
 
@@ -92,6 +93,7 @@ class Recorder:
         self._names = tuple(experiment.conditions)
         keeps_values = experiment.keep == "values"
         self._room = Room(experiment.replicates_of) if keeps_values else None
+        self._parts = experiment.parts
         self._bounds = PageBounds(max(experiment.replicates_of.values()))
         self.tables: Mapping[str, Table | Window] = {
             name: self._fresh(size) for name, size in experiment.replicates_of.items()
@@ -102,7 +104,7 @@ class Recorder:
         self._tally: Tally | None = None
         self._displays: Sequence[Display] = ()
         self._log: RunLog | None = None
-        self._told = -inf
+        self._told, self._has_news = -inf, False
         self._counted = 0  # of what landed and could not be committed
         self._rows: dict[int, Rows] = {}  # of the conditions that have some since the last time
         self._landed: list[Landed] = []
@@ -149,12 +151,13 @@ class Recorder:
         for name, replicate in errors:
             failed[name].append(replicate)
         for condition, (name, table) in enumerate(self.tables.items()):
+            part = self._parts[name]
             ranges: Iterable[tuple[int, int]]
             if isinstance(table, Table):
                 ranges = table.missing(failed[name])
             else:
-                ranges = self._missing.get(name, [(0, table.size)])
-            for start, stop in ranges:
+                ranges = self._missing.get(name, [part])
+            for start, stop in inside(ranges, part):
                 yield condition, start, stop
 
     def page_starts(self) -> Iterable[int]:
@@ -220,7 +223,7 @@ class Recorder:
         """Say in the store how far the run is, for who looks on from elsewhere."""
         if self._archive is not None and self._tally is not None:
             self._archive.tell(self._tally.status(goes_on=goes_on))
-            self._told = monotonic()
+            self._told, self._has_news = monotonic(), False
 
     def conclude(self, replicates: Mapping[str, int]) -> None:
         """Keep in the store how many replicates each condition came to have."""
@@ -292,6 +295,8 @@ class Recorder:
             except StoreError:
                 self._landed, self._counted = landed + self._landed, len(landed)
                 raise
+        elif self._has_news and self._is_time_to_tell():
+            self.tell()
         self._counted = 0
         batches = []
         for item in landed:
@@ -308,8 +313,9 @@ class Recorder:
     def _commit(self, archive: Archive, landed: list[Landed]) -> None:
         kept = [record for item in landed for record in item.records(self._names)]
         status = None
-        if self._tally is not None and (now := monotonic()) > self._told + STATUS_SECONDS:
-            status, self._told = self._tally.status(), now
+        self._has_news = not self._is_time_to_tell()
+        if self._tally is not None and not self._has_news:
+            status, self._told = self._tally.status(), monotonic()
         for pause in COMMIT_PAUSES:
             try:
                 archive.commit(kept, status)
@@ -318,6 +324,9 @@ class Recorder:
                 if pause is None or isinstance(error, StoreLostError):
                     raise
                 sleep(pause)
+
+    def _is_time_to_tell(self) -> bool:
+        return monotonic() > self._told + STATUS_SECONDS
 
     def _count(self, landed: Iterable[Landed]) -> list[CellError]:
         """Count what landed; the errors that are the first of their kind."""

@@ -12,7 +12,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,12 +23,13 @@ from uuid import uuid4
 from crystallize.cells.outcomes import Outcomes
 from crystallize.cells.page import Page
 from crystallize.cells.summaries import PageSummaries
-from crystallize.contracts import Capabilities, Completion, RunStatus, Task, Trip
+from crystallize.contracts import Capabilities, Completion, Pause, RunStatus, Task, Trip
 from crystallize.description.fingerprint import source_file
 from crystallize.description.spec import ExperimentSpec, Progress
 from crystallize.errors import (
     CrystallizeError,
     PluginError,
+    StoreError,
 )
 from crystallize.plugins.host import Host
 from crystallize.results.errors import (
@@ -49,6 +50,7 @@ from crystallize.run.observers import Observers
 from crystallize.run.pages import Pages
 from crystallize.run.progress import progress_of
 from crystallize.run.provenance import provenance
+from crystallize.run.rate_limit import RateLimit
 from crystallize.run.recorder import Recorder
 from crystallize.run.resources import worker_contexts
 from crystallize.run.run_log import RunLog
@@ -161,6 +163,7 @@ class Run:
             options,
             self.id,
             worker_contexts(experiment, self._host),
+            experiment.retry.exceptions,
         )
 
     def open(self) -> None:
@@ -186,10 +189,16 @@ class Run:
             self.warnings,
             self._limit,
         )
+        self.handle.follow(self._landing.schedule)
         looked_at = ("page_completed", "should_stop")
         decides = self._summaries is not None or self._stopping is not None
         if decides or any(map(self._host.implements, looked_at)):
-            self._pages = Pages(self._recorder.tables, self._policy.errors, self.experiment.seeding)
+            self._pages = Pages(
+                self._recorder.tables,
+                self._policy.errors,
+                self.experiment.seeding,
+                self.experiment.parts,
+            )
         cells = self.experiment.cells
         if self._stopping is not None:
             self._policy.count_only(self._stopping.wanted())
@@ -206,7 +215,7 @@ class Run:
         """Count towards so many cells, for all who show how far the run is."""
         experiment, strategy = self.experiment, self._host.executor_name
         found, errors = self._recorder.found, self._policy.errors.values()
-        self._tally = tally = Tally(experiment.name, strategy, cells, found, errors)
+        self._tally = tally = Tally(experiment, strategy, cells, found, errors)
         shown: Progress = experiment.progress
         if not shown:
             shown = bool(getattr(self._host.executor, "progress", False))
@@ -260,10 +269,11 @@ class Run:
         try:
             self.release()
             self._is_cut = self._limit_left_cells()
-            self._recorder.tell(goes_on=False)
             if self._stopping is not None and len(self._stopping.ended) == len(self._stops()):
                 self._recorder.conclude(self._stopping.ended)
         finally:
+            with suppress(StoreError):  # which is gone, or full: then it says what it said
+                self._recorder.tell(goes_on=False)
             with self._releasing, self._lock:
                 self._closed = True
                 self._close_summaries()
@@ -320,7 +330,7 @@ class Run:
             or self._policy.ends_the_run
         )
 
-    def next_task(self) -> Task | Trip | None:
+    def next_task(self) -> Task | Trip | Pause | None:
         """What the executor is to run next."""
         with self._lock:
             if self._landing is None or self._abandoned or self._limit.is_over:
@@ -487,17 +497,24 @@ class Run:
     def _planned(self) -> Schedule:
         """A schedule of the cells that are not in the store."""
         least, conditions = self.experiment.fewest, len(self.experiment.conditions)
+        limit, workers = None, self._capabilities.workers
+        if self.experiment.rate_limit is not None:
+            limit = RateLimit(
+                self.experiment.rate_limit, workers, begins_at_once=self.engine.streams
+            )
         return Schedule(
             self._recorder.missing(self._policy.errors),
             conditions=conditions,
-            workers=self._capabilities.workers,
-            single_cell=self._capabilities.single_cell
+            workers=workers,
+            single_cell=limit is not None
+            or self._capabilities.single_cell
             or self._capabilities.calls_are_async
             or not self.engine.streams,
             block_seconds=self._capabilities.block_seconds,
             trips=self.experiment.timeout is None,
             expected=least * conditions if self._stopping is not None else None,
             horizon=least if self._stopping is not None and not self.engine.streams else None,
+            limit=limit,
         )
 
     def _outcomes(self) -> Outcomes:

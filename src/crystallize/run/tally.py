@@ -7,6 +7,7 @@ from time import monotonic, time
 
 from crystallize.cells.failure_kinds import FailureKinds, by_message
 from crystallize.cells.outcome import CellError
+from crystallize.description.spec import ExperimentSpec
 from crystallize.run.pace import Pace, shown_rate, shown_seconds
 from crystallize.store.status import Failed, Known, Status
 
@@ -21,7 +22,8 @@ class Tally:
 
     Parameters
     ----------
-    name, strategy : str
+    experiment : ExperimentSpec
+    strategy : str
     cells : int
         How many there will be, as far as one can tell.
     found : int
@@ -38,9 +40,15 @@ class Tally:
     """
 
     def __init__(
-        self, name: str, strategy: str, cells: int, found: int, errors: Iterable[CellError]
+        self,
+        experiment: ExperimentSpec,
+        strategy: str,
+        cells: int,
+        found: int,
+        errors: Iterable[CellError],
     ) -> None:
-        self.name, self._strategy = name, strategy
+        self.name, self._strategy = experiment.name, strategy
+        self._conditions = len(experiment.conditions)
         self.cells, self.found = cells, found
         self._kinds = FailureKinds(by_message, errors, MOST_KINDS)
         self.failed = sum(kind.cells for kind in self._kinds) + self._kinds.others
@@ -109,6 +117,7 @@ class Tally:
             ),
             others=self._kinds.others,
             known=tuple(self._rows),
+            conditions=self._conditions,
             enough=self._enough,
             goes_on=goes_on,
         )  # fmt: skip

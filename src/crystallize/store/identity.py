@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from crystallize.callables import documentation
 from crystallize.checks import MOST_BITS
 from crystallize.description.factors import Factors, factors, levels
 from crystallize.description.fingerprint import shown_parameter, source_file
@@ -28,6 +29,7 @@ def identity(experiment: ExperimentSpec) -> Identity:
         "name": experiment.name,
         "function": _name(experiment.function),
         "module": getattr(experiment.function, "__module__", None),
+        "doc": documentation(experiment.function),
         "file": None if file is None else in_project(file),
         "seed": experiment.seed,
         "seed_rule": experiment.seed_rule,
@@ -39,18 +41,12 @@ def identity(experiment: ExperimentSpec) -> Identity:
         "replicates": min([experiment.replicates, *(one.at_least for one in experiment.until)]),
         "open": bool(experiment.until),
         "own_replicates": dict(experiment.own_replicates),
+        "shard": None if experiment.shard is None else str(experiment.shard),
         "conditions": {
             condition: {key: _shown(value) for key, value in parameters.items()}
             for condition, parameters in shown.items()
         },
-        "opaque": {
-            condition: [
-                key
-                for key, value in parameters.items()
-                if not _is_data(value) or value is not shown[condition][key]
-            ]
-            for condition, parameters in experiment.conditions.items()
-        },
+        "opaque": opaque(experiment),
         "levels": {
             condition: {
                 key: level
@@ -60,6 +56,19 @@ def identity(experiment: ExperimentSpec) -> Identity:
             for condition, own in levels(shown).items()
         },
         "versions": versions(),
+    }
+
+
+def opaque(experiment: ExperimentSpec) -> dict[str, list[str]]:
+    """Condition -> the parameters that are not written down as they are: objects, secrets."""
+    shown = experiment.shown_conditions
+    return {
+        condition: [
+            key
+            for key, value in parameters.items()
+            if not _is_data(value) or value is not shown[condition][key]
+        ]
+        for condition, parameters in experiment.conditions.items()
     }
 
 

@@ -188,6 +188,19 @@ def is_held_here(file: FileId) -> bool:
     return _held.has(file)
 
 
+def is_locked(path: Path) -> bool | None:
+    """Whether a file has a driver, seen without taking anything; ``None`` where nobody can say.
+
+    That a driver on another machine has it is seen where their file system tells of locks.
+    """
+    try:
+        if is_held_here(file_id(path.stat())):
+            return True
+        return _is_locked(path)
+    except OSError:
+        return None
+
+
 class _Held:
     """The stores of which this process is the driver."""
 
@@ -234,6 +247,9 @@ if sys.platform == "win32":
         """Lock a byte of a file, which ends when it is closed."""
         os.lseek(handle, LOCKED_BYTE, os.SEEK_SET)
         msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+
+    def _is_locked(path: Path) -> bool | None:
+        return None  # it could only be tried
 else:
     import fcntl
     import struct
@@ -259,3 +275,21 @@ else:
             else:
                 return
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _is_locked(path: Path) -> bool | None:
+        """Ask for the lock of an open file; of the other kind one can only try to have it.
+
+        Raises
+        ------
+        OSError
+        """
+        if not (hasattr(fcntl, "F_OFD_GETLK") and sys.maxsize > 2**32):
+            return None
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            byte = struct.pack("hhqqi0q", fcntl.F_WRLCK, os.SEEK_SET, LOCKED_BYTE, 1, 0)
+            found = fcntl.fcntl(handle, fcntl.F_OFD_GETLK, byte)
+        finally:
+            os.close(handle)
+        kind, *_ = struct.unpack_from("h", found)
+        return bool(kind != fcntl.F_UNLCK)

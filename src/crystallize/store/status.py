@@ -79,8 +79,8 @@ class Status:
         How many failures are of further kinds.
     known : tuple of Known
         Of the conditions that are not known well enough, the worst first.
-    enough : int
-        How many conditions have replicates enough.
+    conditions, enough : int
+        How many conditions there are, and how many have replicates enough.
     goes_on : bool
         Whether the run goes on.
     host : str
@@ -99,6 +99,7 @@ class Status:
     kinds: tuple[Failed, ...] = ()
     others: int = 0
     known: tuple[Known, ...] = ()
+    conditions: int = 1
     enough: int = 0
     goes_on: bool = True
     host: str = field(default_factory=platform.node)
@@ -155,8 +156,8 @@ def _words(where: str, value: object) -> str:
 _RULES: Mapping[str, Any] = {
     "name": text, "strategy": text, "begun": not_negative, "at": not_negative,
     "cells": whole_number, "found": whole_number, "done": whole_number, "failed": whole_number,
-    "others": whole_number, "enough": whole_number, "goes_on": flag, "host": _words,
-    "pid": whole_number,
+    "others": whole_number, "conditions": whole_number, "enough": whole_number, "goes_on": flag,
+    "host": _words, "pid": whole_number,
 }  # fmt: skip
 _ROWS: Mapping[str, Any] = {
     "kinds": (

@@ -19,7 +19,7 @@ from crystallize.contracts import (
 )
 from crystallize.errors import InvalidValueError
 from crystallize.hookspecs import hookimpl
-from crystallize.plugins.execution.base import Option, default
+from crystallize.plugins.execution.base import Option, default, tick_of
 from crystallize.plugins.execution.futures import FuturesExecution
 from crystallize.plugins.execution.threads import ThreadPool
 
@@ -152,7 +152,7 @@ class ParallelExecution(FuturesExecution):
         limits = Limits(self.max_tasks_per_worker, self.max_memory)
         with ProcessPool(call, self._workers, limits) as processes:
             run.register_control(processes.cancel, processes.elapsed)
-            yield from processes.completions(next_task)
+            yield from processes.completions(next_task, tick_of(run))
 
     @contextmanager
     def submitter(self, call: Call, workers: int) -> Iterator[Callable[[Any], FutureLike]]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crystallize import Result, UnknownNameError
-from crystallize_report.figures.columns import factor_names
+from crystallize import UnknownNameError
 from crystallize_report.figures.theme import SERIES
 from crystallize_report.figures.words import levels_shown
 
-METHODS = ("method", "estimator", "model", "algorithm", "classifier", "analysis")
+METHODS = ("estimator", "method", "model", "algorithm", "classifier", "analysis")
 """Factors called so are what is compared, where there is one of them."""
 
 PANELS = 12
@@ -20,13 +19,17 @@ PANELS = 12
 Levels = Mapping[str, Any]
 
 
+Key = Hashable
+"""What is laid out: a condition, or one with an estimator."""
+
+
 @dataclass(frozen=True)
 class Arrangement:
     """Conditions by panel and series.
 
     Attributes
     ----------
-    panels : list of (mapping, mapping)
+    panels : list of (dict, dict)
         The levels that the conditions of a panel share, and series -> place -> condition; the
         place is a level of `x`, or ``None`` where nothing is along the axis.
     series : list
@@ -39,7 +42,7 @@ class Arrangement:
         How many conditions are in no panel.
     """
 
-    panels: list[tuple[dict[str, Any], dict[Any, dict[Any, str]]]]
+    panels: list[tuple[dict[str, Any], dict[Any, dict[Any, Any]]]]
     series: list[Any]
     lines: str | None
     x: str | None
@@ -58,22 +61,20 @@ class Arrangement:
         return [levels_shown(levels, 44) for levels, _ in self.panels]
 
 
-def levels_of(factors: Mapping[str, Levels], name: str) -> list[Any]:
+def names_in(factors: Mapping[Any, Levels]) -> list[str]:
+    """The factors, in order."""
+    return list(dict.fromkeys(name for levels in factors.values() for name in levels))
+
+
+def levels_of(factors: Mapping[Any, Levels], name: str) -> list[Any]:
     """The levels of a factor: numbers in their order, others as they first come."""
     found = list(dict.fromkeys(own[name] for own in factors.values() if name in own))
-    return sorted(found) if all(map(_is_number, found)) else found
-
-
-def numeric_factors(factors: Mapping[str, Levels], among: Sequence[str]) -> list[str]:
-    """Factors whose levels are all numbers, those with the most levels first."""
-    numeric = [name for name in among if all(map(_is_number, levels_of(factors, name)))]
-    return sorted(numeric, key=lambda name: -len(levels_of(factors, name)))
+    return sorted(found) if all(map(is_number, found)) else found
 
 
 def arranged(
-    result: Result,
+    factors: Mapping[Any, Levels],
     *,
-    conditions: Sequence[str] | None = None,
     x: str | None = None,
     lines: str | None = None,
     along: bool = False,
@@ -82,15 +83,14 @@ def arranged(
 
     Parameters
     ----------
-    result : Result
-    conditions : sequence of str, optional
-        Default: all.
+    factors : mapping
+        Condition -> factor -> level.
     x : str, optional
         The factor along the axis.  Default, where `along`: the one of numbers with the most
-        levels, or else the first that is not `lines`.
+        levels, or else the first; one that is called like a method only if there is no other.
     lines : str, optional
         The factor whose levels are series.  Default: one that is called like a method, or else
-        the last that has at most seven levels and is not `x`.
+        the last that has at most seven levels.
     along : bool
         Whether there is a factor along the axis at all.
 
@@ -99,37 +99,38 @@ def arranged(
     UnknownNameError
         If there is no such factor.
     """
-    names = factor_names(result)
+    names = names_in(factors)
     for option, name in (("x", x), ("lines", lines)):
         if name is not None and name not in names:
             raise UnknownNameError("factor", name, names, where=option)
-    chosen = result.conditions if conditions is None else list(conditions)
-    factors = {condition: result.factors[condition] for condition in chosen}
     if along and x is None:
-        rest = [name for name in names if name != lines and name not in METHODS]
-        rest = rest or [name for name in names if name != lines]
-        ordered = [*numeric_factors(factors, rest), *rest]
-        x = ordered[0] if ordered else None
+        x = _along(factors, [name for name in names if name != lines])
     rest = [name for name in names if name != x]
-    few = not along and lines is None and len(chosen) <= SERIES
-    if few or not rest:
-        lines = None
-    elif lines is None:
+    few = not along and lines is None and len(factors) <= SERIES
+    if few:
+        return _arranged(factors, None, None, [], few)
+    if lines is None:
         fitting = [name for name in rest if len(levels_of(factors, name)) <= SERIES]
         named = [name for name in METHODS if name in fitting]
         lines = next(iter([*named, *fitting[::-1]]), None)
-    shared = [] if few else [name for name in rest if name != lines]
-    return _arranged(factors, x if along else None, lines, shared, few)
+    return _arranged(factors, x, lines, [name for name in rest if name != lines], few)
+
+
+def _along(factors: Mapping[Any, Levels], names: Sequence[str]) -> str | None:
+    names = [name for name in names if name not in METHODS] or list(names)
+    sizes = {name: len(levels_of(factors, name)) for name in names}
+    numeric = [name for name in names if all(map(is_number, levels_of(factors, name)))]
+    return next(iter([*sorted(numeric, key=lambda name: -sizes[name]), *names]), None)
 
 
 def _arranged(
-    factors: Mapping[str, Levels],
+    factors: Mapping[Any, Levels],
     x: str | None,
     lines: str | None,
     shared: Sequence[str],
     few: bool,
 ) -> Arrangement:
-    panels: dict[tuple[Any, ...], dict[Any, dict[Any, str]]] = {}
+    panels: dict[tuple[Any, ...], dict[Any, dict[Any, Any]]] = {}
     series = list(factors) if few else ([None] if lines is None else levels_of(factors, lines))
     kept = series[:SERIES]
     left_out = 0
@@ -152,5 +153,6 @@ def _arranged(
     )
 
 
-def _is_number(level: Any) -> bool:
+def is_number(level: Any) -> bool:
+    """Whether a level is a number that is one, and no yes or no."""
     return isinstance(level, (int, float)) and not isinstance(level, bool) and level == level

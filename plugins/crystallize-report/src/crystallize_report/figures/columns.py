@@ -9,10 +9,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from crystallize import InvalidValueError, Result, UnknownNameError
+from crystallize import CrystallizeError, InvalidValueError, Result, UnknownNameError
+from crystallize_report.figures.arrangement import names_in
+from crystallize_report.figures.picture import Row
 
 Numbers = npt.NDArray[np.float64]
 CONFIDENCE = 0.95
+LARGEST = 1e150
+"""The largest value that is drawn: its square is a number too."""
 
 
 def numbers(result: Result, condition: str, metric: str) -> Numbers | None:
@@ -42,8 +46,18 @@ def numbers(result: Result, condition: str, metric: str) -> Numbers | None:
     return found
 
 
-def finite(result: Result, condition: str, metric: str) -> Numbers:
-    """The finite values of a metric that holds numbers, in replicate order.
+def finished(result: Result) -> dict[str, int]:
+    """Condition -> how many cells finished."""
+    if result.keeps_values:
+        return {condition: int(flags.sum()) for condition, flags in result.done.items()}
+    counts = dict.fromkeys(result.conditions, 0)
+    for row in summary(result):
+        counts[row["condition"]] = max(counts[row["condition"]], row["n"] + row["nan"])
+    return counts
+
+
+def column_of(result: Result, condition: str, metric: str) -> Numbers:
+    """A metric that is named, by replicate, NaN where there is none.
 
     Raises
     ------
@@ -51,28 +65,84 @@ def finite(result: Result, condition: str, metric: str) -> Numbers:
         If there is no such metric, or it holds no numbers.
     """
     if all(metric not in names for names in result.metrics.values()):
-        raise UnknownNameError("metric", metric, all_metrics(result))
+        known = list(dict.fromkeys(name for names in result.metrics.values() for name in names))
+        raise UnknownNameError("metric", metric, known)
     column = numbers(result, condition, metric)
     if column is None:
         raise InvalidValueError("metric", metric, "a metric that is one number, or a yes or no")
-    return column[np.isfinite(column)]
+    return column
+
+
+def drawable(value: float | None) -> bool:
+    """Whether an axis can have it: there, finite, and no larger than 1e150."""
+    return value is not None and abs(value) <= LARGEST
+
+
+def finite(result: Result, condition: str, metric: str) -> Numbers:
+    """The values of a metric that is named which an axis can have, in replicate order."""
+    column = column_of(result, condition, metric)
+    return column[np.abs(column) <= LARGEST]
+
+
+def unusable(result: Result, conditions: Sequence[str], metric: str) -> str:
+    """A note of the values that no axis can have; nothing where there are none."""
+    if not result.keeps_values:
+        return ""
+    columns = (column_of(result, condition, metric) for condition in conditions)
+    count = sum(int((np.abs(column) > LARGEST).sum()) for column in columns)
+    return f"{count} values that are infinite, or above 1e150, are left out." if count else ""
+
+
+def chosen_metric(result: Result, metric: str | None) -> str:
+    """The metric that is named, or the first that holds numbers.
+
+    Raises
+    ------
+    CrystallizeError
+        If none does.
+    """
+    if metric is not None:
+        return metric
+    known = number_metrics(result)
+    if not known:
+        raise CrystallizeError("There is nothing to draw: no metric holds numbers.")
+    return known[0]
 
 
 def all_metrics(result: Result) -> list[str]:
     """Every metric of any condition, in order."""
-    return list(dict.fromkeys(str(row["metric"]) for row in result.summary()))
+    return list(dict.fromkeys(str(row["metric"]) for row in summary(result)))
+
+
+def summary(result: Result) -> list[Any]:
+    """The rows of the summary with what figures need, whatever the experiment chose."""
+    return list(result.summary(["mean", "sd", "mcse", "min", "max"]))
 
 
 def number_metrics(result: Result) -> list[str]:
-    """The metrics of which some condition has a mean."""
+    """The metrics of which some condition has a mean that can be drawn."""
     return list(
-        dict.fromkeys(str(row["metric"]) for row in result.summary() if row["mean"] is not None)
+        dict.fromkeys(str(row["metric"]) for row in summary(result) if drawable(row["mean"]))
     )
 
 
-def is_yes_no(values: Sequence[Numbers]) -> bool:
-    """Whether there are values, and each is 0 or 1."""
-    return any(map(len, values)) and all(bool(((v == 0) | (v == 1)).all()) for v in values)
+def looks_yes_no(rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether every value of some rows of a summary is 0 or 1.
+
+    Of values between 0 and 1 only these are their own squares, so that the variance says it.
+    """
+    rows = [row for row in rows if row["n"]]
+    return bool(rows) and all(
+        row["min"] in (0, 1)
+        and row["max"] in (0, 1)
+        and (
+            row["min"] == row["max"]
+            if row["sd"] is None
+            else abs(row["sd"] ** 2 * (row["n"] - 1) / row["n"] - row["mean"] * (1 - row["mean"]))
+            < 1e-9
+        )
+        for row in rows
+    )
 
 
 def wilson(share: float, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
@@ -112,12 +182,7 @@ def span(values: Sequence[Numbers]) -> tuple[float, float, int]:
     return low, high, outside
 
 
-def factor_names(result: Result) -> list[str]:
-    """The factors, in order."""
-    return list(dict.fromkeys(name for levels in result.factors.values() for name in levels))
-
-
-def labels(result: Result, condition: str) -> Mapping[str, Any]:
+def labels(result: Result, condition: str) -> Row:
     """Columns of a row of data that say which condition it is of."""
     own = result.factors[condition]
-    return {"condition": condition, **{f"factor.{k}": own.get(k) for k in factor_names(result)}}
+    return {"condition": condition, **{f"factor.{k}": own.get(k) for k in names_in(result.factors)}}

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from crystallize import CrystallizeError, Result
+from crystallize import Result
 from crystallize_report.figures.arrangement import arranged
 from crystallize_report.figures.columns import (
     CONFIDENCE,
     Numbers,
+    chosen_metric,
     finite,
     labels,
-    number_metrics,
     span,
+    unusable,
 )
 from crystallize_report.figures.picture import Picture, Row, panel_height
 from crystallize_report.figures.series import keyed, names_of
@@ -20,7 +21,7 @@ from crystallize_report.figures.theme import PAGE, style, themed
 from crystallize_report.figures.words import digits, listed, shown
 
 STEPS = 1600
-"""At how many quantiles all curves of a figure are drawn; each at 60 at least, 400 at most."""
+"""At how many quantiles all curves of a figure are drawn; each at 24 at least, 400 at most."""
 BANDS = 3
 """Up to how many curves of a panel have their bands."""
 
@@ -66,12 +67,12 @@ def ecdf(
     Probability 18, 1269-1283.
     """
     metric = chosen_metric(result, metric)
-    layout = arranged(result, lines=lines)
+    layout = arranged(result.factors, lines=lines)
     data: list[Row] = []
     told: list[str] = []
     thinned = False
     curves = sum(len(series) for _, series in layout.panels)
-    most = min(400, max(60, STEPS // max(1, curves)))
+    most = min(400, max(24, STEPS // max(1, curves)))
     with themed():
         picture = Picture(width, panel_height(len(layout.panels), width))
         panels = picture.panels(layout.titles(), sharex=True, sharey=True)
@@ -114,26 +115,11 @@ def ecdf(
                 if thinned else "",
                 f"{outside} values lie outside of the axis, which shows the middle 99%."
                 if outside else "",
+                unusable(result, result.conditions, metric),
                 layout.note,
             ],
         )  # fmt: skip
     return picture
-
-
-def chosen_metric(result: Result, metric: str | None) -> str:
-    """The metric that is named, or the first that holds numbers.
-
-    Raises
-    ------
-    CrystallizeError
-        If none does.
-    """
-    if metric is not None:
-        return metric
-    known = number_metrics(result)
-    if not known:
-        raise CrystallizeError("There is nothing to draw: no metric holds numbers.")
-    return known[0]
 
 
 def steps(values: Numbers, most: int) -> tuple[Numbers, Numbers]:

@@ -11,11 +11,14 @@ from scipy import ndimage
 from crystallize import InvalidValueError, Result, UnknownNameError
 from crystallize_report.figures.columns import (
     Numbers,
+    drawable,
     finite,
-    is_yes_no,
     labels,
+    looks_yes_no,
     number_metrics,
     span,
+    summary,
+    unusable,
     wilson,
 )
 from crystallize_report.figures.picture import Picture
@@ -29,8 +32,8 @@ SWARM = 200
 """Up to how many values of a condition are points."""
 POINTS = 1000
 """Up to how many points a figure has."""
-BINS = 120
-"""At how many places a density is drawn."""
+BINS = 2400
+"""At how many places all densities of a figure are drawn; each at 50 at least, 120 at most."""
 
 
 def estimates(
@@ -71,8 +74,9 @@ def estimates(
     Notes
     -----
     Points of one row that would lie on each other are moved apart.  A density is that of values
-    counted in 120 bins, smoothed by a normal of Silverman's width; all have the same height.
-    Means have 1.96 Monte Carlo standard errors on both sides, proportions Wilson's interval.
+    counted in 120 bins (fewer, at least 50, of more than 20 conditions), smoothed by a normal of
+    Silverman's width; all have the same height.  Means have 1.96 Monte Carlo standard errors on
+    both sides, proportions Wilson's interval.
 
     References
     ----------
@@ -86,13 +90,13 @@ def estimates(
         raise UnknownNameError("metric that holds numbers", str(metric), known)
     if kind in ("swarm", "density") and not result.keeps_values:
         raise InvalidValueError("kind", kind, "'means', as the run kept no values")
-    rows = [row for row in result.summary() if row["metric"] == metric]
-    rows = [row for row in rows if row["mean"] is not None]
+    rows = [row for row in summary(result) if row["metric"] == metric]
+    rows = [row for row in rows if drawable(row["mean"])]
     drawn = rows[:MOST]
     values: list[Numbers] = []
     if result.keeps_values:
         values = [finite(result, row["condition"], metric) for row in drawn]
-    yes_no = _is_yes_no(drawn, values)
+    yes_no = looks_yes_no(drawn)
     if kind is None:
         kind = _kind(values) if values and not yes_no else "means"
     bounds = [_interval(row, yes_no) for row in drawn]
@@ -122,7 +126,11 @@ def estimates(
                  "mean": row["mean"], "lower": low, "upper": high, "sd": row.get("sd")}
                 for row, (low, high) in zip(drawn, bounds, strict=True)
             ],
-            [*notes, first_of(len(drawn), len(rows), "conditions")],
+            [
+                *notes,
+                unusable(result, [row["condition"] for row in drawn], metric),
+                first_of(len(drawn), len(rows), "conditions"),
+            ],
         )  # fmt: skip
     return picture
 
@@ -130,19 +138,6 @@ def estimates(
 def _kind(values: list[Numbers]) -> Kind:
     sizes = [len(own) for own in values]
     return "swarm" if max(sizes) <= SWARM and sum(sizes) <= POINTS else "density"
-
-
-def _is_yes_no(rows: list[Any], values: list[Numbers]) -> bool:
-    if values:
-        return is_yes_no(values)
-    # Of values between 0 and 1 only 0 and 1 are their own squares.
-    return all(
-        row["min"] >= 0
-        and row["max"] <= 1
-        and row["sd"] is not None
-        and abs(row["sd"] ** 2 * (row["n"] - 1) / row["n"] - row["mean"] * (1 - row["mean"])) < 1e-9
-        for row in rows
-    )
 
 
 def _interval(row: Any, yes_no: bool) -> tuple[float, float]:
@@ -157,6 +152,7 @@ def _values(axes: Axes, kind: Kind, values: list[Numbers]) -> list[str]:
     if kind == "means":
         return []
     low, high, outside = span(values)
+    bins = min(120, max(50, BINS // max(1, len(values))))
     for place, own in enumerate(values):
         if kind == "swarm":
             heights = place + swarmed(own, low, high)
@@ -164,7 +160,7 @@ def _values(axes: Axes, kind: Kind, values: list[Numbers]) -> list[str]:
                 own, heights, ".", color=COLOURS[0], markersize=4, alpha=0.6, markeredgewidth=0
             )
             continue
-        where, height = density(own, low, high)
+        where, height = density(own, low, high, bins)
         if len(where):
             top = place - 0.75 * height
             axes.fill_between(
@@ -194,7 +190,7 @@ def swarmed(values: Numbers, low: float, high: float) -> Numbers:
     return offsets
 
 
-def density(values: Numbers, low: float, high: float) -> tuple[Numbers, Numbers]:
+def density(values: Numbers, low: float, high: float, bins: int) -> tuple[Numbers, Numbers]:
     """Where a density is drawn, and its height relative to the highest; nothing without values."""
     if not len(values):
         return np.empty(0), np.empty(0)
@@ -205,7 +201,7 @@ def density(values: Numbers, low: float, high: float) -> tuple[Numbers, Numbers]
     bandwidth = 0.9 * spread * len(values) ** -0.2
     margin = 3 * bandwidth if bandwidth > 0 else (high - low) / 50 or 0.5
     edges = np.linspace(
-        max(low, float(values.min())) - margin, min(high, float(values.max())) + margin, BINS + 1
+        max(low, float(values.min())) - margin, min(high, float(values.max())) + margin, bins + 1
     )
     counts = np.histogram(values, edges)[0].astype(np.float64)
     sigma = bandwidth / (edges[1] - edges[0])

@@ -45,8 +45,11 @@ def svg(drawn: Drawn) -> str:
     parents = {child: parent for parent in root.iter() for child in parent}
     for element in list(root.iter(f"{{{SVG}}}style")):  # it would hold for the whole page
         parents[element].remove(element)
+    wanted = set(re.findall(r"(?:url\(#|href=\"#)([^\")]+)", ElementTree.tostring(root, "unicode")))
     for element in root.iter():
         _hoist_style(element)
+        if element.get("id") not in wanted:
+            element.attrib.pop("id", None)
         for key, value in element.attrib.items():
             if key == "id":
                 element.set(key, f"{drawn.name}-{value}")
@@ -58,6 +61,7 @@ def svg(drawn: Drawn) -> str:
         if element.text is not None and not element.text.strip():
             element.text = None
         element.tail = None
+    _unwrap(root)
     width, height = (root.attrib.pop(key).removesuffix("pt") for key in ("width", "height"))
     root.set("style", f"width:100%;max-width:{float(width) / 72 * 1.3:.2f}in;height:auto")
     root.set("viewBox", f"0 0 {width} {height}")
@@ -88,6 +92,16 @@ def _hoist_style(element: ElementTree.Element) -> None:
         for child in element:
             del child.attrib["style"]
         element.set("style", str(styles.pop()))
+
+
+def _unwrap(element: ElementTree.Element) -> None:
+    """Groups that say nothing are not there; what is in them is."""
+    children: list[ElementTree.Element] = []
+    for child in element:
+        _unwrap(child)
+        says_nothing = child.tag == f"{{{SVG}}}g" and not child.attrib
+        children += list(child) if says_nothing else [child]
+    element[:] = children
 
 
 def save(drawn: Drawn, folder: str | Path) -> list[Path]:

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from crystallize import CrystallizeError, Result, UnknownNameError
+from crystallize_report.figures.columns import drawable
 from crystallize_report.figures.picture import Picture
 from crystallize_report.figures.theme import ALARM, COLOURS, INK, PAGE, themed
 from crystallize_report.figures.words import digits, first_of, listed, shown, shown_apart
 
+BOUNDS = ("difference", "lower", "upper")
 MOST = 40
 """How many comparisons are drawn."""
 
@@ -20,7 +22,7 @@ def compared(result: Result) -> dict[str, list[dict[str, Any]]]:
     """The rows of the section ``compare`` that have a difference, by metric."""
     found: dict[str, list[dict[str, Any]]] = {}
     for row in result.sections.get("compare", ()):
-        if row["difference"] is not None:
+        if all(drawable(row[k]) or row[k] is None for k in BOUNDS) and row[BOUNDS[0]] is not None:
             found.setdefault(row["metric"], []).append(row)
     return found
 
@@ -106,7 +108,7 @@ def forest(result: Result, metric: str | None = None, *, width: float = PAGE) ->
             [dict(row) for row in every],
             [
                 "Squares: the interval excludes 0." if clear else "",
-                "Without a line: there is no interval, as the differences do not vary."
+                "Without a line: one pair, or differences that do not vary, have no interval."
                 if any(row["lower"] is None for row in rows)
                 else "",
                 first_of(len(rows), len(every), "comparisons"),

@@ -30,10 +30,22 @@ def keyed(
         look = style(place)
         marker = look.marker if markers else "None"
         handles.append(Line2D([], [], color=look.color, linestyle=look.dashes, marker=marker))
+    _legend(picture, handles, names, title)
+
+
+def keyed_by(picture: Picture, items: Sequence[tuple[str, str]]) -> None:
+    """A legend of names with their colours."""
+    handles = [Line2D([], [], color=color) for _, color in items]
+    _legend(picture, handles, [name for name, _ in items], None)
+
+
+def _legend(
+    picture: Picture, handles: Sequence[Line2D], names: Sequence[str], title: str | None
+) -> None:
     longest = max(len(name) for name in names)
     columns = max(1, min(len(names), int(picture.get_figwidth() * 13 / (longest + 6))))
     picture.legend(
-        handles,
+        list(handles),
         list(names),
         title=None if title is None else shown(title),
         loc="outside upper left",

@@ -1,0 +1,39 @@
+"""``crystallize report``: what a store or a saved result says, for people to read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from crystallize_report.opening import opened
+from crystallize_report.writing import write
+
+
+@click.command("report")
+@click.argument("source", metavar="STORE_OR_RESULT", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Where the report goes; beside STORE_OR_RESULT, with the ending .html, if not given.",
+)
+@click.option(
+    "--mcse",
+    type=float,
+    help="Say how many replicates it takes for this Monte Carlo standard error.",
+)
+@click.option(
+    "--certificate",
+    type=click.Path(path_type=Path),
+    help="What 'crystallize verify CONFIG --json' printed, to be part of the report.",
+)
+def report(source: Path, output: Path | None, mcse: float | None, certificate: Path | None) -> None:
+    """Write one HTML file of a store, or of a result that was saved with --output x.zip.
+
+    It loads nothing from elsewhere, so it can be mailed and read offline.  Nothing that
+    STORE_OR_RESULT names is imported.
+    """
+    target = source.with_suffix(".html") if output is None else output
+    write(opened(source), target, mcse=mcse, certificate=certificate)
+    click.echo(target)
