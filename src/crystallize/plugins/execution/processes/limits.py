@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from crystallize.cells.block import Block, Blocks
-from crystallize.contracts import Task, Trip
+from crystallize.contracts import Pause, Task, Trip
 from crystallize.errors import ExecutorError
 
 MEGABYTE = 10**6
@@ -74,8 +74,10 @@ class Usage:
             return task._replace(stop=task.start + each, conditions=left // each)
         return task
 
-    def count(self, value: Any) -> None:
+    def count(self, task: Any, value: Any) -> None:
         """Count the cells of what a task came to."""
+        if isinstance(task, Pause):
+            return
         if isinstance(value, Blocks):
             self._cells += sum(map(len, value.blocks))
         else:

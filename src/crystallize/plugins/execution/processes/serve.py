@@ -208,8 +208,9 @@ def _result(
 ) -> tuple[bytes, bytes, Sequence[memoryview]]:
     try:
         usage.check()
-        value = call(usage.fitting(message.value()))
-        usage.count(value)
+        task = usage.fitting(message.value())
+        value = call(task)
+        usage.count(task, value)
         return VALUE, *pickled(value)
     except BaseException as error:
         return ERROR, _pickled_error(error), ()
