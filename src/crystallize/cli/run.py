@@ -13,6 +13,7 @@ import click
 
 from crystallize.cells.plain import json_data
 from crystallize.checks import Faults, text
+from crystallize.cli.failures import Replay, failure_lines, replay_of_config
 from crystallize.cli.overriding import set_option
 from crystallize.cli.refusal import NOT_WRITTEN, REFUSED, say_error, show_warning
 from crystallize.cli.streams import print_answer, say, stdout_kept_clean
@@ -31,7 +32,6 @@ from crystallize.results.exporting import Exporter, check_place, export, exporte
 from crystallize.results.result import Result
 
 OK, SOME_FAILED, BY_SIGNAL = 0, 1, 128
-SHOWN_ERRORS = 3
 
 KEY_OF = {
     "execution": ("execution", "strategy"),
@@ -140,6 +140,9 @@ def command(
             if conditions:
                 wanted |= _selected(read, conditions)
             experiment = _experiment(config, read, store, block, wanted)
+            has_own_seed = seed is None and read.experiment.values["seed"] is not None
+            root = None if has_own_seed else experiment.seed
+            replay = replay_of_config(config, overrides, root)
             tables.check(experiment.spec.factors, as_json=as_json)
             would = experiment.dry_run() if dry_run else None
         if would is not None:
@@ -157,13 +160,17 @@ def command(
         _say_stopped(result)
         if result.errors:
             code = SOME_FAILED
-            _show_errors(result)
+            _show_errors(result, replay)
     except (CellFailedError, TooManyFailuresError) as error:
         say(f"Error: {error}", err=True)
         result, code = error.result, SOME_FAILED
+        if isinstance(error, TooManyFailuresError) and isinstance(result, Result):
+            _show_errors(result, replay)
     except Interrupted as error:
         say(f"Interrupted; this is what had finished. {_advice(error.result)}", err=True)
         result, code = error.result, BY_SIGNAL + error.signum
+        if isinstance(result, Result):
+            _show_errors(result, replay)
     except KeyboardInterrupt:
         say("Interrupted.", err=True)
         result, code = None, BY_SIGNAL + signal.SIGINT
@@ -264,16 +271,9 @@ def _advice(result: Result) -> str:
     return "It is in the store; run the same command again to resume."
 
 
-def _show_errors(result: Result) -> None:
-    for error in result.errors[:SHOWN_ERRORS]:
-        say(
-            f"Failed: condition {error.condition!r}, replicate {error.replicate}, seed "
-            f"{error.seed}: {error.type}: {error.message}",
-            err=True,
-        )
-    more = len(result.errors) - SHOWN_ERRORS
-    if more > 0:
-        say(f"… and {more} more; --json shows all, with tracebacks.", err=True)
+def _show_errors(result: Result, replay: Replay) -> None:
+    for line in failure_lines(result.errors, replay):
+        say(line, err=True)
 
 
 def _is_printed(result: Result, tables: Wanted | None) -> bool:

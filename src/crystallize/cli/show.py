@@ -10,6 +10,7 @@ import click
 
 from crystallize.cells.plain import json_data
 from crystallize.checks import above_zero, optional
+from crystallize.cli.failures import failure_lines, replay_of_store
 from crystallize.cli.refusal import refusing
 from crystallize.cli.streams import print_answer, say
 from crystallize.cli.tables import Wanted, table_options
@@ -91,6 +92,8 @@ def command(
         say(f"damaged: {one_line(name)}; 'crystallize check' sets it aside")
     if len(stored.cells) > 1:
         _show_generations(stored)
+    for line in failure_lines(result.errors, replay_of_store(store)):
+        say(line)
     say(f"\n{tables.shown(result)}")
 
 
