@@ -14,6 +14,7 @@ import click
 from crystallize.cells.plain import json_data
 from crystallize.checks import Faults, text
 from crystallize.cli.failures import Replay, failure_lines, replay_of_config
+from crystallize.cli.output import Output, is_written, output_to
 from crystallize.cli.overriding import set_option
 from crystallize.cli.refusal import NOT_WRITTEN, REFUSED, say_error, show_warning
 from crystallize.cli.streams import print_answer, say, stdout_kept_clean
@@ -28,7 +29,6 @@ from crystallize.description.spec import RULES
 from crystallize.errors import CrystallizeError, ExportError, OptionError, PluginError, StoreError
 from crystallize.experiments.experiment import Experiment
 from crystallize.results.errors import CellFailedError, Interrupted, TooManyFailuresError
-from crystallize.results.exporting import Exporter, check_place, export, exporter_for
 from crystallize.results.result import Result
 
 OK, SOME_FAILED, BY_SIGNAL = 0, 1, 128
@@ -78,8 +78,8 @@ OPTION_RULES = {**RULES, "execution": text}
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
-    help="Write the result to this file too, as its ending says.",
+    metavar="FILE|FOLDER/",
+    help="Write the result to this file too, as its ending says, or to a new folder in a folder.",
 )
 @table_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON alone.")
@@ -99,7 +99,7 @@ def command(
     retry_failed: bool,
     accept_changes: bool,
     block: tuple[str, ...],
-    output: Path | None,
+    output: str | None,
     by: tuple[str, ...],
     across: tuple[str, ...],
     all_rows: bool,
@@ -116,14 +116,12 @@ def command(
     warnings.showwarning = show_warning
     result: Result | None
     tables = Wanted(by, across, all_rows)
-    exporter: Exporter | None = None
+    target: Output | None = None
     try:
         with stdout_kept_clean():
             if output is not None:
                 # Before anything is computed that nobody could write down.
-                exporter = exporter_for("--output", output, block)
-                check_place(output)
-                exporter = exporter.by_factors(by, across)
+                target = output_to(output, tables, block)
             given = {
                 "replicates": replicates,
                 "seed": seed,
@@ -150,6 +148,8 @@ def command(
             print_answer(content if as_json else str(would))
             ctx.exit(OK)
         with stdout_kept_clean():
+            if target is not None:
+                target.claim(experiment.name)
             result, code = experiment.run(), OK
         if not isinstance(result, Result):
             raise PluginError(
@@ -183,9 +183,11 @@ def command(
         # With a result, the run had begun, and its cells could not be kept.
         unkept = isinstance(error, StoreError) and result is not None
         code = NOT_WRITTEN if unkept else REFUSED
-    if isinstance(result, Result) and output is not None and exporter is not None:
-        written = _is_written(result, output, exporter)
+    if target is not None and isinstance(result, Result):
+        written = is_written(target, result, experiment.spec.store)
         code = code if written or code >= BY_SIGNAL else NOT_WRITTEN
+    elif target is not None:
+        target.give_up()
     if result is not None and not _is_printed(result, None if as_json else tables):
         code = code if code >= BY_SIGNAL else NOT_WRITTEN
     ctx.exit(code)
@@ -239,16 +241,6 @@ def _selected(config: Config, patterns: tuple[str, ...]) -> dict[str, Any]:
     if len(conditions) > 1:
         say(f"Baseline: {first!r}, since --condition leaves out {baseline!r}.", err=True)
     return {"conditions": conditions, "baseline": first}
-
-
-def _is_written(result: Result, output: Path, exporter: Exporter) -> bool:
-    try:
-        with stdout_kept_clean():
-            export(result, output, exporter)
-    except ExportError as error:
-        say(f"Error: {error}", err=True)
-        return False
-    return True
 
 
 def _say_found(result: Result) -> None:
