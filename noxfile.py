@@ -6,6 +6,7 @@ Versions of Python that are not installed are passed over.
 from __future__ import annotations
 
 import os
+import shutil
 import tomllib
 from collections.abc import Mapping
 from itertools import chain
@@ -22,6 +23,16 @@ PLUGINS = (
     "plugins/crystallize-stats",
     "plugins/crystallize-report",
 )
+
+SLURM = {
+    "munged": "munge",
+    "slurmctld": "slurm-wlm",
+    "slurmd": "slurm-wlm",
+    "sbatch": "slurm-wlm",
+    "mpiexec": "openmpi-bin",
+}
+"""What `nox -s slurm` needs, and the package of Debian that has it."""
+PROGRAMS = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])
 
 nox.needs_version = ">=2024.4.15"
 nox.options.sessions = ["lint", "types", "tests"]
@@ -65,6 +76,19 @@ def mpi(session: nox.Session) -> None:
     """Experiments on real ranks; needs Open MPI or MPICH (Debian's openmpi-bin)."""
     install(session)
     pytest(session, "-m", "mpi")
+
+
+@nox.session(python=PYTHONS[0])
+def slurm(session: nox.Session) -> None:
+    """The job scripts of docs/clusters.md on a Slurm of one node; installs Debian's, as root."""
+    missing = [name for name in SLURM if shutil.which(name, path=PROGRAMS) is None]
+    if missing:
+        apt = {"external": True, "env": {"RUNLEVEL": "1", "DEBIAN_FRONTEND": "noninteractive"}}
+        session.run("apt-get", "update", "-q", **apt)
+        wanted = sorted({SLURM[name] for name in missing})
+        session.run("apt-get", "install", "-y", "-q", "--no-install-recommends", *wanted, **apt)
+    install(session)
+    pytest(session, "tests/clusters/job_scripts.py")
 
 
 @nox.session(python=PYTHONS[0])

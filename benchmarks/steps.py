@@ -36,7 +36,8 @@ from crystallize.plugins.execution.processes.messages import (
     send,
     widen,
 )
-from crystallize.run.schedule import MAX_CELLS, Schedule
+from crystallize.run.block_size import MAX_CELLS
+from crystallize.run.schedule import Schedule
 from crystallize.store import Store
 from crystallize.store.records import record
 from crystallize.worker.block_runner import BlockCall, CellOptions

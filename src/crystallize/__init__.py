@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from crystallize.cells.outcome import CellError as CellError
     from crystallize.cells.outcome import Outcome as Outcome
     from crystallize.description.grid import grid as grid
+    from crystallize.description.retry import Retry as Retry
     from crystallize.description.until import Until as Until
     from crystallize.errors import CellLeftBehindWarning as CellLeftBehindWarning
     from crystallize.errors import ConfigError as ConfigError
@@ -77,6 +78,7 @@ __all__ = [
     "ResourceError",
     "Result",
     "ResultFileError",
+    "Retry",
     "SharedStateWarning",
     "StoreError",
     "StoreLostError",
@@ -124,6 +126,7 @@ if not TYPE_CHECKING:  # or else type checkers would take any name for one of ou
             "ResourceError": "crystallize.errors",
             "Result": "crystallize.results.result",
             "ResultFileError": "crystallize.errors",
+            "Retry": "crystallize.description.retry",
             "SharedStateWarning": "crystallize.errors",
             "StoreError": "crystallize.errors",
             "StoreLostError": "crystallize.errors",

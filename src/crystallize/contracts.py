@@ -82,6 +82,31 @@ class Trip(NamedTuple):
     conditions: int
 
 
+class Pause(NamedTuple):
+    """A task of no cell: its call returns after some seconds.
+
+    It is handed out while nothing is in flight and the next cell may begin only later, so
+    that an executor goes on, and the driver sees what else happens.
+
+    Attributes
+    ----------
+    condition, start, stop : int
+        No cell has these.
+    seconds : float
+        At most :data:`TICK`.
+    """
+
+    condition: int
+    start: int
+    stop: int
+    seconds: float
+
+    @classmethod
+    def of(cls, seconds: float) -> Pause:
+        """One of so many seconds; there is never more than one of a run."""
+        return cls(-1, -1, -1, seconds)
+
+
 class Completion(NamedTuple):
     """One task that is over: its value, or what went wrong in the transport.
 
@@ -129,6 +154,12 @@ class ActiveRun(Protocol):
         elapsed : callable
             For how many seconds a task has been able to run; ``None`` while it
             waits, or where it is over.
+        """
+
+    def tick(self) -> float:
+        """Seconds without a completion after which to yield ``None``.
+
+        That is :data:`TICK`, or less where a cell may begin before that which may not yet.
         """
 
 

@@ -52,10 +52,10 @@ def execute(
     says ``None``.  Run ``call(task)`` and yield a
     :class:`~crystallize.contracts.Completion` with the value, or
     with the error of the transport.  Yield ``None`` when nothing finished for
-    a tenth of a second.  Closing the iterator cancels and cleans up, within two
-    seconds.  What can be done to a running task is registered with ``run``, and no
-    state of a run is kept on the executor: it may have any number at once.  Preferred
-    to :func:`run_experiment_loop` where an executor has both.
+    ``run.tick()``: a tenth of a second, or less.  Closing the iterator cancels and
+    cleans up, within two seconds.  What can be done to a running task is registered with
+    ``run``, and no state of a run is kept on the executor: it may have any number at once.
+    Preferred to :func:`run_experiment_loop` where an executor has both.
     """
 
 

@@ -229,6 +229,17 @@ def test_a_result_of_another_kind_is_refused_without_a_traceback(crystallize, co
     assert "Traceback" not in done.stderr
 
 
+def test_a_number_of_replicates_is_every_conditions(crystallize, config):
+    own = ("--set", "conditions.b.replicates=2")
+    counted = crystallize("run", config, *own, "--json")
+    assert [len(own["x"]) for own in json.loads(counted.stdout)["metrics"].values()] == [6, 2]
+    config.write_text(CONFIG.replace("shift = 1.0", "shift = 1.0\nreplicates = 2"))
+    counted = crystallize("run", config, "--replicates", "4", "--json")
+    assert [len(own["x"]) for own in json.loads(counted.stdout)["metrics"].values()] == [4, 4]
+    planned = crystallize("run", config, "--dry-run")
+    assert "a (6), b (2)" in planned.stdout
+
+
 def test_a_time_limit_is_said_with_how_to_go_on(crystallize, config, tmp_path):
     naps = "def naps(rng, shift):\n    time.sleep(0.01)\n    return rng.random()\n"
     (tmp_path / "cli_trials.py").write_text(TRIALS + naps)

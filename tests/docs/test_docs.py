@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# ([\w.-]+\.(?:py|toml))\n")
-LANGUAGES = {"python", "text", "toml", "console", "sh"}
+LANGUAGES = {"python", "text", "toml", "console", "sh", "bash"}
 
 
 def snippets(page):
@@ -51,6 +51,8 @@ def test_every_snippet_runs_and_prints_what_the_page_says(page, tmp_path, monkey
                 done = subprocess.run(command, shell=True, capture_output=True, text=True)
                 assert (done.returncode, done.stderr) == (0, ""), command
                 assert done.stdout == output
+        elif language == "bash":  # job scripts: those for Slurm run in `nox -s slurm`
+            subprocess.run(["bash", "-n"], input=text, text=True, check=True)
         elif language == "sh":
             assert text.strip() in (ROOT / ".ci" / "run").read_text(), "CI must run it"
         elif (file := FILE.match(text)) is not None:

@@ -216,7 +216,7 @@ def test_a_run_that_ends_early_is_summarised_with_what_had_finished(tmp_path, op
         quiet(ending.run)
     summary = ended.value.result
     finished = sum(row["n"] for row in summary.summary() if row["metric"] == "x")
-    assert 100 < finished < 5000
+    assert 0 < finished < 5000
     assert summary.summary() == Result.from_store(store).summary(ALL)
 
 

@@ -201,7 +201,7 @@ def test_conditions_that_end_together_are_not_handed_out_beyond_their_ends():
     schedule.end({condition: condition % 4 for condition in range(40)})
     cells = []
     while (task := schedule.next_task()) is not None:
-        trip = task if isinstance(task, Trip) else Trip(*task, 1)
+        trip = task if isinstance(task, Trip) else Trip(*task[:3], 1)
         conditions = range(trip.condition, trip.condition + trip.conditions)
         blocks = [Block(c, trip.start, trip.stop, [], [], 1e-6) for c in conditions]
         cells += [(c, i) for c in conditions for i in range(trip.start, trip.stop)]

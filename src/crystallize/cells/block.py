@@ -27,6 +27,10 @@ class Failure:
     type, message, traceback : str
     refused : bool
         Whether it is what the function returned that could not be kept.
+    is_final : bool
+        Whether it is none of those that are tried again.
+    retry_after : float
+        For how many seconds the exception asks not to be tried again.
     """
 
     offset: int
@@ -34,6 +38,8 @@ class Failure:
     message: str
     traceback: str
     refused: bool = False
+    is_final: bool = False
+    retry_after: float = 0.0
 
     @classmethod
     def of_refused(cls, offset: int, error: MetricError) -> Failure:

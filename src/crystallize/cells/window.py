@@ -64,14 +64,23 @@ class Window:
             self._table(start).add(block.between(start, stop))
 
     def done_in(self, start: int, stop: int) -> npt.NDArray[np.bool_]:
-        """Which cells of a page have metrics."""
-        return self._table(start).done_in(start, stop)
+        """Which cells of a page, or of a part of one, have metrics."""
+        return self._table(self._page_of(start)).done_in(start, stop)
 
     def taken(self, start: int, stop: int) -> Table:
-        """A page, which is let go: nobody has it any more but who asked."""
-        table = self._table(start)
-        del self._tables[start]
+        """A page, or a part of one, which is let go: nobody has it any more but who asked."""
+        page = self._page_of(start)
+        table = self._table(page)
+        del self._tables[page]
+        if table.start < start:
+            return table.part(start, stop)
         return table if table.size == stop - start else table.part(start, stop)
+
+    def _page_of(self, replicate: int) -> int:
+        """Where the page of a replicate begins."""
+        if replicate in self._tables:  # as nearly always: it is the first of one
+            return replicate
+        return next(self._bounds.around(replicate, replicate + 1))[0]
 
     def _table(self, start: int) -> Table:
         if start not in self._tables:

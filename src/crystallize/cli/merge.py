@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from crystallize.cli.refusal import refusing, show_warning
+from crystallize.cli.sharding import say_missing
 from crystallize.cli.streams import say
-from crystallize.store.merging import merge
+from crystallize.store.merging import merge, missing
 from crystallize.store.stored import StoredExperiment
 
 
@@ -35,7 +36,8 @@ def command(
     """Put the cells of all STORES into a new store.
 
     Stores of different experiments are refused, and so is a cell that differs
-    between two of them.  A damaged block is left out, and named; exit code 1 then.
+    between two of them.  A damaged block is left out, and named, and so is what is
+    missing, by shard if they are the stores of shards; exit code 1 then.
     """
     warnings.showwarning = show_warning
     with refusing():
@@ -52,5 +54,8 @@ def command(
     damaged = [(source.path, name) for source in sources for name in source.damaged]
     for path, name in damaged:
         say(f"damaged, left out: {name!r} of {path}", err=True)
-    if damaged:
+    lacking = missing(merged, sources)
+    if lacking:
+        say_missing(lacking, output)
+    if damaged or lacking:
         ctx.exit(1)

@@ -12,8 +12,7 @@ from crystallize.cells.plain import json_data
 from crystallize.cli.overriding import set_option
 from crystallize.cli.streams import print_answer, say, stdout_kept_clean
 from crystallize.description.config import read_config
-from crystallize.description.from_config import experiment_arguments
-from crystallize.description.lookup import find_function
+from crystallize.description.from_config import all_arguments
 from crystallize.experiments.experiment import Experiment
 from crystallize.located import FromFile
 
@@ -69,8 +68,7 @@ def command(
         with stdout_kept_clean():
             read = read_config(config, overrides)
             beside = config.resolve().parent
-            function = find_function(read.experiment.function, beside)
-            experiment = Experiment(function, **experiment_arguments(read, beside))
+            experiment = Experiment(**all_arguments(read, beside))
             made = experiment.plan(
                 pilot,
                 mcse=mcse,

@@ -17,13 +17,20 @@ from crystallize.cli.failures import Replay, failure_lines, replay_of_config
 from crystallize.cli.output import Output, is_written, output_to
 from crystallize.cli.overriding import set_option
 from crystallize.cli.refusal import NOT_WRITTEN, REFUSED, say_error, show_warning
+from crystallize.cli.sharding import (
+    from_merge_option,
+    in_parts,
+    merged_into,
+    merged_stores,
+    say_shard,
+    shard_option,
+)
 from crystallize.cli.streams import print_answer, say, stdout_kept_clean
 from crystallize.cli.tables import Wanted, table_options
 from crystallize.description.conditions import selected
 from crystallize.description.config import Config, read_config
-from crystallize.description.from_config import experiment_arguments
+from crystallize.description.from_config import all_arguments
 from crystallize.description.grid import ONLY_CONDITION
-from crystallize.description.lookup import find_function
 from crystallize.description.overrides import Override
 from crystallize.description.spec import RULES
 from crystallize.errors import CrystallizeError, ExportError, OptionError, PluginError, StoreError
@@ -47,9 +54,10 @@ OPTION_RULES = {**RULES, "execution": text}
 
 @click.command("run")
 @click.argument("config", type=click.Path(path_type=Path))
+@click.argument("stores", nargs=-1, metavar="")
 @click.option("--execution", metavar="NAME", help="Use this strategy instead of the file's.")
 @set_option
-@click.option("--replicates", type=int, help="Override experiment.replicates.")
+@click.option("--replicates", type=int, help="That of every condition, whatever the file says.")
 @click.option("--seed", type=int, help="Override experiment.seed.")
 @click.option(
     "--time-limit",
@@ -63,7 +71,9 @@ OPTION_RULES = {**RULES, "execution": text}
     multiple=True,
     help="Run this condition alone, or those that match: 'n=10,*'; may be given more than once.",
 )
+@shard_option
 @click.option("--store", type=click.Path(path_type=Path), help="Keep finished cells in this file.")
+@from_merge_option
 @click.option(
     "--log", type=click.Path(path_type=Path), help="Add lines on what happens to this file."
 )
@@ -88,13 +98,16 @@ OPTION_RULES = {**RULES, "execution": text}
 def command(
     ctx: click.Context,
     config: Path,
+    stores: tuple[str, ...],
     execution: str | None,
     overrides: tuple[str, ...],
     replicates: int | None,
     seed: int | None,
     time_limit: str | None,
     conditions: tuple[str, ...],
+    shard: str | None,
     store: Path | None,
+    merged: tuple[str, ...],
     log: Path | None,
     retry_failed: bool,
     accept_changes: bool,
@@ -108,7 +121,8 @@ def command(
 ) -> None:
     """Run the experiment that CONFIG describes and print its result.
 
-    With a store, cells that it holds are not run again.  Exit codes: 0 all
+    With a store, cells that it holds are not run again.  A shard has a store of its
+    own, 'NAME-3of10.db' if none is given.  Exit codes: 0 all
     cells fine; 1 some cells failed; 2 a wrong call or config; 3 the output could
     not be written; 130 and 143 interrupted by Ctrl-C and SIGTERM.  What finished
     is printed in any case.
@@ -135,19 +149,22 @@ def command(
                 "retry_failed": retry_failed,
                 "accept_changes": accept_changes,
             }
+            sources = merged_stores(merged, stores, dry_run=dry_run)
+            wanted |= in_parts(read, shard, {"store": store, "log": log}, sources)
             if conditions:
                 wanted |= _selected(read, conditions)
-            experiment = _experiment(config, read, store, block, wanted)
+            experiment = _experiment(config, read, block, wanted)
             has_own_seed = seed is None and read.experiment.values["seed"] is not None
             root = None if has_own_seed else experiment.seed
             replay = replay_of_config(config, overrides, root)
             tables.check(experiment.spec.factors, as_json=as_json)
             would = experiment.dry_run() if dry_run else None
+            say_shard(experiment.spec)
         if would is not None:
             content = json.dumps(json_data(would.to_dict()), allow_nan=False)
             print_answer(content if as_json else str(would))
             ctx.exit(OK)
-        with stdout_kept_clean():
+        with stdout_kept_clean(), merged_into(experiment.spec, sources):
             if target is not None:
                 target.claim(experiment.name)
             result, code = experiment.run(), OK
@@ -156,7 +173,7 @@ def command(
                 f"An aggregator replaced the result by a {type(result).__name__}, which this "
                 "command cannot print. Run it from Python, or leave that aggregator out."
             )
-        _say_found(result)
+        _say_found(result, experiment.spec.cells)
         _say_stopped(result)
         if result.errors:
             code = SOME_FAILED
@@ -211,13 +228,10 @@ def _options(given: dict[str, Any]) -> list[Override]:
 def _experiment(
     path: Path,
     config: Config,
-    store: Path | None,
     block: tuple[str, ...],
     wanted: dict[str, Any],
 ) -> Experiment:
-    if store is not None:
-        wanted["store"] = store  # messages call it as it was given
-    if config.store is None:
+    if config.store is None and "store" not in wanted:
         for name in ("retry_failed", "accept_changes"):
             if wanted[name]:
                 option = f"--{name.replace('_', '-')}"
@@ -225,9 +239,9 @@ def _experiment(
     if block:
         wanted["block"] = [*config.experiment.values.get("block", ()), *block]
     beside = path.resolve().parent
-    arguments = experiment_arguments(config, beside, wanted)
+    arguments = all_arguments(config, beside, wanted)
     arguments.setdefault("progress", sys.stderr.isatty() or "long")
-    return Experiment(find_function(config.experiment.function, beside), **arguments)
+    return Experiment(**arguments)
 
 
 def _selected(config: Config, patterns: tuple[str, ...]) -> dict[str, Any]:
@@ -243,10 +257,9 @@ def _selected(config: Config, patterns: tuple[str, ...]) -> dict[str, Any]:
     return {"conditions": conditions, "baseline": first}
 
 
-def _say_found(result: Result) -> None:
+def _say_found(result: Result, cells: int) -> None:
     store = result.provenance["store"]
     if store is not None and store["found"]:
-        cells = result.cells
         say(f"Resumed: {store['found']} of {cells} cells were in the store.", err=True)
 
 

@@ -95,6 +95,8 @@ def command(
     say(f"seed        {identity['seed']}")
     sizes = sorted(set(stored.replicates.values()))
     say(f"replicates  {' to '.join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))}")
+    if stored.shard is not None:
+        say(f"shard       {stored.shard}")
     for row in stored.counts():
         say(
             f"{one_line(row['condition'])}: {row['done']} done, {row['failed']} failed, "

@@ -12,8 +12,7 @@ from crystallize.checks import Faults, not_negative, optional
 from crystallize.cli.overriding import set_option
 from crystallize.cli.streams import print_answer, say, stdout_kept_clean
 from crystallize.description.config import read_config
-from crystallize.description.from_config import experiment_arguments
-from crystallize.description.lookup import find_function
+from crystallize.description.from_config import all_arguments
 from crystallize.description.spec import RULES
 from crystallize.experiments.experiment import Experiment
 from crystallize.located import FromFile
@@ -97,11 +96,11 @@ def _certificate(
 ) -> Certificate:
     config = read_config(path, overrides)
     beside = path.resolve().parent
-    arguments = experiment_arguments(config, beside)
+    arguments = all_arguments(config, beside)
     if against is not None and arguments["seed"] is None:
         theirs = Study(against).result
         arguments = {"seed_rule": theirs.seed_rule} | arguments | {"seed": theirs.root}
-    experiment = Experiment(find_function(config.experiment.function, beside), **arguments)
+    experiment = Experiment(**arguments)
     return experiment.verify(
         [FromFile(name, beside) for name in strategies] or None,
         REPLICATES if replicates is None and against is None else replicates,

@@ -30,6 +30,9 @@ from crystallize.description.overrides import (
     read_override,
     refuse_doubles,
 )
+from crystallize.description.replicates import KEY as REPLICATES
+from crystallize.description.replicates import OTHERS, own_replicates
+from crystallize.description.retry import retries_written
 from crystallize.description.spec import DEFAULT_STRATEGY, RULES
 from crystallize.description.stream_keys import check_streams
 from crystallize.description.summarized import RULES as SUMMARY_RULES
@@ -54,7 +57,16 @@ def _function(where: str, value: object) -> str:
     return value  # with the folder of its file, beside which it is looked up
 
 
-ELSEWHERE = ("store", "retry_failed", "accept_changes", "summary")
+ELSEWHERE = ("store", "shard", "retry_failed", "accept_changes", "summary")
+
+
+def _number_or_numbers(where: str, value: object) -> Any:
+    """How many replicates conditions have: one number for all, or a table of them."""
+    if isinstance(value, Mapping):
+        return each(RULES[REPLICATES], may_be_empty=False)(where, value)
+    return RULES[REPLICATES](where, value)
+
+
 EXPERIMENT_RULES: Mapping[str, Rule[Any]] = {
     "function": _function,
     "baseline": optional(text),
@@ -62,6 +74,8 @@ EXPERIMENT_RULES: Mapping[str, Rule[Any]] = {
     "block": names,
     # Some have a section of their own; what the command asks for stands in no file.
     **{key: RULES[key] for key in RULES if key not in ELSEWHERE},
+    "retries": retries_written,
+    REPLICATES: _number_or_numbers,
 }
 """What the keys of ``[experiment]`` may be; arguments of :class:`crystallize.Experiment`."""
 
@@ -111,6 +125,10 @@ class Config:
     experiment : ExperimentSection
     conditions : mapping or None
         Those of a grid too, each with the parameters that all share.
+    own_replicates : mapping of str to int
+        Condition -> its number of replicates, where it has its own.
+    with_own_key : tuple of str
+        The conditions in whose own tables that stands.
     execution : ExecutionSection
     aggregation : AggregationSection
     summary : mapping
@@ -128,6 +146,8 @@ class Config:
 
     experiment: ExperimentSection
     conditions: Mapping[str, Mapping[str, Any]] | None = None
+    own_replicates: Mapping[str, int] = field(default_factory=dict)
+    with_own_key: tuple[str, ...] = ()
     execution: ExecutionSection = ExecutionSection()
     aggregation: AggregationSection = AggregationSection()
     summary: Mapping[str, Any] = field(default_factory=dict)
@@ -190,10 +210,19 @@ def read_config(
 
 
 def _leave_out_replaced(content: Any, given: Sequence[Override]) -> None:
-    """A number of replicates that is given beside the file is there instead of its ``[until]``."""
+    """What is given beside the file is there instead of what says the same in it.
+
+    A number of replicates is that of every condition, instead of ``[until]`` and of numbers of
+    their own, unless these are given beside the file too.
+    """
     keys = [override.parts for override in given if override.value is not UNSET]
-    if ("experiment", "replicates") in keys:
+    if ("experiment", REPLICATES) in keys:
         content.pop("until", None)
+        tables = content.get("conditions")
+        for name, own in tables.items() if isinstance(tables, dict) else ():
+            is_given = ("conditions", name, REPLICATES) in keys or ("conditions",) in keys
+            if isinstance(own, dict) and not is_given:
+                own.pop(REPLICATES, None)
     elif isinstance(content.get("experiment"), dict) and any(key[0] == "until" for key in keys):
         content["experiment"].pop("replicates", None)
 
@@ -210,9 +239,13 @@ class _Reader:
 
     def config(self, content: Mapping[str, Any]) -> Config:
         self._refuse_unknown("", content, (EXTENDS, *SECTIONS))
+        numbers = self._numbers_of_tables(content.get("conditions"))
+        experiment, conditions = self._experiment(content), self._conditions(content)
         config = Config(
-            experiment=self._experiment(content),
-            conditions=self._conditions(content),
+            experiment=experiment,
+            conditions=conditions,
+            own_replicates=self._own_replicates(content, conditions, numbers),
+            with_own_key=tuple(numbers),
             execution=self._execution(content.get("execution", {})),
             aggregation=self._aggregation(content.get("aggregation", {})),
             summary=self._section("summary", content.get("summary", {}), SUMMARY_RULES) or {},
@@ -232,8 +265,10 @@ class _Reader:
         if given is None:
             return None
         values = {"replicates": 1, "seed": None, "baseline": None, "function": ""} | given
+        if isinstance(own := values["replicates"], Mapping):
+            values["replicates"] = own.get(OTHERS)
         if "until" in content:
-            if "replicates" in given:
+            if "replicates" in given and values["replicates"] is not None:
                 self._say("experiment.replicates, until: give one or the other, not both.")
             values["replicates"] = self._checked(until_table, "until", content["until"])
         return ExperimentSection(values.pop("function"), MappingProxyType(plain(values)))
@@ -247,12 +282,50 @@ class _Reader:
         if combined is not None:
             conditions = self._checked(grids, "grid", combined)
         if given is not None:
-            conditions = self._checked(each(table, may_be_empty=False), "conditions", given)
+            tables = self._checked(each(table, may_be_empty=False), "conditions", given) or {}
+            conditions = {
+                name: {key: value for key, value in own.items() if key != REPLICATES}
+                for name, own in tables.items()
+            } or None
         if shared and given is None and combined is None:
             conditions = {ONLY_CONDITION: {}}
         if conditions is None or shared is None:
             return None
         return {name: plain({**shared, **own}) for name, own in conditions.items()}
+
+    def _numbers_of_tables(self, given: object) -> dict[str, int]:
+        """Condition -> its number of replicates, of those in whose tables there is one."""
+        numbers = {}
+        for name, own in given.items() if isinstance(given, Mapping) else ():
+            if isinstance(own, Mapping) and REPLICATES in own:
+                place = f"{inside('conditions', str(name))}.{REPLICATES}"
+                numbers[name] = self.faults(RULES[REPLICATES], place, own[REPLICATES])
+        return numbers
+
+    def _own_replicates(
+        self, content: Mapping[str, Any], conditions: Any, numbers: Mapping[str, int]
+    ) -> dict[str, int]:
+        """Condition -> its number of replicates, of those that have their own."""
+        section = content.get("experiment")
+        given = section.get(REPLICATES) if isinstance(section, Mapping) else None
+        named = dict(given) if isinstance(given, Mapping) else {}
+        others = named.pop(OTHERS, None)
+        for name in numbers:
+            if name in named:
+                place = f"{inside('conditions', name)}.{REPLICATES}"
+                self._say(f"{inside(f'experiment.{REPLICATES}', name)}, {place}: give one of them.")
+        if self.faults.found:
+            return {}
+        sets = {ONLY_CONDITION: {}} if conditions is None else conditions
+        own = self._checked(own_replicates, f"experiment.{REPLICATES}", named, sets) or {}
+        own |= numbers
+        left = [name for name in sets if name not in own]
+        if given is not None and named and others is None and "until" not in content and left:
+            self._say(
+                f"experiment.{REPLICATES}: {listing(left)} is not among them; give all others a "
+                f"number as {OTHERS!r}."
+            )
+        return own
 
     def _execution(self, given: object) -> Any:
         options = self._checked(table, "execution", given)

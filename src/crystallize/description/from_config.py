@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from crystallize.description.config import HYPOTHESES, Config
+from crystallize.description.lookup import find_function
+from crystallize.description.replicates import OTHERS, refuse_ambiguous
+from crystallize.description.retry import Retry
+from crystallize.description.shard import one_of_its_own
+from crystallize.description.spec import RULES
 from crystallize.located import located
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -21,6 +27,23 @@ OPTIONS_OF = {
 
 REGISTER = "hypotheses.jsonl"
 """Where hypotheses are written down, beside the config, unless it says otherwise."""
+
+
+def all_arguments(
+    config: Config, beside: Path, overrides: Mapping[str, Any] = NOTHING
+) -> dict[str, Any]:
+    """The arguments of :class:`crystallize.Experiment`, with the function, which is imported.
+
+    Raises
+    ------
+    FunctionLookupError, FunctionError
+    """
+    arguments = experiment_arguments(config, beside, overrides)
+    if "function" not in overrides:
+        arguments["function"] = find_function(config.experiment.function, beside)
+    if not {"conditions", "replicates"} & set(overrides):
+        refuse_ambiguous(arguments["function"], config.with_own_key)
+    return arguments
 
 
 def experiment_arguments(
@@ -49,18 +72,40 @@ def experiment_arguments(
     }
     if config.hypotheses:
         _add_hypotheses(config, named)
+    store = None if config.store is None else beside / config.store
+    log = None if config.log is None else beside / config.log
+    own = {}
+    if overrides.get("shard") is not None:
+        own["shard"] = RULES["shard"]("shard", overrides["shard"])
+        # What is written for all shards; a path that is given for one is as it is given.
+        store, log = (path and one_of_its_own(path, own["shard"]) for path in (store, log))
     for names, options in OPTIONS_OF.items():
         if names in overrides:
             named[options] = _of_those(overrides[names], named[names], named[options])
+    values = dict(config.experiment.values)
+    if isinstance(retries := values.get("retries"), Retry):
+        values["retries"] = replace(retries, on=located(list(retries.on), beside))
     return {
-        **config.experiment.values,
+        **values,
+        "replicates": _replicates(config, overrides.get("conditions", config.conditions)),
         "conditions": config.conditions,
         **{argument: located(value, beside) for argument, value in named.items()},
         "summary": config.summary,
-        "store": None if config.store is None else beside / config.store,
-        "log": None if config.log is None else beside / config.log,
+        "store": store,
+        "log": log,
         **overrides,
+        **own,
     }
+
+
+def _replicates(config: Config, conditions: object) -> Any:
+    """The numbers of replicates of those conditions that are run."""
+    others = config.experiment.values["replicates"]
+    names = conditions if isinstance(conditions, Mapping) else ()
+    own = {name: number for name, number in config.own_replicates.items() if name in names}
+    if not own:
+        return max(config.own_replicates.values()) if others is None else others
+    return own if others is None else {**own, OTHERS: others}
 
 
 def _of_those(names: object, before: object, options: Any) -> Mapping[str, Any]:

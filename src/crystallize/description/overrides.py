@@ -25,7 +25,7 @@ EXPECTED = (
 )
 
 MAY_BE_NEW: Mapping[str, int] = {
-    "conditions": 3, "hypothesis": 3, "plugins": 3, "aggregation": 4,
+    "experiment": 3, "conditions": 3, "hypothesis": 3, "plugins": 3, "aggregation": 4,
 }  # fmt: skip
 """How deep in a section an override may give what the file does not, for something else looks
 at these names: the section's rules, the function, the plugin.  Elsewhere: 2.  What is in there
@@ -33,6 +33,9 @@ is the user's own, of which nobody knows which names are right."""
 
 NAMED_IN_FILE: Mapping[str, Sequence[str]] = {"conditions": [ONLY_CONDITION], "hypothesis": []}
 """Sections of names that only the file makes -> those that there are where it makes none."""
+
+SHORT: Mapping[tuple[str, ...], str] = {("experiment", "retries"): "times"}
+"""What may stand for a table, and the key of it that it gives."""
 
 
 class _Unset:
@@ -205,6 +208,8 @@ def _put(content: dict[str, Any], override: Override) -> Origin:
         if part not in section:
             _refuse_new(override, depth, section, content)
             section[part], created = {}, min(created, depth)
+        if parts[:depth] in SHORT and not isinstance(section[part], dict):
+            section[part] = {SHORT[parts[:depth]]: section[part]}
         if not isinstance(section[part], dict):
             several = f"; several are given as a whole, {part}=[{{…}}, {{…}}]"
             advice = several if isinstance(section[part], list) else ""

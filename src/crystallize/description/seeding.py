@@ -18,6 +18,9 @@ FORMULAS = {
 APART = "numpy.random.SeedSequence(root, spawn_key=(key, replicate)), key of the levels of {names}"
 """The same where conditions have streams of their own."""
 
+OF_TRIES = 0x72657472
+"""In the keys of streams for waits, where those that a function spawns have 0, 1, 2, ..."""
+
 
 def root_seed(seed: object) -> int:
     """Check a root seed, or draw one from the operating system where it is ``None``.
@@ -85,6 +88,12 @@ class Seeding:
         if self.rule == "numpy":
             return int(self.sequence(replicate).generate_state(1, np.uint64)[0])
         return (self.root + 31337 * replicate) % 2**32
+
+    def share_of_try(self, replicate: int, attempt: int) -> float:
+        """A number from 0 to 1 for the wait after an attempt, from a stream of its own."""
+        own = self.sequence(replicate)
+        apart = SeedSequence(own.entropy, spawn_key=(*own.spawn_key, OF_TRIES, attempt))
+        return float(apart.generate_state(1, np.uint64)[0]) / 2**64
 
     def seed32(self, replicate: int) -> int:
         """The first 32-bit word of the stream's state, for libraries that take no more.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from crystallize.checks import (
     Rule,
+    above_zero,
     choice,
     count_or_share,
     duration,
@@ -22,7 +24,9 @@ from crystallize.checks import (
     text,
     whole_number,
 )
+from crystallize.description.retry import NEVER, Retry, retries
 from crystallize.description.secrets import without_secrets
+from crystallize.description.shard import WHOLE, Shard, shard
 from crystallize.description.summarized import USUAL, Summarized, summarized
 
 if TYPE_CHECKING:
@@ -61,6 +65,8 @@ class ExperimentSpec:
         Condition -> its number of replicates, where it has its own; read-only.
     until : tuple of Until
         What ends conditions before they have all of these replicates.
+    shard : Shard or None
+        Which part of the replicates is run, if not all.
     seed : int
         The root of all randomness.
     seed_rule : {"numpy", "crystallize-ml"}
@@ -72,7 +78,10 @@ class ExperimentSpec:
     name : str
     baseline : str
         The condition that others are compared with.
-    retries : int
+    retry : Retry
+        How often a failed cell is tried again, after which time, and which exceptions.
+    rate_limit : float or None
+        How many cells may begin in a second, each try of one counted.
     timeout : float or None
         Seconds that a cell may take.
     time_limit : float or None
@@ -105,10 +114,12 @@ class ExperimentSpec:
     baseline: str
     own_replicates: Mapping[str, int] = field(default_factory=dict)
     until: tuple[Until, ...] = ()
+    shard: Shard | None = None
     offered: tuple[str, ...] = ()
     takes: tuple[str, ...] | None = None
     resources: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
-    retries: int = 0
+    retry: Retry = NEVER
+    rate_limit: float | None = None
     timeout: float | None = None
     time_limit: float | None = None
     max_failures: int | float | None = None
@@ -126,6 +137,11 @@ class ExperimentSpec:
     log: Path | None = None
     keep: Keep = "values"
     summary: Summarized = USUAL
+
+    @property
+    def retries(self) -> int:
+        """How many more times a failed cell is tried."""
+        return self.retry.times
 
     @property
     def seeding(self) -> Seeding:
@@ -158,10 +174,18 @@ class ExperimentSpec:
             for condition, parameters in self.conditions.items()
         }
 
-    @property
-    def replicates_of(self) -> dict[str, int]:
+    @cached_property
+    def replicates_of(self) -> Mapping[str, int]:
         """Condition -> how many replicates it has, or with `until` has at the most."""
-        return {name: self.own_replicates.get(name, self.replicates) for name in self.conditions}
+        own, others = self.own_replicates, self.replicates
+        return MappingProxyType({name: own.get(name, others) for name in self.conditions})
+
+    @cached_property
+    def parts(self) -> Mapping[str, tuple[int, int]]:
+        """Condition -> the range [start, stop) of its replicates that are run."""
+        part = (self.shard or WHOLE).part
+        replicates_of = self.replicates_of.items()
+        return MappingProxyType({name: part(replicates) for name, replicates in replicates_of})
 
     @property
     def fewest(self) -> int:
@@ -169,10 +193,10 @@ class ExperimentSpec:
         fewest = min(self.replicates_of.values())
         return min([fewest, *(goal.at_least for goal in self.until)])
 
-    @property
+    @cached_property
     def cells(self) -> int:
-        """How many cells there are."""
-        return sum(self.replicates_of.values())
+        """How many cells are run."""
+        return sum(stop - start for start, stop in self.parts.values())
 
 
 RULES: Mapping[str, Rule[Any]] = {
@@ -181,7 +205,8 @@ RULES: Mapping[str, Rule[Any]] = {
     "seed": optional(whole_number),
     "seed_rule": partial(choice, choices=get_args(SeedRule)),
     "streams": names,
-    "retries": whole_number,
+    "retries": retries,
+    "rate_limit": optional(above_zero),
     "timeout": optional(seconds),
     "time_limit": optional(duration),
     "max_failures": optional(count_or_share),
@@ -189,6 +214,7 @@ RULES: Mapping[str, Rule[Any]] = {
     "seed_globals": flag,
     "blas_threads": optional(partial(whole_number, least=1)),
     "store": optional(path),
+    "shard": optional(shard),
     "retry_failed": flag,
     "accept_changes": flag,
     "keep_secrets": flag,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from crystallize.callables import function_name
@@ -34,10 +35,13 @@ from crystallize.description.conditions import (
     filled_parameters,
     read_only,
 )
+from crystallize.description.replicates import Replicates, given_replicates
+from crystallize.description.retry import Retry
 from crystallize.description.seeding import root_seed
+from crystallize.description.shard import check_seeded, check_shard, filled_in
 from crystallize.description.spec import RULES, ExperimentSpec, Keep, OnError, Progress, SeedRule
 from crystallize.description.stream_keys import stream_keys
-from crystallize.description.until import Until, check_compared, has_untils, untils
+from crystallize.description.until import Until, check_compared
 from crystallize.errors import ExecutorError
 from crystallize.experiments.aggregation import ResultAggregator
 from crystallize.plugins.host import Host
@@ -71,9 +75,11 @@ class Experiment:
         Plain or coroutine function.
     conditions : mapping of str to mapping, optional
         Name -> parameters; :func:`crystallize.grid` makes every combination.
-    replicates : int or Until or sequence of Until
+    replicates : int or Until or sequence of Until or mapping
         How often the function is run under each condition; or what is to be known, and how
-        precisely, for a condition to have enough of them.
+        precisely, for a condition to have enough of them.  A mapping gives conditions numbers
+        of their own, by name or pattern, and all others what stands under ``"*"``:
+        ``{"slow": 50, "*": 1000}``.
     seed : int, optional
         The root of all randomness; drawn, and kept in :attr:`seed`, if not given.
     seed_rule : {"numpy", "crystallize-ml"}
@@ -103,8 +109,11 @@ class Experiment:
         value: a database connection, a client, a loaded model.  A context manager,
         plain or (for coroutine functions) asynchronous, is entered, and left when the
         run ends.  A worker is a thread that runs cells, or an event loop.
-    retries : int
-        How many more times a failed cell is tried, with the same seed.
+    retries : int or Retry
+        How many more times a failed cell is tried, with the same seed; or that, after which
+        time, and which exceptions.
+    rate_limit : float, optional
+        How many cells may begin in a second, over all workers; each try of a cell counts.
     timeout : float, optional
         Seconds that a cell may take; for strategies that can stop one.
     time_limit : float or str, optional
@@ -125,7 +134,13 @@ class Experiment:
         because the number can change the last bits of a sum.
     store : path, optional
         A file in which finished cells are kept; a run on one that holds part of
-        the experiment runs the rest.
+        the experiment runs the rest.  ``{shard}`` in it becomes the shard's name, such as
+        ``3of10``.
+    shard : str, optional
+        Run a part of every condition's replicates, ``"3/10"`` the third of ten, which are
+        alike in size; ``"auto"`` reads which one from ``CRYSTALLIZE_SHARD``, or from the array
+        job of Slurm, PBS, SGE or LSF that this process is a task of.  The stores of all shards
+        are merged into one.
     retry_failed : bool
         Run the cells again that failed according to the store.
     accept_changes : bool
@@ -171,7 +186,7 @@ class Experiment:
         function: Callable[..., Any],
         conditions: Mapping[str, Mapping[str, Any]] | None = None,
         *,
-        replicates: int | Until | Sequence[Until] = 1,
+        replicates: int | Until | Sequence[Until] | Mapping[str, Any] = 1,
         seed: int | None = None,
         seed_rule: SeedRule = "numpy",
         streams: Sequence[str] = (),
@@ -185,7 +200,8 @@ class Experiment:
         plugin_options: Mapping[str, Mapping[str, Any]] | None = None,
         block: Sequence[str] = (),
         resources: Mapping[str, Callable[[], Any]] | None = None,
-        retries: int = 0,
+        retries: int | Retry = 0,
+        rate_limit: float | None = None,
         timeout: float | None = None,
         time_limit: float | str | None = None,
         max_failures: float | None = None,
@@ -193,6 +209,7 @@ class Experiment:
         seed_globals: bool = False,
         blas_threads: int | None = 1,
         store: str | Path | None = None,
+        shard: str | None = None,
         retry_failed: bool = False,
         accept_changes: bool = False,
         keep_secrets: bool = False,
@@ -220,18 +237,13 @@ class Experiment:
                 block=blocked,
                 defaults=(ResultAggregator(),),
             )
-        goals: tuple[Until, ...] = ()
-        most: Any = replicates
-        if has_untils(replicates):
-            goals = faults(untils, "replicates", replicates) or ()
-            most = goals[0].at_most if goals else 1
         given = {
             "name": name,
-            "replicates": most,
             "seed": seed,
             "seed_rule": seed_rule,
             "streams": streams,
             "retries": retries,
+            "rate_limit": rate_limit,
             "timeout": timeout,
             "time_limit": time_limit,
             "max_failures": max_failures,
@@ -239,6 +251,7 @@ class Experiment:
             "seed_globals": seed_globals,
             "blas_threads": blas_threads,
             "store": store,
+            "shard": shard,
             "retry_failed": retry_failed,
             "accept_changes": accept_changes,
             "keep_secrets": keep_secrets,
@@ -248,7 +261,12 @@ class Experiment:
             "summary": summary,
         }
         checked = {key: faults(RULES[key], key, value) for key, value in given.items()}
+        if (retry := checked.pop("retries")) is not None:
+            checked["retry"] = faults(retry.imported)
         sets = faults(checked_conditions, conditions)
+        numbers = Replicates()
+        if sets is not None or not isinstance(replicates, Mapping):
+            numbers = faults(given_replicates, replicates, sets or ()) or numbers
         made_in_workers = faults(optional(each(factory)), "resources", resources) or {}
         filled = faults(
             filled_parameters,
@@ -259,15 +277,19 @@ class Experiment:
         )
         if sets is not None:
             baseline = faults(checked_baseline, baseline, sets)
-            faults(check_compared, goals, sets)
+            faults(check_compared, numbers.until, sets)
         keys = {}
         if sets is not None and checked["streams"]:
             keys = faults(stream_keys, checked["streams"], sets, checked["seed_rule"])
         faults.raise_any()
         if checked["name"] is None:
             checked["name"] = function_name(function)
+        for name in ("store", "log"):
+            checked[name] = filled_in(checked[name], checked["shard"])
         if checked["seed"] is None and checked["store"] is not None:
             checked["seed"] = stored_root(checked["store"])
+        if checked["shard"] is not None:
+            check_seeded(checked["shard"], checked["seed"])
         checked["seed"] = root_seed(checked["seed"])
         capabilities = Capabilities.of(self._host.executor)
         if capabilities.local_processes:
@@ -281,10 +303,14 @@ class Experiment:
             injected=filled.injected,
             offered=filled.offered,
             takes=filled.takes,
-            until=goals,
+            replicates=numbers.others,
+            own_replicates=MappingProxyType(numbers.own),
+            until=numbers.until,
             stream_keys=keys,
             **checked,
         )
+        if self.spec.shard is not None:
+            check_shard(self.spec.shard, self.spec.replicates_of, numbers.until)
         check_generators(self.spec)
         check_executor(self._host.executor_name, capabilities, self.spec)
         check_with_plugins(self._host, self.spec)
@@ -301,7 +327,10 @@ class Experiment:
 
     @property
     def replicates(self) -> int:
-        """How often the function is run under each condition; with ``Until``, at the most."""
+        """How often the function is run under the condition that has the most replicates.
+
+        With ``Until``, at the most.
+        """
         return max(self.spec.replicates_of.values())
 
     @property
@@ -341,16 +370,13 @@ class Experiment:
             If its function cannot be found.
         """
         from crystallize.description.config import read_config
-        from crystallize.description.from_config import experiment_arguments
-        from crystallize.description.lookup import find_function
+        from crystallize.description.from_config import all_arguments
 
         for name in overrides:
             known("from_config", name, "argument", list(inspect.signature(cls).parameters))
         config = read_config(path)
         beside = Path(path).resolve().parent
-        if "function" not in overrides:
-            overrides["function"] = find_function(config.experiment.function, beside)
-        return cls(**experiment_arguments(config, beside, overrides))
+        return cls(**all_arguments(config, beside, overrides))
 
     def run(self) -> Result:
         """Run every cell and aggregate; works inside a running event loop too.

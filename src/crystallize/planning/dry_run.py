@@ -29,8 +29,8 @@ class DryRun:
     ----------
     content : dict
         ``experiment``, ``function``, ``seed``, ``conditions`` (name -> replicates), ``until``,
-        ``cells``, ``execution``, ``plugins`` and ``store``, which has ``found`` and ``failed``
-        cells and the ``changes`` for which it would be refused.
+        ``shard``, ``cells``, ``execution``, ``plugins`` and ``store``, which has ``found`` and
+        ``failed`` cells and the ``changes`` for which it would be refused.
     """
 
     content: dict[str, Any]
@@ -49,6 +49,7 @@ class DryRun:
             "seed": content["seed"],
             "conditions": f"{len(conditions)}: {', '.join(named + more)}",
             "until": "; ".join(map(_until, content["until"])),
+            "shard": content["shard"] or "",
             "cells": f"{'at most ' if content['until'] else ''}{content['cells']}",
             "strategy": f"{_plugin(execution)}, workers: {execution['workers']}",
             "plugins": ", ".join(map(_plugin, content["plugins"])),
@@ -82,6 +83,7 @@ def dry_run(experiment: ExperimentSpec, host: Host) -> DryRun:
             "baseline": experiment.baseline,
             "conditions": experiment.replicates_of,
             "until": [one.to_dict() for one in experiment.until],
+            "shard": None if experiment.shard is None else str(experiment.shard),
             "cells": experiment.cells,
             "execution": {**executor, "workers": Capabilities.of(host.executor).workers},
             "plugins": [one for one in used if one is not executor],
@@ -97,7 +99,9 @@ def _found(experiment: ExperimentSpec, path: Path) -> dict[str, Any]:
         if not whole_path(path).exists():
             return found
     stored = StoredExperiment(path)
-    cells = read_records(stored.records, experiment.replicates_of, experiment.seeding)
+    cells = read_records(
+        stored.records, experiment.replicates_of, experiment.seeding, experiment.parts
+    )
     failed = 0 if experiment.retry_failed else len(cells.errors)
     done = sum(int(table.done.sum()) for table in cells.tables.values())
     found |= {"found": done + failed, "failed": failed}

@@ -107,7 +107,7 @@ class Needs:
             least, limit = experiment.fewest, experiment.replicates_of
             return {name: min(limit[name], max(least, n)) for name, n in needed.items()}
         most = max(needed.values())
-        return dict.fromkeys(needed, most) if most else experiment.replicates_of
+        return dict.fromkeys(needed, most) if most else dict(experiment.replicates_of)
 
     def _chosen(self) -> list[str]:
         pilot = self._pilot

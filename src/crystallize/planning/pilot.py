@@ -104,7 +104,9 @@ def _run(
     experiment: ExperimentSpec, host: Host, way: Way, replicates: int
 ) -> tuple[CertificateRow, Result]:
     """Run the first replicates, without anything that is done with what comes of them."""
-    runs = Runs(replace(experiment, replicates=replicates, own_replicates={}, until=()), host)
+    runs = Runs(
+        replace(experiment, replicates=replicates, own_replicates={}, until=(), shard=None), host
+    )
     runs.under(way)
     if runs.failures:
         raise runs.failures[0]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import Any
 
-from crystallize.contracts import TICK, Task, Trip
+from crystallize.contracts import TICK, Pause, Task, Trip
 
 GAP_SECONDS = 3 * TICK
 """When the driver has not looked for so long, cells may not have been able to run either."""
@@ -48,7 +48,7 @@ class Deadlines:
         """Whether the executor has said how to cancel a task."""
         return self._cancel is not None
 
-    def look(self, in_flight: Iterable[Task | Trip]) -> None:
+    def look(self, in_flight: Iterable[Task | Trip | Pause]) -> None:
         """Cancel every task whose cell has taken too long."""
         now = perf_counter()
         passed = now - self._looked
@@ -61,7 +61,7 @@ class Deadlines:
         if self._cancel is None or self._elapsed is None:
             return
         for task in in_flight:
-            if task in self._cancelled:
+            if isinstance(task, Pause) or task in self._cancelled:
                 continue
             # A block ends early by itself unless one cell holds it up.
             limit = self.timeout + (self._block_seconds if task.stop - task.start > 1 else 0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from crystallize.cells.block import Failure
 from crystallize.cells.outcome import CellError
@@ -71,10 +72,22 @@ class FailurePolicy:
             allowed = allowed * self._experiment.cells
         return self._count > allowed
 
-    def is_tried_again(self, cell: Cell) -> bool:
-        """Count one attempt at a cell; whether another is allowed."""
-        self._attempts[cell] = self._attempts.get(cell, 0) + 1
-        return self._attempts[cell] <= self._experiment.retries
+    def next_try(self, cell: Cell, failure: Failure) -> float | None:
+        """Count one attempt at a cell.
+
+        Returns
+        -------
+        float or None
+            After how many seconds it is tried again; ``None`` where it is not.
+        """
+        attempt = self._attempts[cell] = self._attempts.get(cell, 0) + 1
+        retry = self._experiment.retry
+        if failure.is_final or attempt > retry.times:
+            return None
+        condition, replicate = cell
+        seeding = self._experiment.seeding.of(self._names[condition])
+        draw = partial(seeding.share_of_try, replicate, attempt)
+        return max(retry.seconds_after(attempt, draw), failure.retry_after)
 
     def failed(self, cell: Cell, failure: Failure) -> CellError:
         """Keep the error of a cell that is not tried again."""
@@ -90,8 +103,8 @@ class FailurePolicy:
         Where that was so of the first few, it would be of all, however long they take.
         """
         refused = self._refused.get(condition, ())
-        replicates = self._experiment.replicates_of[self._names[condition]]
-        if SURELY <= len(refused) < replicates and self.hopeless is None:
+        start, stop = self._experiment.parts[self._names[condition]]
+        if SURELY <= len(refused) < stop - start and self.hopeless is None:
             self.hopeless = min(refused, key=lambda error: error.replicate)
 
     def lost_alone(self, task: Task, failure: Failure) -> list[CellError]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from weakref import ref
 
+from crystallize.contracts import TICK
 from crystallize.run.deadlines import Deadlines
+from crystallize.run.schedule import Schedule
 
 
 class RunHandle:
@@ -22,12 +25,22 @@ class RunHandle:
     def __init__(self, id: str, deadlines: Deadlines) -> None:
         self.id = id
         self._deadlines = deadlines
+        self._schedule: Callable[[], Schedule | None] = lambda: None
+
+    def follow(self, schedule: Schedule) -> None:
+        """Learn what says when cells may begin."""
+        self._schedule = ref(schedule)
 
     def register_control(
         self, cancel: Callable[[Any], None], elapsed: Callable[[Any], float | None]
     ) -> None:
         """See :meth:`crystallize.contracts.ActiveRun.register_control`."""
         self._deadlines.register(cancel, elapsed)
+
+    def tick(self) -> float:
+        """See :meth:`crystallize.contracts.ActiveRun.tick`."""
+        schedule = self._schedule()
+        return TICK if schedule is None else schedule.tick()
 
     def __repr__(self) -> str:
         return f"<run {self.id}>"

@@ -6,7 +6,7 @@ from typing import Any
 
 from crystallize.cells.block import Block, Blocks, Failure, Row
 from crystallize.cells.outcome import CellError
-from crystallize.contracts import Completion, Task, Trip
+from crystallize.contracts import Completion, Pause, Task, Trip
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import ExecutorError, ResourceError, described
 from crystallize.run.cell_warnings import CellWarnings
@@ -71,9 +71,9 @@ class Landing:
         self._call = call
         self._interrupts = interrupts
         self._needs_control = experiment.timeout is not None and engine.capabilities.can_cancel
-        self._in_flight: dict[Task | Trip, None] = {}
+        self._in_flight: dict[Task | Trip | Pause, None] = {}
 
-    def next_task(self) -> Task | Trip | None:
+    def next_task(self) -> Task | Trip | Pause | None:
         """What the executor is to run next."""
         task = self.schedule.next_task()
         if task is not None:
@@ -100,7 +100,9 @@ class Landing:
         if self._needs_control:
             self._check_control()
         task, value, error = self._checked(completion)
-        if error is not None:
+        if isinstance(task, Pause):
+            self._take_pause(task, error)
+        elif error is not None:
             self._take_loss(task, error)
         elif getattr(value, "stamp", self._call.stamp) != self._call.stamp:
             raise self._engine.broken_contract(
@@ -128,6 +130,12 @@ class Landing:
             "it must yield a Completion of a task that next_task() gave and that has not "
             f"completed yet; it yielded {completion!r:.200}"
         )
+
+    def _take_pause(self, pause: Pause, error: BaseException | None) -> None:
+        """Go on; a worker that was lost meanwhile had no cell."""
+        if isinstance(error, ResourceError):
+            raise error
+        self.schedule.ended(pause)
 
     def _take_row(self, task: Task, row: Row) -> None:
         if self._deadlines.was_cancelled(task) or self._deadlines.is_late(row.seconds):
@@ -207,8 +215,9 @@ class Landing:
     def _answer(self, block: Block, failure: Failure) -> CellError | None:
         """Answer a failed cell: another attempt, or its error."""
         cell = block.condition, block.start + failure.offset
-        if self._policy.is_tried_again(cell):
-            self.schedule.try_again(*cell)
+        wait = self._policy.next_try(cell, failure)
+        if wait is not None:
+            self.schedule.try_again(*cell, wait)
             return None
         return self._policy.failed(cell, failure)
 
@@ -222,12 +231,13 @@ class Landing:
         if not self.schedule.lost(task):
             return
         cell = task.condition, task.start
-        if self._policy.is_tried_again(cell):
-            self.schedule.suspect(*cell)
-            return
         message = described(error)
         report = "\n".join([message, *getattr(error, "__notes__", ())]).rstrip() + "\n"
-        errors = self._policy.lost_alone(task, Failure(0, LOST, message, report))
+        failure = Failure(0, LOST, message, report)
+        if self._policy.next_try(cell, failure) is not None:
+            self.schedule.suspect(*cell)  # at once: no other cell runs until it has
+            return
+        errors = self._policy.lost_alone(task, failure)
         if self._policy.engine_is_broken:
             raise ExecutorError(
                 f"The execution strategy {self._engine.name!r} loses every task, whichever "
@@ -243,10 +253,11 @@ class Landing:
             return
         self.schedule.finished(task, 1, self._experiment.timeout or 0.0)
         cell = task.condition, task.start
-        if self._policy.is_tried_again(cell):
-            self.schedule.try_again(*cell)
-            return
         error = TimedOut(self._experiment.timeout)
         message = f"{error}; {addition}" if addition else str(error)
         failure = Failure(0, type(error).__name__, message, f"TimedOut: {message}\n")
+        wait = self._policy.next_try(cell, failure)
+        if wait is not None:
+            self.schedule.try_again(*cell, wait)
+            return
         self._recorder.keep_errors([self._policy.failed(cell, failure)])

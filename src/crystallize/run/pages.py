@@ -24,6 +24,9 @@ class Pages:
         The errors of cells that failed for good, which come meanwhile.
     seeding : Seeding
         What gives the replicates their seeds.
+    parts : mapping of str to (int, int)
+        Condition -> the range [start, stop) of its replicates that is run.  A page of which a
+        run has a part has the bounds that it has in a run of all.
     """
 
     def __init__(
@@ -31,34 +34,37 @@ class Pages:
         tables: Mapping[str, Table | Window],
         errors: Mapping[tuple[str, int], CellError],
         seeding: Seeding,
+        parts: Mapping[str, tuple[int, int]],
     ) -> None:
         self._tables = tables
         self._errors = errors
-        self._stops = {name: table.size for name, table in tables.items()}
+        self._firsts = {name: first for name, (first, _) in parts.items()}
+        self._stops = {name: stop for name, (_, stop) in parts.items()}
         # By what there could be at first: no page has other bounds because a condition ended.
-        self._replicates = max(self._stops.values())
+        self._replicates = max(table.size for table in tables.values())
         self._seeding = seeding
         self._start = 0
-        self._waiting = list(tables)  # for a cell that was there stays there
+        self._waiting: list[str] = []  # for a cell that was there stays there
+        self._turn_to(0)
 
     def end(self, condition: str, replicates: int) -> None:
         """Learn that a condition has so many replicates and no more."""
         self._stops[condition] = min(replicates, self._stops[condition])
-        self._waiting = self._going_on()
+        self._waiting = self._of_page(self._start, page_stop(self._start, self._replicates))
 
     def next_page(self) -> Page | None:
         """The next page, if it is complete."""
-        start, names = self._start, self._going_on()
+        start = self._start
+        stop = page_stop(start, self._replicates)
+        names = self._of_page(start, stop)
         if not names:
             return None
-        stop = page_stop(start, self._replicates)
         while self._waiting:
             name = self._waiting[-1]
-            if not self._is_complete(name, start, min(stop, self._stops[name])):
+            if not self._is_complete(name, *self._part(name, start, stop)):
                 return None
             self._waiting.pop()
-        self._start = stop
-        self._waiting = self._going_on()
+        self._turn_to(stop)
         parts = self._parts(names, start, stop)
         return Page(
             tables=parts,
@@ -79,20 +85,35 @@ class Pages:
             The pages of which there is anything, by their first replicates.
         """
         for start in sorted(start for start in starts if start >= self._start):
-            self._start = start
             stop = page_stop(start, self._replicates)
-            yield self._parts(self._going_on(), start, stop)
-            self._start = stop
-        self._start = self._replicates
+            yield self._parts(self._of_page(start, stop), start, stop)
+        self._turn_to(self._replicates)
 
     def _parts(self, names: Iterable[str], start: int, stop: int) -> dict[str, Table]:
-        return {
-            name: self._tables[name].taken(start, min(stop, self._stops[name])) for name in names
-        }
+        return {name: self._tables[name].taken(*self._part(name, start, stop)) for name in names}
 
-    def _going_on(self) -> list[str]:
-        """The conditions that have replicates from here on."""
-        return [name for name, stop in self._stops.items() if stop > self._start]
+    def _part(self, condition: str, start: int, stop: int) -> tuple[int, int]:
+        """What a condition has of a page."""
+        return max(start, self._firsts[condition]), min(stop, self._stops[condition])
+
+    def _of_page(self, start: int, stop: int) -> list[str]:
+        """The conditions that have replicates in a page."""
+        firsts = self._firsts
+        return [
+            name
+            for name, end in self._stops.items()
+            if start < end and firsts[name] < stop and firsts[name] < end
+        ]
+
+    def _turn_to(self, start: int) -> None:
+        """Go to a page, or to the next one in which there are replicates."""
+        firsts = self._firsts
+        left = [first for name, first in firsts.items() if max(start, first) < self._stops[name]]
+        following = max(start, min(left, default=start))
+        while start < (stop := page_stop(start, self._replicates)) <= following:
+            start = stop
+        self._start = start
+        self._waiting = self._of_page(start, stop)
 
     def _failed(self, parts: Mapping[str, Table]) -> list[CellError]:
         """The errors in parts of tables, in replicate order."""

@@ -7,11 +7,12 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from time import sleep
 from typing import Any, Protocol
 
 from crystallize.callables import is_async
 from crystallize.cells.block import Block, Row
-from crystallize.contracts import ActiveRun, Call, Completion, NextTask, Task
+from crystallize.contracts import ActiveRun, Call, Completion, NextTask, Pause, Task
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import PluginError
 
@@ -73,6 +74,12 @@ class PlainLoop:
             If it did not return one result for each replicate, in order.
         """
         while tasks := list(iter(next_task, None)):
+            if type(pause := tasks[0]) is Pause:
+                sleep(pause.seconds)  # here: a loop may take long to begin
+                yield Completion(pause)
+                del tasks[0]
+                if not tasks:
+                    continue
             by_replicate: dict[int, list[Task]] = defaultdict(list)
             for task in tasks:
                 by_replicate[task.start].append(task)

@@ -12,6 +12,7 @@ from typing import Any
 from crystallize.callables import documentation, function_name
 from crystallize.description.fingerprint import shown_parameter, source_hash
 from crystallize.description.secrets import without_secrets
+from crystallize.description.shard import Shard
 from crystallize.description.spec import ExperimentSpec
 from crystallize.description.versions import versions
 from crystallize.plugins.host import Host
@@ -70,6 +71,7 @@ def provenance(
         "baseline": experiment.baseline,
         "replicates": replicates,
         "keep": experiment.keep,
+        "shard": None if experiment.shard is None else _of_shard(experiment, experiment.shard),
         "until": None if until is None else list(until),
         "seed": {
             "root": experiment.seed,
@@ -83,6 +85,8 @@ def provenance(
             "blas_threads": experiment.blas_threads,
             "seed_globals": experiment.seed_globals,
             "retries": experiment.retries,
+            "retry": experiment.retry.to_dict(),
+            "rate_limit": experiment.rate_limit,
             "timeout": experiment.timeout,
             "time_limit": experiment.time_limit,
             "on_error": experiment.on_error,
@@ -106,6 +110,16 @@ def provenance(
         "store": None if store is None else dict(store),
         "stopped": stopped,
         "plugin_errors": [],
+    }
+
+
+def _of_shard(experiment: ExperimentSpec, shard: Shard) -> dict[str, Any]:
+    """Which part of the replicates was run, and what of the environment said so."""
+    return {
+        "number": shard.number,
+        "count": shard.count,
+        "source": shard.source or None,
+        "replicates": {name: list(part) for name, part in experiment.parts.items()},
     }
 
 

@@ -29,6 +29,7 @@ from crystallize.run.tally import Tally
 from crystallize.store.archive import Archive
 from crystallize.store.lock import Lent
 from crystallize.store.paged import PagedCells
+from crystallize.store.parts import inside
 from crystallize.store.records import Cell, lost_record, records
 from crystallize.store.rows import Record
 
@@ -92,6 +93,7 @@ class Recorder:
         self._names = tuple(experiment.conditions)
         keeps_values = experiment.keep == "values"
         self._room = Room(experiment.replicates_of) if keeps_values else None
+        self._parts = experiment.parts
         self._bounds = PageBounds(max(experiment.replicates_of.values()))
         self.tables: Mapping[str, Table | Window] = {
             name: self._fresh(size) for name, size in experiment.replicates_of.items()
@@ -149,12 +151,13 @@ class Recorder:
         for name, replicate in errors:
             failed[name].append(replicate)
         for condition, (name, table) in enumerate(self.tables.items()):
+            part = self._parts[name]
             ranges: Iterable[tuple[int, int]]
             if isinstance(table, Table):
                 ranges = table.missing(failed[name])
             else:
-                ranges = self._missing.get(name, [(0, table.size)])
-            for start, stop in ranges:
+                ranges = self._missing.get(name, [part])
+            for start, stop in inside(ranges, part):
                 yield condition, start, stop
 
     def page_starts(self) -> Iterable[int]:

@@ -23,7 +23,7 @@ from uuid import uuid4
 from crystallize.cells.outcomes import Outcomes
 from crystallize.cells.page import Page
 from crystallize.cells.summaries import PageSummaries
-from crystallize.contracts import Capabilities, Completion, RunStatus, Task, Trip
+from crystallize.contracts import Capabilities, Completion, Pause, RunStatus, Task, Trip
 from crystallize.description.fingerprint import source_file
 from crystallize.description.spec import ExperimentSpec, Progress
 from crystallize.errors import (
@@ -50,6 +50,7 @@ from crystallize.run.observers import Observers
 from crystallize.run.pages import Pages
 from crystallize.run.progress import progress_of
 from crystallize.run.provenance import provenance
+from crystallize.run.rate_limit import RateLimit
 from crystallize.run.recorder import Recorder
 from crystallize.run.resources import worker_contexts
 from crystallize.run.run_log import RunLog
@@ -162,6 +163,7 @@ class Run:
             options,
             self.id,
             worker_contexts(experiment, self._host),
+            experiment.retry.exceptions,
         )
 
     def open(self) -> None:
@@ -187,10 +189,16 @@ class Run:
             self.warnings,
             self._limit,
         )
+        self.handle.follow(self._landing.schedule)
         looked_at = ("page_completed", "should_stop")
         decides = self._summaries is not None or self._stopping is not None
         if decides or any(map(self._host.implements, looked_at)):
-            self._pages = Pages(self._recorder.tables, self._policy.errors, self.experiment.seeding)
+            self._pages = Pages(
+                self._recorder.tables,
+                self._policy.errors,
+                self.experiment.seeding,
+                self.experiment.parts,
+            )
         cells = self.experiment.cells
         if self._stopping is not None:
             self._policy.count_only(self._stopping.wanted())
@@ -322,7 +330,7 @@ class Run:
             or self._policy.ends_the_run
         )
 
-    def next_task(self) -> Task | Trip | None:
+    def next_task(self) -> Task | Trip | Pause | None:
         """What the executor is to run next."""
         with self._lock:
             if self._landing is None or self._abandoned or self._limit.is_over:
@@ -489,17 +497,24 @@ class Run:
     def _planned(self) -> Schedule:
         """A schedule of the cells that are not in the store."""
         least, conditions = self.experiment.fewest, len(self.experiment.conditions)
+        limit, workers = None, self._capabilities.workers
+        if self.experiment.rate_limit is not None:
+            limit = RateLimit(
+                self.experiment.rate_limit, workers, begins_at_once=self.engine.streams
+            )
         return Schedule(
             self._recorder.missing(self._policy.errors),
             conditions=conditions,
-            workers=self._capabilities.workers,
-            single_cell=self._capabilities.single_cell
+            workers=workers,
+            single_cell=limit is not None
+            or self._capabilities.single_cell
             or self._capabilities.calls_are_async
             or not self.engine.streams,
             block_seconds=self._capabilities.block_seconds,
             trips=self.experiment.timeout is None,
             expected=least * conditions if self._stopping is not None else None,
             horizon=least if self._stopping is not None and not self.engine.streams else None,
+            limit=limit,
         )
 
     def _outcomes(self) -> Outcomes:

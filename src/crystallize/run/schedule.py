@@ -1,4 +1,4 @@
-"""Which block runs next: sizes, order, second tries, suspects and the end, decided here.
+"""Which block runs next: sizes, order, when, second tries, suspects and the end, decided here.
 
 Block sizes grow from measured durations: large enough that handing one out
 costs little, small enough that progress shows and that workers end together
@@ -9,57 +9,22 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import inf
+from time import perf_counter
 from typing import Any
 
 from crystallize.cells.block import Block
-from crystallize.contracts import Capabilities, Task, Trip, named_tuple
-
-BLOCK_SECONDS = Capabilities().block_seconds
-"""How long a block should take where the executor asks for nothing else."""
-
-
-TAIL, TAIL_WITH_LATENCY = 1 / 50, 1 / 5
-"""How short a block may get towards the end, when workers are kept even: this share of that."""
-
-
-MAX_CELLS = 2**16
-"""How many cells a block may have: while it is gathered, each takes some 70 bytes."""
-
+from crystallize.contracts import TICK, Pause, Task, Trip, named_tuple
+from crystallize.run.block_size import BLOCK_SECONDS, MAX_CELLS, BlockSize
+from crystallize.run.rate_limit import RateLimit
 
 MAX_CONDITIONS = 2**10
 """How many conditions a trip may have: what comes of it is taken in one go."""
 
 
-class _Pace:
-    """What is known of the duration of one condition's cells, or of all, recent ones above all."""
-
-    def __init__(self, block_seconds: float, first: int) -> None:
-        self._block_seconds = block_seconds
-        self._tail = block_seconds * (TAIL if block_seconds <= BLOCK_SECONDS else TAIL_WITH_LATENCY)
-        self._first = first
-        self._cells = 0.0
-        self._seconds = 0.0
-
-    def learn(self, cells: int, seconds: float) -> None:
-        self._cells = self._cells / 2 + cells
-        self._seconds = self._seconds / 2 + seconds
-
-    @property
-    def is_known(self) -> bool:
-        return bool(self._cells)
-
-    def cells(self, remaining: int, workers: int) -> int:
-        """The size of the next block, while `remaining` cells wait for some workers."""
-        if not self._cells:
-            return self._first
-        each = max(self._seconds / self._cells, 1e-9)
-        fitting = min(MAX_CELLS, int(self._block_seconds / each))
-        floor = int(self._tail / each)
-        share = 2 * remaining // (3 * workers)
-        if share < floor:  # the last round, for which workers should not be asked twice
-            share = max(floor, remaining // workers)
-        return max(1, min(fitting, share))
+SHORTEST = 1e-3
+"""Seconds that an executor waits at the least before it asks for what is due soon."""
 
 
 class Schedule:
@@ -84,6 +49,10 @@ class Schedule:
     horizon : int, optional
         For executors that are asked for work only when all that they took is done: the first
         replicate that is not handed out before that.  It is twice as far each time.
+    limit : RateLimit, optional
+        When cells may begin.
+    clock : callable
+        The seconds by which cells wait.
     """
 
     def __init__(
@@ -96,6 +65,8 @@ class Schedule:
         trips: bool = False,
         expected: int | None = None,
         horizon: int | None = None,
+        limit: RateLimit | None = None,
+        clock: Callable[[], float] = perf_counter,
     ) -> None:
         # A heap by first replicate: conditions advance side by side, so what there is
         # of an unfinished run can be compared.
@@ -106,20 +77,30 @@ class Schedule:
         has_latency = block_seconds > BLOCK_SECONDS
         cells = self.remaining if expected is None else min(expected, self.remaining)
         first = min(MAX_CELLS, -(-cells // workers)) if has_latency else 1
-        self._paces = [_Pace(block_seconds, first) for _ in range(conditions)]
-        self._pace = _Pace(block_seconds, first)  # of all of them
+        self._sizes = [BlockSize(block_seconds, first) for _ in range(conditions)]
+        self._size = BlockSize(block_seconds, first)  # of all of them
         self._trips = trips and not single_cell
         self._workers = workers
         self._single_cell = single_cell
         self._again: deque[Task] = deque()
+        self._later: list[tuple[float, Task]] = []  # a heap, by when they are due
+        self._limit = limit
+        self._clock = clock
         self._suspects: deque[Task | Trip] = deque()
         self._suspect: Task | Trip | None = None
         self._in_flight = 0
         self._stops: dict[int, int] = {}
         self._horizon = horizon
 
-    def next_task(self) -> Task | Trip | None:
-        """The next block or trip, or ``None`` where there is nothing to hand out now."""
+    def next_task(self) -> Task | Trip | Pause | None:
+        """The next block or trip, or ``None`` where there is nothing to hand out now.
+
+        Where nothing is in flight, and something may begin later, that is a pause until then.
+        """
+        if self._later:
+            self._take_due()
+        if self._limit is not None and self._limit.next_start(now := self._clock()) > now:
+            return self._pause()
         if self._suspects or self._suspect:
             # One suspect alone: if its worker dies, nothing else can be to blame.
             if self._in_flight:
@@ -131,23 +112,35 @@ class Schedule:
         elif self._runs and self._is_near():
             task = self._cut_trip() or self._cut()
         else:
-            return None
+            return self._pause() if self._later else None
         self._in_flight += 1
+        if self._limit is not None:
+            self._limit.started(task, now)
         return task
 
-    def ended(self, task: Task | Trip) -> None:
+    def tick(self) -> float:
+        """Seconds until an executor with room should ask again, where nothing completes."""
+        if not self._later and self._limit is None:
+            return TICK
+        seconds = self._next_start() - self._clock()
+        # What is due already waits for room, which only a completion makes.
+        return max(seconds, SHORTEST) if 0 < seconds < TICK else TICK
+
+    def ended(self, task: Task | Trip | Pause, seconds: float | None = None) -> None:
         """Learn that a task came to an end, and that nothing of it is left to run."""
         self._in_flight -= 1
         if task == self._suspect:
             self._suspect = None
+        if self._limit is not None:
+            self._limit.landed(task, self._clock(), seconds)
 
     def finished(self, task: Task, cells: int, seconds: float) -> None:
         """Learn that the first `cells` of a block are done; the rest is to be run again."""
-        self.ended(task)
+        self.ended(task, seconds)
         condition, start, stop = task
         if cells:
-            self._paces[condition].learn(cells, seconds)
-            self._pace.learn(cells, seconds)
+            self._sizes[condition].learn(cells, seconds)
+            self._size.learn(cells, seconds)
         self._put_back(condition, start + cells, stop)
 
     def trip_finished(self, trip: Trip, blocks: Sequence[Block], seconds: float) -> None:
@@ -158,10 +151,10 @@ class Schedule:
         for block in blocks:
             cells += len(block)
             if block.stop < stop:
-                self._paces[block.condition].learn(len(block), block.seconds)
+                self._sizes[block.condition].learn(len(block), block.seconds)
                 self._put_back(block.condition, block.stop, stop)
         if cells:
-            self._pace.learn(cells, seconds)
+            self._size.learn(cells, seconds)
         for condition in range(first + len(blocks), first + conditions):
             self._put_back(condition, start, stop)
 
@@ -182,11 +175,17 @@ class Schedule:
         self.remaining = sum(stop - start for start, _, stop in self._runs)
         self._stops |= replicates
         self._again = deque(filter(self._is_wanted, self._again))
+        self._later = [(due, task) for due, task in self._later if self._is_wanted(task)]
+        heapq.heapify(self._later)
         self._suspects = deque(filter(self._is_wanted, self._suspects))
 
-    def try_again(self, condition: int, replicate: int) -> None:
-        """Run a cell once more."""
-        self._add(self._again, Task(condition, replicate, replicate + 1))
+    def try_again(self, condition: int, replicate: int, wait: float = 0.0) -> None:
+        """Run a cell once more, after so many seconds; others have its place meanwhile."""
+        task = Task(condition, replicate, replicate + 1)
+        if not wait:
+            self._add(self._again, task)
+        elif self._is_wanted(task):
+            heapq.heappush(self._later, (self._clock() + wait, task))
 
     def lost(self, task: Task | Trip) -> bool:
         """Learn that a task did not come back; it is a suspect from now on.
@@ -227,7 +226,29 @@ class Schedule:
     @property
     def done(self) -> bool:
         """Whether every cell was handed out and came back."""
-        return not (self._runs or self._again or self._suspects or self._in_flight)
+        return not (self._has_work or self._later or self._in_flight)
+
+    @property
+    def _has_work(self) -> bool:
+        return bool(self._runs or self._again or self._suspects)
+
+    def _take_due(self) -> None:
+        now = self._clock()
+        while self._later and self._later[0][0] <= now:
+            self._again.append(heapq.heappop(self._later)[1])
+
+    def _next_start(self) -> float:
+        """When the next cell may begin, if there is any and a worker is free."""
+        now = self._clock()
+        due = now if self._has_work else self._later[0][0] if self._later else inf
+        return due if self._limit is None else max(due, self._limit.next_start(now))
+
+    def _pause(self) -> Pause | None:
+        """What an executor has to do that would come to its end before all cells have run."""
+        if self._in_flight or not (self._has_work or self._later):
+            return None
+        self._in_flight += 1
+        return Pause.of(min(max(self._next_start() - self._clock(), 0.0), TICK))
 
     def _is_near(self) -> bool:
         start = self._runs[0][0]
@@ -256,7 +277,7 @@ class Schedule:
         if not self._trips:
             return None
         start, first, stop = self._runs[0]
-        cells = self._pace.cells(self.remaining, self._workers)
+        cells = self._size.cells(self.remaining, self._workers)
         most = min(MAX_CONDITIONS, cells // (stop - start))
         if most < 2:
             return None
@@ -277,14 +298,14 @@ class Schedule:
 
     def _has_room(self, condition: int, cells: int) -> bool:
         """Whether nothing says that a condition's cells take a block of their own."""
-        pace = self._paces[condition]
+        pace = self._sizes[condition]
         return not pace.is_known or pace.cells(self.remaining, self._workers) > cells
 
     def _cut(self) -> Task:
         start, condition, stop = self._runs[0]
         end = start + 1
         if not self._single_cell:
-            size = self._paces[condition].cells(self.remaining, self._workers)
+            size = self._sizes[condition].cells(self.remaining, self._workers)
             end = min(stop, start + size, self._horizon or stop)
         if end < stop:
             heapq.heapreplace(self._runs, (end, condition, stop))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from math import isfinite
 from typing import Any
 
@@ -96,9 +96,9 @@ class Goal:
             if interval is not None and interval.half_width <= until.target(interval.estimate):
                 self.reached[name] = replicates[name]
 
-    def needs(self) -> set[str]:
-        """The conditions that are to go on."""
-        needed = {name for name in self._known if name not in self.reached}
+    def needs(self, going: Collection[str]) -> set[str]:
+        """The conditions that are to go on, of those that have replicates left."""
+        needed = {name for name in self._known if name in going and name not in self.reached}
         return needed | {self._baseline} if needed and self._baseline is not None else needed
 
     def expected(self, condition: str) -> int:
@@ -183,6 +183,7 @@ class Stopping:
     def __init__(self, experiment: ExperimentSpec) -> None:
         conditions = list(experiment.conditions)
         self._most = experiment.replicates_of
+        self._own = experiment.own_replicates  # those have as many as that, whatever is known
         factors, baseline = experiment.factors, experiment.baseline
         self._goals = [Goal(until, factors, baseline) for until in experiment.until]
         self._seen = dict.fromkeys(conditions, 0)
@@ -204,7 +205,12 @@ class Stopping:
         except CrystallizeError as error:
             self.error = error
             return {}
-        needed = set[str]().union(*(goal.needs() for goal in self._goals))
+        going = [
+            name
+            for name, most in self._most.items()
+            if name not in self.ended and self._seen[name] < most
+        ]
+        needed = set(self._own).union(*(goal.needs(going) for goal in self._goals))
         ends = {
             name: self._seen[name]
             for name, most in self._most.items()
@@ -224,12 +230,12 @@ class Stopping:
     def expected(self) -> dict[str, int]:
         """Condition -> how many replicates it will have, as far as one can tell."""
         return {
-            name: self.ended.get(
-                name,
-                min(most, max([self._seen[name], *(goal.expected(name) for goal in self._goals)])),
-            )
+            name: self.ended.get(name, most if name in self._own else self._expected(name, most))
             for name, most in self._most.items()
         }
+
+    def _expected(self, name: str, most: int) -> int:
+        return min(most, max([self._seen[name], *(goal.expected(name) for goal in self._goals)]))
 
     def known(self) -> list[Known]:
         """How well what is not known well enough is known, the worst first."""

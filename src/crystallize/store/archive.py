@@ -19,6 +19,7 @@ from crystallize.store.generations import Generation, Generations, counts
 from crystallize.store.identity import concluded, identity, replicates_of, united
 from crystallize.store.lock import Lent
 from crystallize.store.paged import PagedCells, Survey
+from crystallize.store.parts import check_same_shard
 from crystallize.store.records import Cell, Ranges, is_readable, read_records
 from crystallize.store.rows import Record
 from crystallize.store.sqlite import Store
@@ -73,6 +74,7 @@ class Archive:
             changes = self._generations.latest(stored).changes(self._now)
             if changes and not self._experiment.accept_changes:
                 raise StoreMismatchError(self._refusal(changes))
+            check_same_shard(self._store.path, stored, self._experiment.shard)
             self._before = replicates_of(stored)
             wanted = united(stored, wanted)
         self._generation = self._generations.add(self._now)
@@ -97,7 +99,9 @@ class Archive:
             failed cells are to be run again.
         """
         experiment = self._experiment
-        cells = read_records(self._store.records(), experiment.replicates_of, experiment.seeding)
+        cells = read_records(
+            self._store.records(), experiment.replicates_of, experiment.seeding, experiment.parts
+        )
         self._set_aside(lambda record: record not in cells.unreadable)
         if experiment.retry_failed:
             cells = cells._replace(errors={})
@@ -112,7 +116,7 @@ class Archive:
         self._set_aside(is_readable)
         self._reader = Store(self._store.path, read_only=True)
         cells = PagedCells(
-            self._reader, experiment.replicates_of, experiment.seeding,
+            self._reader, experiment.replicates_of, experiment.seeding, experiment.parts,
             with_errors=not experiment.retry_failed,
         )  # fmt: skip
         survey = cells.survey()

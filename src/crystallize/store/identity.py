@@ -38,9 +38,10 @@ def identity(experiment: ExperimentSpec) -> Identity:
         "stream_keys": dict(experiment.stream_keys),
         "seed_globals": experiment.seed_globals,
         "baseline": experiment.baseline,
-        "replicates": experiment.fewest if experiment.until else experiment.replicates,
+        "replicates": min([experiment.replicates, *(one.at_least for one in experiment.until)]),
         "open": bool(experiment.until),
         "own_replicates": dict(experiment.own_replicates),
+        "shard": None if experiment.shard is None else str(experiment.shard),
         "conditions": {
             condition: {key: _shown(value) for key, value in parameters.items()}
             for condition, parameters in shown.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ from crystallize.cells.table import Table
 from crystallize.errors import StoreError, StoreWarning
 from crystallize.store.generations import UNRECORDED, Generations
 from crystallize.store.identity import differences, settings, united
+from crystallize.store.parts import Missing
 from crystallize.store.records import without
 from crystallize.store.rows import Record
 from crystallize.store.sqlite import Store
@@ -80,7 +81,8 @@ def merge(
         identity = united(identity, source.identity)
     known = Generations()
     numbers = [_numbers(source, known) for source in sources]
-    identity = {**identity, "generation": numbers[-1][sources[-1].latest.number]}
+    latest = numbers[-1][sources[-1].latest.number]
+    identity = {**identity, "generation": latest, "shard": None}
     with Store(path, create=True) as store:
         store.set_identity(identity, known.records())
         for source, renumbered in zip(sources, numbers, strict=True):
@@ -140,6 +142,9 @@ class _Conflict(NamedTuple):
 
 def _taken(source: StoredExperiment, sources: list[StoredExperiment]) -> Iterator[Record]:
     """The records of a store, without the failures of cells that have metrics in another."""
+    if not source.errors:
+        yield from source.records
+        return
     failures = {
         (condition, replicate)
         for condition, replicate in source.errors
@@ -163,7 +168,10 @@ def _disagreement(
     count = "1 cell" if len(conflicts) == 1 else f"{len(conflicts):,} cells"
     advice = ""
     if any(conflict.one_failed for conflict in conflicts):
-        advice = "\nWhere one has a value and the other a failure, --prefer-values takes the value."
+        advice = (
+            "\nWhere one has a value and the other a failure, 'crystallize merge' with "
+            "--prefer-values takes the value."
+        )
     return f"{one.path} and {other.path} disagree on {count}:\n{lines}{more}{advice}"
 
 
@@ -175,7 +183,7 @@ def _conflicts(one: StoredExperiment, other: StoredExperiment) -> Iterator[_Conf
     """The cells to which the two came differently."""
     for condition in one.tables.keys() & other.tables.keys():
         tables = one.tables[condition], other.tables[condition]
-        for replicate in range(min(table.size for table in tables)):
+        for replicate in _in_both(condition, one, other):
             errors = [source.errors.get((condition, replicate)) for source in (one, other)]
             first, second = (
                 _shown_outcome(table, error, replicate)
@@ -184,6 +192,25 @@ def _conflicts(one: StoredExperiment, other: StoredExperiment) -> Iterator[_Conf
             if first is not None and second is not None and first != second:
                 outcomes = _clipped(first), _clipped(second)  # of each of a million
                 yield _Conflict(condition, replicate, outcomes, errors.count(None) == 1)
+
+
+def _in_both(condition: str, one: StoredExperiment, other: StoredExperiment) -> list[int]:
+    """The replicates of a condition that have an outcome in each of two stores."""
+    size = min(source.tables[condition].size for source in (one, other))
+    both = np.ones(size, np.bool_)
+    for source in (one, other):
+        there = source.tables[condition].done[:size].copy()
+        failed = [replicate for name, replicate in source.errors if name == condition]
+        there[[replicate for replicate in failed if replicate < size]] = True
+        both &= there
+    return np.flatnonzero(both).tolist()
+
+
+def missing(merged: StoredExperiment, sources: Sequence[StoredExperiment]) -> Missing:
+    """The cells that are in none of some stores, which were put together."""
+    shards = {one.shard: one.path for one in sources if one.shard is not None}
+    own = shards if len(shards) == len(sources) else {}
+    return Missing(merged.replicates, merged.missing, own)
 
 
 def _shown_outcome(table: Table, error: CellError | None, replicate: int) -> str | None:

@@ -89,6 +89,8 @@ class PagedCells:
         Condition -> how many replicates it has; cells beyond, and of others, are left out.
     seeding : Seeding
         What gives the replicates their seeds.
+    parts : mapping of str to (int, int), optional
+        Condition -> the range [start, stop) of its replicates that is wanted; there are no others.
     with_errors : bool
         Whether cells that failed have an outcome.
     """
@@ -98,11 +100,12 @@ class PagedCells:
         store: Store,
         replicates: Mapping[str, int],
         seeding: Seeding,
+        parts: Mapping[str, tuple[int, int]] | None = None,
         *,
         with_errors: bool = True,
     ) -> None:
         self._store = store
-        self._replicates = replicates
+        self._parts = parts or {name: (0, number) for name, number in replicates.items()}
         self._seeding = seeding
         self._with_errors = with_errors
         self._bounds = PageBounds(max(replicates.values()))
@@ -123,12 +126,15 @@ class PagedCells:
         table = Table(start, stop - start)
         errors: dict[int, CellError] = {}
         generations = np.zeros(stop - start, np.int32)
-        for number in self._places[condition].around(start, stop):
+        first, last = self._parts[condition]
+        first, last = max(start, first), min(stop, last)
+        numbers = self._places[condition].around(first, last) if first < last else []
+        for number in numbers:
             found = self._decoded(number, stop)
             if found is None:  # damaged
                 continue
             whole, failed, generation = found
-            block = whole.between(start, stop)
+            block = whole.between(first, last)
             table.add(block)
             replicates = np.fromiter(block.replicates(), np.intp, len(block))
             generations[replicates - start] = generation
@@ -136,20 +142,20 @@ class PagedCells:
                 for replicate in replicates.tolist():
                     errors.pop(replicate, None)
             if self._with_errors:
-                errors |= {e.replicate: e for e in failed if start <= e.replicate < stop}
+                errors |= {e.replicate: e for e in failed if first <= e.replicate < last}
         return PageCells(table, [errors[place] for place in sorted(errors)], generations)
 
     def survey(self, summaries: PageSummaries | None = None) -> Survey:
         """Look at every page once, for summaries too where these are wanted."""
-        survey = Survey(done=dict.fromkeys(self._replicates, 0))
-        for condition, replicates in self._replicates.items():
+        survey = Survey(done=dict.fromkeys(self._parts, 0))
+        for condition, (following, last) in self._parts.items():
             missing = survey.missing[condition] = []
-            following = 0
             for start, stop in self._pages_of(condition):
-                if start >= replicates:
-                    break
+                start, stop = max(start, following), min(stop, last)
+                if start >= stop:
+                    continue
                 _join(missing, following, start)
-                following = stop = min(stop, replicates)
+                following = stop
                 cells = self.cells(condition, start, stop)
                 if summaries is not None:
                     summaries.take({condition: cells.table})
@@ -158,10 +164,10 @@ class PagedCells:
                 survey.done[condition] += int(np.count_nonzero(cells.table.done))
                 survey.errors.update({(condition, e.replicate): e for e in cells.errors})
                 places = [error.replicate - start for error in cells.errors]
-                for first, last in cells.table.missing(places):
-                    _join(missing, start + first, start + last)
+                for first, end in cells.table.missing(places):
+                    _join(missing, start + first, start + end)
                 _add_ranges(survey.ranges, condition, cells, places)
-            _join(missing, following, replicates)
+            _join(missing, following, last)
         survey.found = sum(survey.done.values()) + len(survey.errors)
         return survey
 

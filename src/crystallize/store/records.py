@@ -176,7 +176,10 @@ class Cells(NamedTuple):
 
 
 def read_records(
-    records: Iterable[Record], replicates: Mapping[str, int], seeding: Seeding
+    records: Iterable[Record],
+    replicates: Mapping[str, int],
+    seeding: Seeding,
+    parts: Mapping[str, tuple[int, int]] | None = None,
 ) -> Cells:
     """The cells of some conditions, from records in the order in which they were stored.
 
@@ -188,6 +191,8 @@ def read_records(
         Condition -> how many replicates it has; cells beyond, and of others, are left out.
     seeding : Seeding
         What gives the replicates their seeds.
+    parts : mapping of str to (int, int), optional
+        Condition -> the range [start, stop) of its replicates that is wanted.
 
     Returns
     -------
@@ -198,17 +203,19 @@ def read_records(
     generations = {condition: np.zeros(size, np.int32) for condition, size in replicates.items()}
     unreadable = []
     for found in records:  # one after another: never more of the payloads than one in memory
-        size = replicates.get(found.condition, 0)
-        if found.start >= size:
+        first, last = 0, replicates.get(found.condition, 0)
+        if parts is not None and last:
+            first, last = parts[found.condition]
+        if not (found.start < last and first < found.stop):
             continue
         try:
             block, failed = decoded(found, seeding)
         except UNREADABLE:
             unreadable.append(found)
             continue
-        if block.stop > size:
-            block = block.only(np.arange(block.start, block.stop) < size)
-            failed = [error for error in failed if error.replicate < size]
+        if block.start < first or last < block.stop:
+            block = block.between(first, last)
+            failed = [error for error in failed if first <= error.replicate < last]
             if not len(block):
                 continue
         tables[found.condition].add(block)

@@ -19,6 +19,7 @@ from crystallize.errors import StoreError
 from crystallize.store.generations import Generation, Generations
 from crystallize.store.identity import is_open, replicates_of, stored_factors
 from crystallize.store.paged import PagedCells
+from crystallize.store.parts import Range, inside, parts_of, shard_of
 from crystallize.store.records import Cell, Ranges, is_readable, read_records
 from crystallize.store.sqlite import Identity, Store
 
@@ -40,6 +41,8 @@ class Stored:
         Generation -> condition -> ranges of replicates that have an outcome.
     replicates : dict of str to int
         Condition -> how many replicates it has.
+    shard : Shard or None
+        The shard whose store it is, if it is one's.
     damaged : list of str
         What the damaged records are called.
     errors : dict of (str, int) to CellError
@@ -62,6 +65,8 @@ class Stored:
             self.generations = Generations.of_store(store)
             self._seeding = _seeding(identity)
             self.replicates = _replicates(store, identity)
+            self.shard = shard_of(identity)
+            self._parts = parts_of(identity, self.replicates)
             self._read(store)
             self.damaged = store.damaged(is_readable)
 
@@ -88,15 +93,26 @@ class Stored:
         """Condition -> how many of its cells have metrics."""
         raise NotImplementedError
 
+    @property
+    def missing(self) -> dict[str, list[Range]]:
+        """Condition -> the ranges of its replicates, all of them, that have no outcome."""
+        raise NotImplementedError
+
     def counts(self) -> list[dict[str, Any]]:
         """For each condition how many cells are done, failed and missing."""
         failures = Counter(condition for condition, _ in self.errors)
-        rows = []
+        missing, rows = self.missing, []
         for condition, done in self.done.items():
             failed = failures[condition]
-            missing = self.replicates[condition] - done - failed
-            row = {"condition": condition, "done": done, "failed": failed, "missing": missing}
-            rows.append(row)
+            ranges = inside(missing[condition], self._parts[condition])
+            rows.append(
+                {
+                    "condition": condition,
+                    "done": done,
+                    "failed": failed,
+                    "missing": sum(stop - start for start, stop in ranges),
+                }
+            )
         return rows
 
     def outcomes(self) -> Outcomes:
@@ -133,6 +149,13 @@ class StoredExperiment(Stored):
     def done(self) -> dict[str, int]:
         return {condition: int(table.done.sum()) for condition, table in self.tables.items()}
 
+    @property
+    def missing(self) -> dict[str, list[Range]]:
+        failed: dict[str, list[int]] = {condition: [] for condition in self.tables}
+        for condition, replicate in self.errors:
+            failed[condition].append(replicate)
+        return {name: list(table.missing(failed[name])) for name, table in self.tables.items()}
+
     def outcomes(self) -> Outcomes:
         seeding = self._seeding
         return Outcomes(
@@ -152,6 +175,11 @@ class StoredSummaries(Stored):
         self.summaries = PageSummaries(self.replicates, USUAL.by_element)
         survey = PagedCells(store, self.replicates, self._seeding).survey(self.summaries)
         self.errors, self.cells = survey.errors, survey.ranges
+        self._missing = survey.missing
+
+    @property
+    def missing(self) -> dict[str, list[Range]]:
+        return self._missing
 
     @property
     def done(self) -> dict[str, int]:

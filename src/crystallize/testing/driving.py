@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Any
 from uuid import uuid4
 
-from crystallize.contracts import Capabilities, Completion, Task
+from crystallize.contracts import TICK, Capabilities, Completion, Task
 from crystallize.experiments.experiment import Experiment
 from crystallize.plugins.host import Host
 from crystallize.testing.noted import Note, Noted
@@ -129,6 +129,10 @@ class Drive:
     ) -> None:
         """See :meth:`crystallize.contracts.ActiveRun.register_control`."""
         self.control = cancel, elapsed
+
+    def tick(self) -> float:
+        """See :meth:`crystallize.contracts.ActiveRun.tick`."""
+        return TICK
 
     async def _consume(self, enough: Callable[[Completion | None], bool]) -> None:
         try:

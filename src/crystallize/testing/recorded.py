@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 
+from crystallize.contracts import TICK
 from crystallize.errors import CrystallizeError
 from crystallize.hookspecs import hookimpl
 from crystallize.results.errors import Interrupted
@@ -81,3 +82,7 @@ class KnownRun:
 
     def register_control(self, cancel: Any, elapsed: Any) -> None:
         """Nothing is done with it."""
+
+    def tick(self) -> float:
+        """As where nothing waits."""
+        return TICK

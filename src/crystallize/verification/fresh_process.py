@@ -53,6 +53,7 @@ def run_in_fresh_process(
         experiment.injected,
         options,
         contexts=contexts,
+        retried=experiment.retry.exceptions,
     )
     try:
         cells = (len(experiment.conditions), experiment.replicates, experiment.retries)
@@ -151,9 +152,9 @@ def _blocks(call: Any, condition: int, replicates: int, retries: int) -> Iterato
         yield block
         for failure in block.failures:
             replicate = start + failure.offset
-            for _ in range(retries):
+            for _ in range(0 if failure.is_final else retries):
                 again = call(Task(condition, replicate, replicate + 1))
                 yield again
-                if not again.failures:
+                if not again.failures or again.failures[0].is_final:
                     break
         start = block.stop

@@ -56,7 +56,9 @@ def verify(
             "This program's file is executed again by a worker process of an engine. Put what "
             "runs below if __name__ == '__main__':"
         )
-    runs = Runs(replace(experiment, replicates=replicates, own_replicates={}, until=()), host)
+    runs = Runs(
+        replace(experiment, replicates=replicates, own_replicates={}, until=(), shard=None), host
+    )
     if study is None:
         _run_everywhere(runs, experiment, host, strategies)
     else:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from math import inf
 from threading import get_ident
-from time import perf_counter, time
+from time import perf_counter, sleep, time
 from typing import Any
 
 import cloudpickle
@@ -22,7 +22,7 @@ from crystallize.cells.block import Block, Blocks, Failure, Row
 from crystallize.cells.metrics import checked_metrics
 from crystallize.cells.rows import Rows
 from crystallize.cells.warned import Notices, Warned, notices
-from crystallize.contracts import Task, Trip, named_tuple
+from crystallize.contracts import Pause, Task, Trip, named_tuple
 from crystallize.description.fingerprint import loaded_fingerprint
 from crystallize.description.seeding import Seeding
 from crystallize.errors import ResourceError, WorkerDiffersError
@@ -105,6 +105,8 @@ class BlockCall:
         Whose run it is: on every block, so that one of another run is found out.
     contexts : WorkerContexts, optional
         What each worker opens once for its cells.
+    retried : tuple of exception types
+        Which exceptions are tried again.
 
     Attributes
     ----------
@@ -128,6 +130,7 @@ class BlockCall:
         options: CellOptions,
         stamp: str = "",
         contexts: WorkerContexts | None = None,
+        retried: tuple[type[BaseException], ...] = (BaseException,),
     ) -> None:
         self._function = function
         self.contexts = WorkerContexts() if contexts is None else contexts
@@ -141,6 +144,7 @@ class BlockCall:
         self._refusal: WorkerDiffersError | None = None
         self._home = this_process()
         self._fresh = FreshContexts()
+        self._retried = retried
         self._prepare()
 
     def _prepare(self) -> None:
@@ -176,7 +180,7 @@ class BlockCall:
 
     def __getstate__(self) -> dict[str, Any]:
         # cloudpickle's bytes inside, so that an executor's plain pickle takes lambdas too.
-        heavy = (self._function, self._conditions, self.contexts, self._fresh)
+        heavy = (self._function, self._conditions, self.contexts, self._fresh, self._retried)
         return {
             "heavy": pickled_by_value(heavy),
             "seeding": self._seeding,
@@ -212,12 +216,15 @@ class BlockCall:
 
     def _load(self, heavy: bytes) -> None:
         parts = cloudpickle.loads(heavy)
-        self._function, self._conditions, self.contexts, self._fresh = parts
+        self._function, self._conditions, self.contexts, self._fresh, self._retried = parts
 
-    def __call__(self, task: Task | Trip) -> Block | Blocks:
+    def __call__(self, task: Task | Trip | Pause) -> Block | Blocks | None:
         """Run the cells of a block, or of several, one after another."""
         if self._refusal is not None:
             raise self._refusal
+        if isinstance(task, Pause):
+            sleep(task.seconds)
+            return None
         if self._is_elsewhere and not self._listens:
             self._listen()
         noticing.begin()
@@ -245,10 +252,13 @@ class BlockCall:
         block.changed = self.state.end(state)
         return block
 
-    async def run_cell(self, task: Task) -> Row | Block:
+    async def run_cell(self, task: Task | Pause) -> Row | Block | None:
         """Run a block of one cell of a coroutine function on the running loop."""
         if self._refusal is not None:
             raise self._refusal
+        if isinstance(task, Pause):
+            await asyncio.sleep(task.seconds)
+            return None
         condition, replicate, _ = task
         arguments = self._arguments[condition]
         timeout = self._options.timeout
@@ -464,7 +474,7 @@ class BlockCall:
             except BaseException as error:
                 replicate = cells.present
                 cells.leave_if_forked(error)
-                failures.append(failure_of(replicate - task.start, error, frames=2))
+                failures.append(failure_of(replicate - task.start, error, self._retried, frames=2))
                 if options.stop_on_failure:
                     return
                 following = replicate + 1
@@ -504,7 +514,7 @@ class BlockCall:
                 rows.add_checked(replicate, outcome.names, outcome.values)
                 if outcome.warned:
                     rows.warned[replicate] = outcome.warned
-            else:
+            elif outcome is not None:
                 (failure,) = outcome.failures
                 failures.append(replace(failure, offset=replicate - task.start))
                 if outcome.warned is not None:
@@ -520,7 +530,7 @@ class BlockCall:
         return Block(task.condition, task.start, task.start, [], [], 0.0, stamp=self.stamp)
 
     def _failed(self, task: Task, error: BaseException) -> Block:
-        failures = [failure_of(0, error)]
+        failures = [failure_of(0, error, self._retried)]
         return Block(*task, columns=[], failures=failures, seconds=0.0, stamp=self.stamp)
 
     def _timed(self, **arguments: Any) -> Any:

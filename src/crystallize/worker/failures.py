@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import traceback
+from dataclasses import replace
 
 from crystallize.cells.block import Failure
 from crystallize.cells.metrics import MetricError
+from crystallize.worker.retry_after import asked_wait
 
 REFUSES_64_BITS = re.compile(
     r"(seed|random_state).*(2\s*(\*\*|\^)\s*32|4294967295|2147483647|32.bit)"
@@ -23,13 +25,32 @@ class TimedOut(Exception):
         super().__init__(f"took longer than {timeout:g} s")
 
 
-def failure_of(offset: int, error: BaseException, frames: int = 1) -> Failure:
-    """An exception as text, without so many frames around the user's function."""
+def failure_of(
+    offset: int,
+    error: BaseException,
+    retried: tuple[type[BaseException], ...],
+    frames: int = 1,
+) -> Failure:
+    """An exception as text, without so many frames around the user's function.
+
+    Parameters
+    ----------
+    offset : int
+        Which cell of its block.
+    error : BaseException
+    retried : tuple of exception types
+        Which are tried again, beside what took too long.
+    frames : int
+        How many there are around the function.
+    """
+    is_late = isinstance(error, TimedOut)
+    is_final = not (is_late or isinstance(error, retried))
     if isinstance(error, MetricError):
-        return Failure.of_refused(offset, error)
+        return replace(Failure.of_refused(offset, error), is_final=is_final)
     name, message = type(error).__name__, _message(error)
-    report = f"{name}: {message}\n" if isinstance(error, TimedOut) else _report(error, frames)
-    return Failure(offset, name, message, report)
+    report = f"{name}: {message}\n" if is_late else _report(error, frames)
+    wait = 0.0 if is_final else asked_wait(error)
+    return Failure(offset, name, message, report, is_final=is_final, retry_after=wait)
 
 
 def _message(error: BaseException) -> str:

@@ -14,7 +14,6 @@ from typing import Any
 from crystallize.checks import whole_number
 from crystallize.contracts import (
     ASYNC,
-    TICK,
     ActiveRun,
     Call,
     Capabilities,
@@ -31,6 +30,7 @@ from crystallize.plugins.execution.base import (
     Option,
     check_function,
     default,
+    tick_of,
 )
 from crystallize.worker.event_loop import (
     END_SECONDS,
@@ -80,7 +80,7 @@ class AsyncExecution(Execution):
     async def execute(
         self, experiment: HasReplicates, call: Call, next_task: NextTask, run: ActiveRun
     ) -> AsyncIterator[Completion | None]:
-        window = _Window(call, next_task, self.max_concurrency)
+        window = _Window(call, next_task, self.max_concurrency, tick_of(run))
         run.register_control(window.cancel, window.elapsed)
         try:
             while window.fill():
@@ -122,13 +122,18 @@ class _Window:
     next_task : callable
     size : int
         How many there are at the most.
+    tick : callable
+        For how long to wait for news.
     """
 
-    def __init__(self, call: Call, next_task: NextTask, size: int) -> None:
+    def __init__(
+        self, call: Call, next_task: NextTask, size: int, tick: Callable[[], float]
+    ) -> None:
         self.done: deque[Completion] = deque()
         self._call = call
         self._next_task = next_task
         self._size = size
+        self._tick = tick
         self._news = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._workers: set[CellTask] = set()
@@ -147,7 +152,7 @@ class _Window:
     async def news(self) -> bool:
         """Wait until something completed, or for a tick; whether anything did."""
         try:
-            async with asyncio.timeout(TICK):
+            async with asyncio.timeout(self._tick()):
                 await self._news.wait()
         except TimeoutError:
             pass

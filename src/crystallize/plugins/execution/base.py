@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from crystallize.callables import function_name, is_async
 from crystallize.checks import flag
 from crystallize.contracts import (
+    TICK,
     ActiveRun,
     Call,
     Capabilities,
@@ -103,6 +104,15 @@ class AloneRun:
         self, cancel: Callable[[Any], None], elapsed: Callable[[Any], float | None]
     ) -> None:
         """Nothing is done with it."""
+
+    def tick(self) -> float:
+        """All may begin at once."""
+        return TICK
+
+
+def tick_of(run: ActiveRun) -> Callable[[], float]:
+    """How a run says for how long to wait; who drives an executor by hand may have none."""
+    return getattr(run, "tick", AloneRun().tick)
 
 
 class Awaited:

@@ -11,10 +11,10 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any
 
-from crystallize.contracts import TICK, ActiveRun, Call, Completion, FutureLike, NextTask
+from crystallize.contracts import ActiveRun, Call, Completion, FutureLike, NextTask
 from crystallize.errors import CrystallizeError
 from crystallize.hookspecs import hookimpl
-from crystallize.plugins.execution.base import Execution
+from crystallize.plugins.execution.base import Execution, tick_of
 
 IN_FLIGHT_PER_WORKER = 2
 """One running, one waiting, so that no worker waits for the driver."""
@@ -112,9 +112,10 @@ class FuturesExecution(Execution):
             if getattr(call, "has_timeout", False):
                 room = workers
         waiting: list[Any] = []
+        tick = tick_of(run)
         while waiting := waiting or _take(next_task, room):
             with in_flight, self.submitter(call, min(workers, len(waiting))) as submit:
-                waiting = yield from in_flight.run(submit, waiting, next_task, room)
+                waiting = yield from in_flight.run(submit, waiting, next_task, room, tick)
 
 
 class InFlight:
@@ -144,6 +145,7 @@ class InFlight:
         waiting: list[Any],
         next_task: NextTask,
         room: int,
+        tick: Callable[[], float],
     ) -> Generator[Completion | None, None, list[Any]]:
         """Run tasks in one engine, until there are none or it breaks; return those not begun."""
         done: SimpleQueue[Any] = SimpleQueue()  # tasks: a future that holds itself stays
@@ -164,7 +166,7 @@ class InFlight:
                     future.add_done_callback(partial(_put, done, task))
                     del future
             try:
-                task = done.get(timeout=TICK)
+                task = done.get(timeout=tick())
             except Empty:
                 for task in list(self._to_cancel):
                     self.cancel(task)

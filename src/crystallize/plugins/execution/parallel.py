@@ -19,7 +19,7 @@ from crystallize.contracts import (
 )
 from crystallize.errors import InvalidValueError
 from crystallize.hookspecs import hookimpl
-from crystallize.plugins.execution.base import Option, default
+from crystallize.plugins.execution.base import Option, default, tick_of
 from crystallize.plugins.execution.futures import FuturesExecution
 from crystallize.plugins.execution.threads import ThreadPool
 
@@ -115,7 +115,7 @@ class ParallelExecution(FuturesExecution):
 
         with ProcessPool(call, self._workers) as processes:
             run.register_control(processes.cancel, processes.elapsed)
-            yield from processes.completions(next_task)
+            yield from processes.completions(next_task, tick_of(run))
 
     @contextmanager
     def submitter(self, call: Call, workers: int) -> Iterator[Callable[[Any], FutureLike]]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pickle
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import wait
 from types import TracebackType
 from typing import Any
 
-from crystallize.contracts import TICK, Call, Completion, NextTask
+from crystallize.contracts import Call, Completion, NextTask
 from crystallize.errors import CrystallizeError, ExecutorError
 from crystallize.plugins.execution.futures import IN_FLIGHT_PER_WORKER
 from crystallize.plugins.execution.processes.messages import (
@@ -86,7 +86,9 @@ class ProcessPool:
                 said = worker.has_forgotten(max(0.0, latest - time.monotonic()))
                 log_again(message.value() for message in said if message.kind == LOGGED)
 
-    def completions(self, next_task: NextTask) -> Iterator[Completion | None]:
+    def completions(
+        self, next_task: NextTask, tick: Callable[[], float]
+    ) -> Iterator[Completion | None]:
         """Run tasks until there are none; ``None`` where nothing completes for a tick.
 
         Raises
@@ -100,7 +102,7 @@ class ProcessPool:
             busy = {worker.connection: worker for worker in self._workers if worker.busy}
             if not busy:
                 return
-            ready = [busy[connection] for connection in wait(list(busy), TICK)]  # type: ignore[index]
+            ready = [busy[connection] for connection in wait(list(busy), tick())]  # type: ignore[index]
             # Where a process that it left behind holds its pipe open, only this tells of a death.
             dead = [] if ready else [w for w in busy.values() if not w.process.is_alive()]
             if not ready and not dead:

@@ -1,0 +1,47 @@
+"""How many cells make a block: as many as take as long as a block should, and fewer at the end."""
+
+from __future__ import annotations
+
+from crystallize.contracts import Capabilities
+
+BLOCK_SECONDS = Capabilities().block_seconds
+"""How long a block should take where the executor asks for nothing else."""
+
+
+TAIL, TAIL_WITH_LATENCY = 1 / 50, 1 / 5
+"""How short a block may get towards the end, when workers are kept even: this share of that."""
+
+
+MAX_CELLS = 2**16
+"""How many cells a block may have: while it is gathered, each takes some 70 bytes."""
+
+
+class BlockSize:
+    """What is known of the duration of one condition's cells, or of all, recent ones above all."""
+
+    def __init__(self, block_seconds: float, first: int) -> None:
+        self._block_seconds = block_seconds
+        self._tail = block_seconds * (TAIL if block_seconds <= BLOCK_SECONDS else TAIL_WITH_LATENCY)
+        self._first = first
+        self._cells = 0.0
+        self._seconds = 0.0
+
+    def learn(self, cells: int, seconds: float) -> None:
+        self._cells = self._cells / 2 + cells
+        self._seconds = self._seconds / 2 + seconds
+
+    @property
+    def is_known(self) -> bool:
+        return bool(self._cells)
+
+    def cells(self, remaining: int, workers: int) -> int:
+        """The size of the next block, while `remaining` cells wait for some workers."""
+        if not self._cells:
+            return self._first
+        each = max(self._seconds / self._cells, 1e-9)
+        fitting = min(MAX_CELLS, int(self._block_seconds / each))
+        floor = int(self._tail / each)
+        share = 2 * remaining // (3 * workers)
+        if share < floor:  # the last round, for which workers should not be asked twice
+            share = max(floor, remaining // workers)
+        return max(1, min(fitting, share))
