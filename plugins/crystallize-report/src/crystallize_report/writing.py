@@ -89,10 +89,10 @@ def write(
     beside = target.with_name(f".{secrets.token_hex(4)}-{target.name}")
     try:
         try:
-            beside.touch(mode=0o600, exist_ok=False)
+            beside.touch(mode=0o600)
+            beside.write_bytes(text.encode())
             if target.exists():
                 beside.chmod(stat.S_IMODE(target.stat().st_mode))
-            beside.write_bytes(text.encode())
             os.replace(beside, target)  # noqa: PTH105 - over what is there, on Windows too
         finally:
             beside.unlink(missing_ok=True)
