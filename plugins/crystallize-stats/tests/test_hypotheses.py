@@ -176,6 +176,9 @@ def test_a_config_registers_before_the_first_replicate(tmp_path):
     assert len(lines) == 2
     assert more["note"] == "60 cells were in the store before it was registered"
     assert more["hash"] != row["hash"]
+    own, lines = run(replicates={"fast": 50, "*": 40})
+    assert (len(lines), lines[-1]["own_replicates"]) == (3, {"fast": 50})
+    assert own["hash"] != more["hash"]
 
 
 def test_a_register_in_a_folder_that_is_not_there_is_refused(tmp_path, columns, study):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -25,6 +25,9 @@ class Planned(Protocol):
     @property
     def replicates(self) -> int: ...
 
+    @property
+    def own_replicates(self) -> Mapping[str, int]: ...
+
 
 class Registration(NamedTuple):
     """When a hypothesis was written down, and whether this run did it."""
@@ -36,7 +39,7 @@ class Registration(NamedTuple):
 def digest(hypothesis: Hypothesis, experiment: Planned) -> str:
     """What a registration is known by: SHA-256 of the plan.
 
-    That is the experiment's name, seed and number of replicates, and the hypothesis's name, claim,
+    That is the experiment's name, seed and numbers of replicates, and the hypothesis's name, claim,
     alpha and test, as JSON with sorted keys.  Not the function, which the store watches.
     """
     text = json.dumps(_plan(hypothesis, experiment), sort_keys=True)
@@ -48,6 +51,10 @@ def _plan(hypothesis: Hypothesis, experiment: Planned) -> dict[str, object]:
         "experiment": experiment.name,
         "seed": experiment.seed,
         "replicates": experiment.replicates,
+        # Where none has its own, a plan is what it was before conditions could.
+        **(
+            {"own_replicates": dict(experiment.own_replicates)} if experiment.own_replicates else {}
+        ),
         "hypothesis": hypothesis.name,
         "claim": hypothesis.text,
         "alpha": hypothesis.alpha,
