@@ -4,13 +4,12 @@ import asyncio
 import sys
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from typing import Any
 
 import cloudpickle
 import numpy as np
 import pytest
+from loky import ProcessPoolExecutor
 
 from crystallize import Experiment, Retry, hookimpl
 from crystallize.plugins.execution import ParallelExecution
@@ -33,13 +32,7 @@ class LoopElsewhere:
     @hookimpl
     def run_experiment_loop(self, experiment, replicate_fn):
         with ProcessPoolExecutor(2) as pool:
-            # Bytes, which take what no other process can import.
-            function = partial(called, cloudpickle.dumps(replicate_fn))
-            return list(pool.map(function, range(experiment.replicates)))
-
-
-def called(function, index):
-    return cloudpickle.loads(function)(index)
+            return list(pool.map(replicate_fn, range(experiment.replicates)))
 
 
 class Ends:
