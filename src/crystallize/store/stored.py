@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from crystallize.cells.attempts import Attempt
 from crystallize.cells.outcome import CellError
 from crystallize.cells.outcomes import Outcomes
+from crystallize.cells.page import PageBounds
 from crystallize.cells.summaries import PageSummaries
+from crystallize.cells.table import Table
 from crystallize.description.project import in_project
 from crystallize.description.seeding import Seeding
 from crystallize.description.summarized import USUAL
@@ -44,6 +48,8 @@ class Stored:
         What the damaged records are called.
     errors : dict of (str, int) to CellError
         Cell -> its error.
+    attempts : list of Attempt
+        By replicate, condition and number.
 
     Raises
     ------
@@ -53,24 +59,15 @@ class Stored:
 
     cells: Ranges
     errors: dict[Cell, CellError]
+    attempts: list[Attempt]
 
     def __init__(self, path: str | Path) -> None:
         with Store(path, read_only=True) as store:
-            identity = store.identity
-            if identity is None:
-                raise StoreError(
-                    f"{path}: this store is empty. A copy of a store in use is made by "
-                    "'crystallize copy'; what was written last is not in the file alone."
-                )
+            identity = _identity(store)
             self.path = Path(path)
             self.identity = identity
             self.generations = Generations.of_store(store)
-            # The rule and the keys are not there in a store of an earlier version.
-            self._seeding = Seeding(
-                identity["seed"],
-                identity.get("seed_rule", "numpy"),
-                identity.get("stream_keys", {}),
-            )
+            self._seeding = _seeding(identity)
             self.replicates = _replicates(store, identity)
             self.shard = shard_of(identity)
             self._parts = parts_of(identity, self.replicates)
@@ -151,6 +148,7 @@ class StoredExperiment(Stored):
         cells = read_records(records, self.replicates, self._seeding)
         self.records = [one for one in records if one not in cells.unreadable]
         self.tables, self.errors, self.cells = cells.tables, cells.errors, cells.ranges()
+        self.attempts = cells.attempts
 
     @property
     def done(self) -> dict[str, int]:
@@ -166,8 +164,9 @@ class StoredExperiment(Stored):
     def outcomes(self) -> Outcomes:
         seeding = self._seeding
         return Outcomes(
-            self.tables, self._errors(), seeding.root, self.about(), seeding.rule, seeding.keys
-        )
+            self.tables, self._errors(), seeding.root, self.about(), seeding.rule, seeding.keys,
+            attempts=self.attempts,
+        )  # fmt: skip
 
 
 class StoredSummaries(Stored):
@@ -182,6 +181,7 @@ class StoredSummaries(Stored):
         self.summaries = PageSummaries(self.replicates, USUAL.by_element)
         survey = PagedCells(store, self.replicates, self._seeding).survey(self.summaries)
         self.errors, self.cells = survey.errors, survey.ranges
+        self.attempts = survey.attempts
         self._missing = survey.missing
 
     @property
@@ -197,8 +197,56 @@ class StoredSummaries(Stored):
         about = {**self.about(), "store": {"path": in_project(self.path)}}
         seeding = self._seeding
         return Outcomes(
-            {}, self._errors(), seeding.root, about, seeding.rule, seeding.keys, self.summaries
+            {}, self._errors(), seeding.root, about, seeding.rule, seeding.keys, self.summaries,
+            self.attempts,
+        )  # fmt: skip
+
+
+class StoredPages:
+    """The cells of an open store, a page at a time; those that are added meanwhile are not seen.
+
+    Attributes
+    ----------
+    replicates : dict of str to int
+        Condition -> how many replicates it has.
+    factors : dict of str to dict
+        Condition -> factor -> level.
+
+    Raises
+    ------
+    StoreError
+        If the store is empty.
+    """
+
+    def __init__(self, store: Store) -> None:
+        identity = _identity(store)
+        self.replicates = _replicates(store, identity)
+        self.factors = stored_factors(identity)
+        self._bounds = PageBounds(max(self.replicates.values()))
+        self._cells = PagedCells(store, self.replicates, _seeding(identity))
+
+    def tables(self, condition: str) -> Iterator[Table]:
+        """All replicates of a condition in index order, those that have no cells too."""
+        size = self.replicates[condition]
+        for start, stop in self._bounds.around(0, size):
+            yield self._cells.cells(condition, start, min(stop, size)).table
+
+
+def _identity(store: Store) -> Identity:
+    identity = store.identity
+    if identity is None:
+        raise StoreError(
+            f"{store.path}: this store is empty. A copy of a store in use is made by "
+            "'crystallize copy'; what was written last is not in the file alone."
         )
+    return identity
+
+
+def _seeding(identity: Identity) -> Seeding:
+    # The rule and the keys are not there in a store of an earlier version.
+    return Seeding(
+        identity["seed"], identity.get("seed_rule", "numpy"), identity.get("stream_keys", {})
+    )
 
 
 def _replicates(store: Store, identity: Identity) -> dict[str, int]:
