@@ -84,5 +84,9 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def page_of():
-    """A function that reads the report of a result or file."""
-    return lambda source, **options: Page(crystallize_report.html(source, **options))
+    """A function that reads the report of a result or file; without figures, which take longest."""
+
+    def read(source, *, figures=False, **options):
+        return Page(crystallize_report.html(source, figures=figures, **options))
+
+    return read

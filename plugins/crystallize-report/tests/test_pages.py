@@ -12,6 +12,7 @@ import crystallize_report
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from crystallize_report.budget import FIGURES
 
 from crystallize import CellError, Experiment, InvalidValueError, Result, grid
 from crystallize.cli import main
@@ -54,6 +55,20 @@ def test_a_page_loads_nothing_and_runs_only_what_its_policy_names(study, page_of
     assert not [name for _, attrs in page.tags for name in attrs if name.startswith("on")]
 
 
+def test_figures_are_in_the_page_with_what_they_show_in_words_and_nothing_but_attributes(page_of):
+    result = run(noisy, {"a": {}, "b": {"shift": 1}}, keep="summary")
+    page = page_of(result, figures=True)
+    assert page.count("svg") > 0 and not page.attributes("style") and page.count("style") == 1
+    assert (
+        not page.attributes("src") and not page.count("image") and not page.count("foreignObject")
+    )
+    titles = [a["aria-labelledby"] for tag, a in page.tags if tag == "svg"]
+    ids = page.attributes("id")
+    assert len(ids) == len(set(ids)) and {i for title in titles for i in title.split()} <= set(ids)
+    assert page.file("figure-estimates-x.csv").startswith("condition,")
+    assert "Could not be drawn" not in page.text
+
+
 def test_it_has_landmarks_and_headings_in_order_and_tables_that_say_what_they_are(study, page_of):
     page = page_of(study)
     assert [page.count(tag) for tag in ("header", "main", "footer", "nav", "h1")] == [1] * 5
@@ -91,7 +106,10 @@ def test_whatever_things_are_called_they_are_read_and_not_run(name, page_of):
     }
     result = Result(
         metrics, done, [error], 5, "base", provenance,
-        sections={name: [row], "other": {name: [name]}, "performance": [row]},
+        sections={
+            name: [row], "other": {name: [name]}, "performance": [row], "metrics": [row],
+            "a b": [row], "a-b": [row],
+        },
         factors={"base": {name: "base"}, name: {name: name}},
     )  # fmt: skip
     page = page_of(result)
@@ -100,6 +118,8 @@ def test_whatever_things_are_called_they_are_read_and_not_run(name, page_of):
     spelled = name.replace("\u202e", r"\u202e").replace("\x00", r"\x00").replace("\x1b", r"\x1b")
     assert spelled.replace("\ud800", r"\ud800")[:50] in page.text
     assert not re.search("[\x00\x1b\u202e]", page.text)
+    ids = page.attributes("id")
+    assert len(ids) == len(set(ids))
     assert page.count("bdi") > 0 or name.isascii() or "\u202e" in name
 
 
@@ -138,7 +158,7 @@ def test_whatever_came_of_it_there_is_a_page(case, page_of):
     assert "What was asked" in page.text and "Run it again" in page.text
     said = {
         "200 conditions": "200 conditions of 5 replicates, 1,000 cells",
-        "all failed": "10 of 10 cells failed (1e+02%)",
+        "all failed": "10 of 10 cells failed (100%)",
         "no metrics": "There are no metrics",
         "text metrics": "No numbers, so no mean either: label",
         "summaries": "summaries only",
@@ -158,11 +178,17 @@ def test_a_provenance_of_strangers_may_hold_anything(value, page_of):
     assert "Results" in page_of(result).text
 
 
-def test_the_same_result_gives_the_same_bytes_whoever_writes_them(study, tmp_path):
+def test_the_same_result_gives_the_same_bytes_whoever_writes_them(tmp_path):
+    study = run(noisy, keep="summary")
     study.save(tmp_path / "study.zip")
     study.export(tmp_path / "one.html")
-    done = CliRunner().invoke(main, ["report", str(tmp_path / "study.zip")])
-    assert done.exit_code == 0 and done.output.strip() == str(tmp_path / "study.html")
+    arguments = ["report", str(tmp_path / "study.zip"), "--figures", str(tmp_path / "figures")]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0
+    first, *others = done.output.splitlines()
+    assert first == str(tmp_path / "study.html")
+    assert set(others) == set(map(str, (tmp_path / "figures").iterdir()))
+    assert {name.rpartition(".")[2] for name in others} == {"svg", "pdf", "png", "csv"}
     crystallize_report.write(tmp_path / "study.zip", tmp_path / "two.html")
     pages = {(tmp_path / name).read_bytes() for name in ("one.html", "study.html", "two.html")}
     assert len(pages) == 1
@@ -183,8 +209,8 @@ def test_forty_conditions_of_twenty_metrics_take_less_than_three_megabytes():
         "mcse": 0.1,
     }
     result.sections["performance"] = [{**row, "estimator": f"metric_{i}"} for i in range(10_000)]
-    text = crystallize_report.html(result)
-    assert len(text.encode()) < 3_000_000
+    text = crystallize_report.html(result, figures=False)
+    assert len(text.encode()) < 3_000_000 - FIGURES
     assert "more rows have no room here" in text
 
 

@@ -1,5 +1,9 @@
 """What the sections of a report say."""
 
+import doctest
+import importlib
+import pkgutil
+
 import crystallize_report
 import numpy as np
 import pytest
@@ -132,6 +136,22 @@ def test_the_config_in_a_report_gives_the_same_result(centre, page_of, monkeypat
     assert again.to_dict() | {"provenance": 0} == result.to_dict() | {"provenance": 0}
 
 
+def test_a_config_has_what_was_set_for_failures_and_single_conditions(
+    tmp_path, page_of, monkeypatch
+):
+    (tmp_path / "uneven.py").write_text("def trial(replicate, a):\n    return a + replicate\n")
+    (tmp_path / "first.toml").write_text(
+        '[experiment]\nfunction = "uneven:trial"\nreplicates = 9\nseed = 2\n'
+        "retries = { times = 2, wait = 0.5, on = ['ValueError'] }\n"
+        "[conditions.a]\na = 1.0\n[conditions.b]\na = 2.0\nreplicates = 4\n"
+    )
+    first = Experiment.from_config(tmp_path / "first.toml").run()
+    (tmp_path / "again.toml").write_text(page_of(first).file("again.toml"))
+    again = Experiment.from_config(tmp_path / "again.toml").run()
+    assert again.replicates_of == {"a": 9, "b": 4}
+    assert again.provenance["execution"] == first.provenance["execution"]
+
+
 def test_the_data_behind_a_table_have_all_digits(centre, page_of):
     result, _ = centre
     lines = page_of(result).file("performance.csv").splitlines()
@@ -178,3 +198,8 @@ def test_cells_that_are_missing_are_counted(page_of):
     done = np.array([True, True, False, False])
     result = Result({"a": {"x": np.ones(4)}}, {"a": done}, [], 1, "a", {})
     assert "2 cells not run yet" in page_of(result).text
+
+
+def test_every_example_in_a_docstring_runs():
+    for module in pkgutil.walk_packages(crystallize_report.__path__, "crystallize_report."):
+        assert doctest.testmod(importlib.import_module(module.name)).failed == 0, module.name

@@ -269,7 +269,7 @@ def read_records(
         first, last = 0, replicates.get(found.condition, 0)
         if parts is not None and last:
             first, last = parts[found.condition]
-        if not (found.start < last and first < found.stop):
+        if max(found.start, first) >= min(found.stop, last):
             continue
         try:
             block, failed, tried = decoded(found, seeding)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from crystallize_report.opening import opened
-from crystallize_report.writing import write
+from crystallize_report.writing import write, written_figures
 
 
 @click.command("report")
@@ -28,12 +28,30 @@ from crystallize_report.writing import write
     type=click.Path(path_type=Path),
     help="What 'crystallize verify CONFIG --json' printed, to be part of the report.",
 )
-def report(source: Path, output: Path | None, mcse: float | None, certificate: Path | None) -> None:
+@click.option(
+    "--figures",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Write every figure there too, as SVG, PDF and PNG, and the data behind it as CSV.",
+)
+@click.option("--no-figures", is_flag=True, help="Have no figures in the report.")
+def report(
+    source: Path,
+    output: Path | None,
+    mcse: float | None,
+    certificate: Path | None,
+    figures: Path | None,
+    no_figures: bool,
+) -> None:
     """Write one HTML file of a store, or of a result that was saved with --output x.zip.
 
     It loads nothing from elsewhere, so it can be mailed and read offline.  Nothing that
     STORE_OR_RESULT names is imported.
     """
     target = source.with_suffix(".html") if output is None else output
-    write(opened(source), target, mcse=mcse, certificate=certificate)
+    result = opened(source)
+    write(result, target, mcse=mcse, certificate=certificate, figures=not no_figures)
     click.echo(target)
+    if figures is not None:
+        for path in written_figures(result, figures):
+            click.echo(path)

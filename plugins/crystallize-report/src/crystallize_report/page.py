@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -14,20 +14,26 @@ from markupsafe import Markup
 
 from crystallize import Result
 from crystallize_report.budget import fitted
+from crystallize_report.pictures import Pictures, pictures
 from crystallize_report.sections.again import again
 from crystallize_report.sections.asked import asked
 from crystallize_report.sections.failed import failed
 from crystallize_report.sections.ran import ran
-from crystallize_report.sections.results import results
+from crystallize_report.sections.results import Part, results
 from crystallize_report.sections.sure import sure
 from crystallize_report.study import ReportedStudy
+from crystallize_report.tables import Table
 from crystallize_report.texts import counted, isolated, visible
 
 TEMPLATES = "templates"
 
 
 def page(
-    result: Result, *, mcse: float | None = None, certificate: Mapping[str, Any] | None = None
+    result: Result,
+    *,
+    mcse: float | None = None,
+    certificate: Mapping[str, Any] | None = None,
+    figures: bool = True,
 ) -> str:
     """The page of a result.
 
@@ -38,6 +44,8 @@ def page(
         The Monte Carlo standard error that is wanted of every number.
     certificate : mapping, optional
         What ``crystallize verify --json`` printed.
+    figures : bool
+        Whether there are figures.
 
     Returns
     -------
@@ -53,6 +61,8 @@ def page(
         *(table for table in (went_wrong.counts, went_wrong.warnings) if table is not None),
         *run.tables,
     ]
+    told_apart(tables)
+    told_apart(out.parts)
     fitted(tables)
     style, script = _asset("report.css"), _asset("report.js")
     return (
@@ -69,9 +79,21 @@ def page(
             failed=went_wrong,
             results=out,
             sure=how_sure,
+            pictures=pictures(result) if figures else Pictures(),
             again=again(study),
         )
     )
+
+
+def told_apart(named: Sequence[Table] | Sequence[Part]) -> None:
+    """Number names that come again, for files and anchors."""
+    seen: set[str] = set()
+    for one in named:
+        name, count = one.name, 1
+        while one.name in seen:
+            count += 1
+            one.name = f"{name}-{count}"
+        seen.add(one.name)
 
 
 def _lead(study: ReportedStudy) -> str:

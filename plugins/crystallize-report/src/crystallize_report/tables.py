@@ -112,7 +112,7 @@ def laid_out(
     said: dict[str, str] = {}
     if len(rows) > 1 and not in_full:
         for key in keys:
-            if key not in NAMES and key not in levels and _is_same(rows, key):
+            if key not in levels and key != keys[0] and _is_same(rows, key):
                 said[key] = f"{head(key)} = {visible(_text(key, rows[0], names, levels))}"
     kept = [key for key in keys if key not in said]
     texts = [[visible(_text(key, row, names, levels)) for key in kept] for row in rows]

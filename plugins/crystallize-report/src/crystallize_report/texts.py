@@ -9,12 +9,16 @@ from markupsafe import Markup, escape
 
 KEPT = "\n\t\u200c\u200d"
 """Not printable, and kept: line ends, and what joins letters and emoji or keeps them apart."""
+OPENING, CLOSING = "\u2068", "\u2069"
+"""Around a text whose direction changes nothing of what stands around it."""
 LONG = 60
 """How many letters of a name a table has room for."""
 
 
 def visible(text: object) -> str:
     r"""A text in which what cannot be seen is spelled out: control characters, bidirectional marks.
+
+    Texts that are isolated stay so.
 
     Examples
     --------
@@ -24,7 +28,18 @@ def visible(text: object) -> str:
     whole = str(text)
     if whole.isprintable():
         return whole
-    return "".join(c if c.isprintable() or c in KEPT else repr(c)[1:-1] for c in whole)
+    kept = KEPT + OPENING + CLOSING if _is_balanced(whole) else KEPT
+    return "".join(c if c.isprintable() or c in kept else repr(c)[1:-1] for c in whole)
+
+
+def _is_balanced(text: str) -> bool:
+    """Whether everything that is isolated ends, and nothing ends that did not begin."""
+    depth = 0
+    for letter in text:
+        depth += (letter == OPENING) - (letter == CLOSING)
+        if depth < 0:
+            return False
+    return depth == 0
 
 
 def isolated(text: object) -> Markup:
@@ -37,10 +52,21 @@ def isolated(text: object) -> Markup:
 
 def shortened(text: object, most: int = LONG) -> str:
     """The first letters of a text, and how many more there are."""
-    shown = visible(text).replace("\n", "\\n")
+    shown = visible(text)
     if len(shown) <= most + 20:
         return shown
     return f"{shown[:most]}… ({len(shown) - most:,} more)"
+
+
+def on_one_line(text: str) -> str:
+    """A text with its line ends spelled out."""
+    return text.replace("\n", "\\n")
+
+
+def inline(text: object, most: int = LONG) -> str:
+    """The same within a sentence, which goes on in its own direction whatever stands there."""
+    shown = on_one_line(shortened(text, most))
+    return shown if shown.isascii() else f"{OPENING}{shown}{CLOSING}"
 
 
 class Names:
@@ -54,15 +80,15 @@ class Names:
 
     def __init__(self, names: Iterable[str]) -> None:
         whole = list(names)
+        self.long = [name for name in whole if shortened(name) != visible(name)]
         self._short = {
-            name: short if short == visible(name) else f"#{place} {short}"
+            name: on_one_line(f"#{place} {shortened(name)}" if name in self.long else visible(name))
             for place, name in enumerate(whole, 1)
-            for short in [shortened(name)]
         }
-        self.long = [name for name in whole if self._short[name] != visible(name)]
 
     def __call__(self, name: object) -> str:
-        return self._short.get(name, shortened(name)) if isinstance(name, str) else shortened(name)
+        known = self._short.get(name) if isinstance(name, str) else None
+        return on_one_line(shortened(name)) if known is None else known
 
 
 def counted(number: int, noun: str) -> str:

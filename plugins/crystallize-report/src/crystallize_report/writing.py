@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from crystallize import ExportError, InvalidValueError, Result
+from crystallize_report.figures.files import save
+from crystallize_report.figures.fitting import fitting
 from crystallize_report.opening import opened
 from crystallize_report.page import page
 
@@ -22,6 +24,7 @@ def html(
     *,
     mcse: float | None = None,
     certificate: Certificate | None = None,
+    figures: bool = True,
 ) -> str:
     """A report as one page of HTML, which loads nothing from elsewhere.
 
@@ -34,6 +37,8 @@ def html(
         Default: 0.005 for proportions, 1% of other numbers.
     certificate : mapping or path, optional
         What ``crystallize verify --json`` printed of the same experiment.
+    figures : bool
+        Whether there are figures in it.
 
     Returns
     -------
@@ -57,7 +62,8 @@ def html(
     if mcse is not None and not mcse > 0:
         raise InvalidValueError("mcse", mcse, "a number above 0")
     result = opened(source)
-    return page(result, mcse=mcse, certificate=_certificate(certificate, result))
+    known = _certificate(certificate, result)
+    return page(result, mcse=mcse, certificate=known, figures=figures)
 
 
 def write(
@@ -66,6 +72,7 @@ def write(
     *,
     mcse: float | None = None,
     certificate: Certificate | None = None,
+    figures: bool = True,
 ) -> None:
     """Write :func:`html` to a file, whole or not at all.
 
@@ -74,7 +81,7 @@ def write(
     ExportError
         If it could not be written.
     """
-    text = html(source, mcse=mcse, certificate=certificate)
+    text = html(source, mcse=mcse, certificate=certificate, figures=figures)
     target = Path(path).resolve()
     beside = target.with_name(f".{secrets.token_hex(4)}-{target.name}")
     try:
@@ -85,6 +92,31 @@ def write(
             beside.unlink(missing_ok=True)
     except OSError as error:
         raise ExportError(f"{path} could not be written: {error.strerror or error}.") from error
+
+
+def written_figures(source: Result | str | Path, folder: str | Path) -> list[Path]:
+    """Write every figure that fits as SVG, PDF and PNG, and the data behind it as CSV.
+
+    Parameters
+    ----------
+    source : Result or path
+    folder : path
+        Made where it is not there.
+
+    Returns
+    -------
+    list of Path
+        What was written.
+
+    Raises
+    ------
+    ExportError
+        If a file could not be written.
+    """
+    try:
+        return [path for drawn in fitting(opened(source)) for path in save(drawn, folder)]
+    except OSError as error:
+        raise ExportError(f"{folder}: no figures could be written: {error}.") from error
 
 
 def export(result: Result, path: Path) -> None:

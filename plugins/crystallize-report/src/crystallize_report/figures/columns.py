@@ -46,16 +46,6 @@ def numbers(result: Result, condition: str, metric: str) -> Numbers | None:
     return found
 
 
-def finished(result: Result) -> dict[str, int]:
-    """Condition -> how many cells finished."""
-    if result.keeps_values:
-        return {condition: int(flags.sum()) for condition, flags in result.done.items()}
-    counts = dict.fromkeys(result.conditions, 0)
-    for row in summary(result):
-        counts[row["condition"]] = max(counts[row["condition"]], row["n"] + row["nan"])
-    return counts
-
-
 def column_of(result: Result, condition: str, metric: str) -> Numbers:
     """A metric that is named, by replicate, NaN where there is none.
 

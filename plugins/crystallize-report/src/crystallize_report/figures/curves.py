@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator
 
 from crystallize import Result
 from crystallize_report.figures.arrangement import arranged, is_number
@@ -18,7 +19,7 @@ from crystallize_report.figures.performance import (
     points_of,
     target_of,
 )
-from crystallize_report.figures.picture import Picture, panel_height
+from crystallize_report.figures.picture import Picture, columns_for, panel_height
 from crystallize_report.figures.series import keyed, names_of
 from crystallize_report.figures.theme import INK, PAGE, Style, style, themed
 from crystallize_report.figures.words import digits, listed, shown, shown_apart
@@ -92,7 +93,7 @@ def curves(
                 _line(axes, spots, [points[own[p]] for p in ordered], style(rank), banded)
             if target is not None:
                 axes.axhline(target, color=INK, linewidth=0.8, linestyle="--")
-        _ticks(panels, layout.places, numeric)
+        _ticks(panels, layout.places, numeric, width / columns_for(len(panels), width) - 0.6)
         picture.label(panels, shown(layout.x or ""), shown(measure.replace("_", " ")))
         keyed(picture, names_of(layout), layout.lines, markers=True)
         drawn = [key for _, s in layout.panels for own in s.values() for key in own.values()]
@@ -116,24 +117,40 @@ def _line(axes: Axes, spots: Any, own: Sequence[Point], look: Style, banded: boo
         axes.vlines(spots, low, high, color=look.color, linewidth=0.9)
 
 
-def _ticks(panels: Sequence[Axes], places: Sequence[Any], numeric: bool) -> None:
+def _ticks(panels: Sequence[Axes], places: Sequence[Any], numeric: bool, room: float) -> None:
+    """Ticks at the levels, as many as there is room for."""
     axes = panels[0]
     if not places:
         axes.set_xticks([])
-    elif not numeric:
-        axes.set_xticks(range(len(places)), shown_apart(places, 14))
+        return
+    spots = list(places) if numeric else list(range(len(places)))
+    if numeric and is_geometric(places):
+        for own in panels:
+            own.set_xscale("log")
+            own.xaxis.set_minor_locator(NullLocator())
+    names = [f"{place:g}" for place in places] if numeric else shown_apart(places, 14)
+    longest = max(map(len, names)) + 2
+    step = -(-len(names) * longest // int(room * 15)) if numeric else 1
+    axes.set_xticks(spots[::step], names[::step])
+    if not numeric:
         axes.set_xlim(-0.3, len(places) - 0.7)
-    else:
-        if places[0] > 0 and places[-1] >= 20 * places[0]:
+        if len(names) * longest > room * 15:
             for own in panels:
-                own.set_xscale("log")
-        if len(places) <= 8:
-            axes.set_xticks(places, [f"{place:g}" for place in places])
-            axes.set_xticks([], minor=True)
-        elif places[0] > 0 and places[-1] >= 20 * places[0]:
-            chosen = places[:: -(-len(places) // 8)]
-            axes.set_xticks(chosen, [f"{place:g}" for place in chosen])
-            axes.set_xticks([], minor=True)
+                own.tick_params(axis="x", labelrotation=90)
+
+
+def is_geometric(places: Sequence[float]) -> bool:
+    """Whether numbers are more evenly spaced on a logarithmic axis than on another.
+
+    Examples
+    --------
+    >>> is_geometric([10, 20, 40, 80]), is_geometric([1, 2, 3, 4]), is_geometric([0, 1, 10])
+    (True, False, False)
+    """
+    if min(places) <= 0:
+        return False
+    steps, ratios = np.diff(np.array(places, float)), np.diff(np.log(np.array(places, float)))
+    return bool(np.std(ratios) / np.mean(ratios) < np.std(steps) / np.mean(steps))
 
 
 def _told(

@@ -109,11 +109,13 @@ def estimates(
             axes.plot(row["mean"], place, "o", color=INK, markersize=3.5, zorder=4)
         if truth is not None:
             axes.axvline(truth, color=INK, linewidth=0.8, linestyle="--")
-        axes.set_yticks(np.arange(len(drawn)), shown_apart([row["condition"] for row in drawn]))
+        axes.set_yticks(
+            np.arange(len(drawn)), shown_apart([row["condition"] for row in drawn], picture.room)
+        )
         axes.set_ylim(len(drawn) - 0.4, -0.9 if kind == "density" else -0.6)
         axes.grid(visible=False, axis="y")
         axes.tick_params(axis="y", length=0)
-        axes.set_xlabel(shown(metric))
+        picture.label_values(axes, shown(metric))
         told = listed(
             f"{shown(row['condition'])} {digits(row['mean'])} ({digits(low)} to {digits(high)})"
             for row, (low, high) in zip(drawn, bounds, strict=True)

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 
 from crystallize import CrystallizeError, Result
-from crystallize_report.figures.columns import finished, labels, wilson
+from crystallize_report.figures.columns import labels, wilson
 from crystallize_report.figures.picture import Picture
 from crystallize_report.figures.theme import ALARM, INK, PAGE, themed
 from crystallize_report.figures.words import digits, first_of, listed, shown, shown_apart
@@ -58,7 +58,7 @@ def failures(result: Result, *, width: float = PAGE) -> Picture:
     failed = Counter(error.condition for error in result.errors)
     names = [name for name in result.conditions if failed[name]]
     drawn = names[:MOST]
-    cells = {name: count + failed[name] for name, count in finished(result).items()}
+    cells = {name: count + failed[name] for name, count in result.finished.items()}
     rows = []
     for name in result.conditions:
         n = max(1, cells[name])
@@ -86,7 +86,7 @@ def failures(result: Result, *, width: float = PAGE) -> Picture:
             np.arange(len(drawn)),
             [
                 f"{label}  {digits(100 * by_name[name]['rate'])}%"
-                for label, name in zip(shown_apart(drawn), drawn, strict=True)
+                for label, name in zip(shown_apart(drawn, picture.room), drawn, strict=True)
             ],
         )
         axes.set_ylim(len(drawn) - 0.4, -0.6)

@@ -30,7 +30,8 @@ def svg(drawn: Drawn) -> str:
     Its text is text, in the page's own fonts where it lacks ours; ink is ``currentColor`` and the
     background transparent, so that it follows the colours of the page.  Its ids begin with the
     figure's name; title and description say what it shows to those who do not see it.  It has
-    neither a style sheet nor a script, and loads nothing.
+    neither a style sheet nor a script, and loads nothing; its marks have attributes instead of
+    styles, which a strict policy of the page lets in.
 
     Parameters
     ----------
@@ -50,7 +51,10 @@ def svg(drawn: Drawn) -> str:
         _hoist_style(element)
         if element.get("id") not in wanted:
             element.attrib.pop("id", None)
-        for key, value in element.attrib.items():
+        for pair in filter(str.strip, element.attrib.pop("style", "").split(";")):
+            key, _, value = pair.partition(":")
+            element.set(key.strip(), value.strip())
+        for key, value in list(element.attrib.items()):
             if key == "id":
                 element.set(key, f"{drawn.name}-{value}")
             elif key == HREF:

@@ -11,7 +11,14 @@ from crystallize import CrystallizeError, Result, UnknownNameError
 from crystallize_report.figures.columns import drawable
 from crystallize_report.figures.picture import Picture
 from crystallize_report.figures.theme import ALARM, COLOURS, INK, PAGE, themed
-from crystallize_report.figures.words import digits, first_of, listed, shown, shown_apart
+from crystallize_report.figures.words import (
+    digits,
+    first_of,
+    levels_shown,
+    listed,
+    shown,
+    shown_apart,
+)
 
 BOUNDS = ("difference", "lower", "upper")
 MOST = 40
@@ -76,9 +83,7 @@ def forest(result: Result, metric: str | None = None, *, width: float = PAGE) ->
     rows = every[:MOST]
     baselines = list(dict.fromkeys(row["baseline"] for row in every))
     against = shown(baselines[0]) if len(baselines) == 1 else None
-    names = [row["treatment"] for row in rows]
-    if against is None:
-        names = [f"{shown(r['treatment'], 20)} less {shown(r['baseline'], 20)}" for r in rows]
+    names = [row["treatment"] if against else _pair(result, row) for row in rows]
     with themed():
         picture = Picture(width, 0.9 + 0.2 * len(rows))
         (axes,) = picture.panels([""])
@@ -92,13 +97,16 @@ def forest(result: Result, metric: str | None = None, *, width: float = PAGE) ->
                 row["difference"], place, "s" if excludes else "o", color=color, markersize=4.5
             )
         axes.axvline(0, color=INK, linewidth=0.8)
-        axes.set_yticks(places, shown_apart(names, 42))
+        axes.set_yticks(places, shown_apart(names, picture.room))
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.grid(visible=False, axis="y")
         axes.tick_params(axis="y", length=0)
-        axes.set_xlabel(f"difference in {shown(metric)}" + (f" from {against}" if against else ""))
+        picture.label_values(
+            axes, f"difference in {shown(metric)}" + (f" from {against}" if against else "")
+        )
         told = listed(
-            f"{shown(row['treatment'])} {digits(row['difference'])}{_between(row)}" for row in rows
+            f"{shown(name)} {digits(row['difference'])}{_between(row)}"
+            for name, row in zip(names, rows, strict=True)
         )
         clear = sum(map(excludes_zero, rows))
         from_what = f" from {against}" if against else " between two conditions"
@@ -120,3 +128,15 @@ def forest(result: Result, metric: str | None = None, *, width: float = PAGE) ->
 def _between(row: Mapping[str, Any]) -> str:
     low, high = row["lower"], row["upper"]
     return "" if low is None or high is None else f" ({digits(low)} to {digits(high)})"
+
+
+def _pair(result: Result, row: Mapping[str, Any]) -> str:
+    """A comparison by the levels that both share, and those in which they differ."""
+    own, other = (result.factors[row[side]] for side in ("treatment", "baseline"))
+    shared = {name: level for name, level in own.items() if other.get(name) == level}
+    differ = [name for name in {**own, **other} if name not in shared]
+    if not differ:
+        return f"{row['treatment']} less {row['baseline']}"
+    sides = (" ".join(str(side.get(name)) for name in differ) for side in (own, other))
+    where = f" ({levels_shown(shared)})" if shared else ""
+    return " less ".join(sides) + where

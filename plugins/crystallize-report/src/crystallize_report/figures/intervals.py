@@ -7,14 +7,16 @@ and mean squared error, model standard error, width and coverage.  Where none do
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
+from scipy import special
 
 from crystallize import Result
 from crystallize_report.figures.columns import LARGEST, Numbers, all_metrics, numbers
+from crystallize_report.figures.performance import nominal
 
 CLOSE = 1e-9
 
@@ -65,11 +67,12 @@ def intervals(
 
 def found_out(result: Result, condition: str, estimator: str) -> Intervals | None:
     """The intervals behind the rows of the section ``performance``; ``None`` if there are none."""
-    rows = {
-        row["measure"]: row["value"]
+    own_rows = [
+        row
         for row in result.sections.get("performance", ())
         if row["condition"] == condition and row.get("estimator") == estimator
-    }
+    ]
+    rows = {row["measure"]: row["value"] for row in own_rows}
     if rows.get("coverage") is None or rows.get("bias") is None or rows.get("mse") is None:
         return None
     columns = {name: numbers(result, condition, name) for name in all_metrics(result)}
@@ -78,7 +81,7 @@ def found_out(result: Result, condition: str, estimator: str) -> Intervals | Non
         return None
     estimate = there.pop(estimator)
     for truth in _truths(estimate, there, rows):
-        for lower, upper in _bounds(estimate, there, rows):
+        for lower, upper in _bounds(estimate, there, rows, nominal(own_rows)):
             own = intervals(estimate, lower, upper, truth)
             if len(own.covers) and _close(float(own.covers.mean()), rows["coverage"]):
                 return own
@@ -100,22 +103,43 @@ def _truths(
 
 
 def _bounds(
-    estimate: Numbers, columns: dict[str, Numbers], rows: dict[str, float]
+    estimate: Numbers,
+    columns: dict[str, Numbers],
+    rows: dict[str, float],
+    confidence: float | None,
 ) -> Iterator[tuple[Numbers, Numbers]]:
-    width = rows.get("ci_width")
+    width, model_se = rows.get("ci_width"), rows.get("model_se")
     if width is None:
         return
     for lower, upper in permutations(columns.values(), 2):
         widths = (upper - lower)[~np.isnan(upper - lower)]
         if len(widths) and (widths >= 0).all() and _close(float(widths.mean()), width):
             yield lower, upper
-    model_se = rows.get("model_se")
-    for se in columns.values() if model_se is not None else ():
+    if model_se is None or confidence is None:
+        return
+    for se in columns.values():
         both = np.isfinite(se) & np.isfinite(estimate)
         if both.any() and _close(float(np.sqrt(np.mean(se[both] ** 2))), model_se):
-            mean = float(np.mean(se[~np.isnan(se + estimate)]))
-            half = width / 2 / mean * se if mean > 0 else se
-            yield estimate - half, estimate + half
+            for half in _halves(se, columns.values(), (1 + confidence) / 2, width):
+                widths = 2 * half[~np.isnan(half + estimate)]
+                if len(widths) and _close(float(widths.mean()), width):
+                    yield estimate - half, estimate + half
+
+
+def _halves(
+    se: Numbers, columns: Iterable[Numbers], probability: float, width: float
+) -> Iterator[Numbers]:
+    """Half widths: normal, of t with a whole number of degrees of freedom, or a metric of them."""
+    yield special.ndtri(probability) * se
+    mean = float(se[~np.isnan(se)].mean())
+    if mean > 0:
+        df = special.stdtridf(probability, width / 2 / mean)
+        if 0.5 <= df < 1e6:
+            yield special.stdtrit(np.round(df), probability) * se
+    for column in columns:
+        with np.errstate(all="ignore"):
+            critical = special.stdtrit(column, probability)
+        yield np.where(np.isfinite(column), critical, special.ndtri(probability)) * se
 
 
 def _close(one: float, other: float | None) -> bool:

@@ -77,17 +77,18 @@ def lolly(
     keys = list(dict.fromkeys(key for name in names for key in there[name]))
     drawn = keys[:MOST]
     several = len({estimator for _, estimator in keys}) > 1
-    labels = shown_apart([f"{c}, {e}" if several else c for c, e in drawn], 36)
     with themed():
         down = -(-len(names) // columns_for(len(names), width))
         picture = Picture(width, 0.4 + down * (0.55 + 0.19 * len(drawn)))
         panels = picture.panels([name.replace("_", " ") for name in names], sharey=True)
         for axes, name in zip(panels, names, strict=True):
             _panel(axes, there[name], drawn, target_of(name, there[name]))
+        labels = shown_apart([f"{c}, {e}" if several else c for c, e in drawn], picture.room)
         panels[0].set_yticks(np.arange(len(drawn)), labels)
         panels[0].set_ylim(len(drawn) - 0.4, -0.6)
         for axes in panels:
             axes.tick_params(axis="y", length=0)
+            axes.locator_params(axis="x", nbins=4 if width > 5 else 2)
         picture.finish(
             "Performance by condition, with 95% Monte Carlo intervals. "
             + " ".join(_told(name, there[name], drawn) for name in names),
@@ -114,7 +115,6 @@ def _panel(
     if target is not None:
         axes.axvline(target, color=INK, linewidth=0.8, linestyle="--")
     axes.grid(visible=False, axis="y")
-    axes.locator_params(axis="x", nbins=4)
 
 
 def _told(name: str, points: Points, keys: Sequence[tuple[str, str | None]]) -> str:

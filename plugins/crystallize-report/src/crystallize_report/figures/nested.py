@@ -117,7 +117,7 @@ def nested_loop(
             upper.axhline(target, color=INK, linewidth=0.8, linestyle="--")
         upper.set_ylabel(shown(measure.replace("_", " ")))
         upper.grid(visible=False, axis="x")
-        _loops(lower, loops, levels, drawn)
+        _loops(lower, loops, levels, drawn, int(width * 12))
         keyed(picture, shown_apart(series, 28) if lines else [], lines)
         values_there = [point.value for point in found.values()]
         nesting = ", then ".join(shown(name) for name in loops)
@@ -144,6 +144,7 @@ def _loops(
     loops: Sequence[str],
     levels: dict[str, list[Any]],
     scenarios: Sequence[tuple[Any, ...]],
+    room: int,
 ) -> None:
     """The levels of each factor as steps, the outermost on top."""
     edges = np.arange(len(scenarios) + 1) - 0.5
@@ -156,7 +157,7 @@ def _loops(
         )
         levels_text = ", ".join(shown(level, 12) for level in levels[name])
         axes.text(
-            -0.5, -place - 0.2, f"{shown(name, 24)}: {shown(levels_text, 90)}",
+            -0.5, -place - 0.2, f"{shown(name, 24)}: {shown(levels_text, room)}",
             fontsize=6.5, va="center",
         )  # fmt: skip
     axes.set_ylim(-len(loops) + 0.1, 0.05)

@@ -9,7 +9,7 @@ from scipy import stats
 
 from crystallize import CrystallizeError, Result, UnknownNameError
 from crystallize_report.figures.columns import LARGEST, Numbers, chosen_metric, column_of, unusable
-from crystallize_report.figures.picture import Picture
+from crystallize_report.figures.picture import Picture, wrapped
 from crystallize_report.figures.theme import COLOURS, INK, PAGE, themed
 from crystallize_report.figures.words import digits, shown
 
@@ -103,8 +103,8 @@ def paired(
         picture = Picture(width, max(2.4, width * 0.42))
         left, right = picture.subplots(1, 2)
         _scatter(left, x, y)
-        left.set_xlabel(shown(baseline, 40))
-        left.set_ylabel(shown(treatment, 40))
+        left.set_xlabel(wrapped(shown(baseline, 56), width * 5))
+        left.set_ylabel(wrapped(shown(treatment, 56), width * 5))
         left.set_title(shown(metric))
         right.hist(differences, bins=_edges(differences), color=COLOURS[0], alpha=0.45)
         top = right.get_ylim()[1]
@@ -112,7 +112,7 @@ def paired(
         right.plot(mean, -0.06 * top, "o", color=INK, markersize=3.5)
         right.set_ylim(-0.12 * top, top)
         right.axvline(0, color=INK, linewidth=0.8, linestyle="--")
-        right.set_xlabel(f"difference in {shown(metric, 24)}")
+        right.set_xlabel(wrapped(f"difference in {shown(metric)}", width * 5))
         right.set_ylabel("replicates")
         right.grid(visible=False, axis="x")
         higher = int((differences > 0).sum())

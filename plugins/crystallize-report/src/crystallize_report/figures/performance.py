@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -122,27 +122,31 @@ def point_row(result: Result, measure: str, point: Point) -> Row:
     }
 
 
-def nominal(points: Points) -> float | None:
-    """The confidence of the intervals whose coverage it is.
+def nominal(rows: Iterable[Mapping[str, Any]]) -> float | None:
+    """The confidence of the intervals that a section is about.
 
     The section does not say it, but its Wilson bounds have it: their middle c is
     ``(p + z²/2n) / (1 + z²/n)``, so ``z² = n (p - c) / (c - 1/2)``.
 
+    Parameters
+    ----------
+    rows : iterable of dict
+        Of the section, of measures that are proportions.
+
     Examples
     --------
     >>> low, high = wilson(0.93, 1000, 0.9)
-    >>> row = {"n": 1000, "lower": low, "upper": high}
-    >>> nominal({("a", "x"): Point("a", "x", 0.93, low, high, row)})
+    >>> nominal([{"measure": "coverage", "value": 0.93, "n": 1000, "lower": low, "upper": high}])
     0.9
     """
-    for point in points.values():
-        low, high = point.row.get("lower"), point.row.get("upper")
-        if low is None or high is None:
+    for row in rows:
+        low, high = row.get("lower"), row.get("upper")
+        if row["measure"] not in PROPORTIONS or low is None or high is None:
             continue
         middle = (low + high) / 2
         if abs(middle - 0.5) < 0.01:
             continue
-        squared = point.row["n"] * (point.value - middle) / (middle - 0.5)
+        squared = row["n"] * (row["value"] - middle) / (middle - 0.5)
         if squared > 0:
             return round(float(2 * special.ndtr(np.sqrt(squared)) - 1), 6)
     return None
@@ -151,5 +155,5 @@ def nominal(points: Points) -> float | None:
 def target_of(measure: str, points: Points) -> float | None:
     """What a measure should be; the confidence of the intervals for their coverage."""
     if measure in ("coverage", "bias_eliminated_coverage"):
-        return nominal(points)
+        return nominal(point.row for point in points.values())
     return TARGETS.get(measure)

@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 from crystallize_report.figures.theme import themed
 
 Row = dict[str, Any]
+CHARACTERS = 12.5
+"""How many there are in an inch, in the size of a label."""
 
 
 class Picture(Figure):
@@ -49,7 +51,7 @@ class Picture(Figure):
         axes: list[Axes] = list(grid.ravel())
         for own, title in zip(axes, titles, strict=False):
             if title:
-                own.set_title(title)
+                own.set_title(wrapped(title, self.get_figwidth() / across * CHARACTERS))
         for own in axes[len(titles) :]:
             own.remove()
         return axes[: len(titles)]
@@ -60,8 +62,18 @@ class Picture(Figure):
         for place, own in enumerate(axes):
             is_lowest = place + across >= len(axes)
             own.tick_params(labelbottom=is_lowest, labelleft=place % across == 0)
-            own.set_xlabel(x if is_lowest else "")
+            own.set_xlabel(wrapped(x, self.get_figwidth() / across * CHARACTERS))
+            own.xaxis.label.set_visible(is_lowest)
             own.set_ylabel(y if place % across == 0 else "")
+
+    @property
+    def room(self) -> int:
+        """How many characters the name of a row has: two fifths of the width."""
+        return max(12, int(self.get_figwidth() * 0.4 * CHARACTERS))
+
+    def label_values(self, axes: Axes, text: str) -> None:
+        """Label the horizontal axis of a panel of rows, which is what their names leave."""
+        axes.set_xlabel(wrapped(text, self.get_figwidth() * 0.55 * CHARACTERS))
 
     def finish(self, alt: str, data: list[Row], notes: Sequence[str] = ()) -> None:
         """Take down what it says, and write the notes below."""
@@ -96,3 +108,16 @@ def panel_height(panels: int, width: float) -> float:
     """The height in inches of a figure of so many panels, with room for a legend."""
     across = columns_for(panels, width)
     return 0.7 + max(1.5, 2.6 - 0.35 * across) * -(-panels // across)
+
+
+def wrapped(text: str, characters: float) -> str:
+    """A text on two lines at most, of so many characters.
+
+    Examples
+    --------
+    >>> wrapped("n = 10, method = wald, p = 0.1", 20)
+    'n = 10, method =\\nwald, p = 0.1'
+    >>> wrapped("no room for all of this", 8)
+    'no room\\nfor …'
+    """
+    return "\n".join(textwrap.wrap(text, max(8, int(characters)), max_lines=2, placeholder=" …"))

@@ -90,7 +90,7 @@ def zip_plot(
         line: float | None = chosen
     else:
         found = zippable(result)
-        line = confidence or nominal(measures(result).get("coverage", {}))
+        line = confidence or nominal(result.sections.get("performance", ()))
     found = {key: own for key, own in found.items() if len(own.covers)}
     if not found:
         raise CrystallizeError(
@@ -99,7 +99,7 @@ def zip_plot(
         )
     drawn = dict(list(found.items())[:PANELS])
     several = len({name for _, name in found}) > 1
-    titles = shown_apart([f"{c}, {name}" if several else c for c, name in drawn], 34)
+    titles = shown_apart([f"{c}, {name}" if several else c for c, name in drawn], 56)
     constant = all(np.ptp(own.truth) == 0 for own in drawn.values())
     most = INTERVALS // len(drawn)
     data: list[Row] = []
@@ -127,7 +127,7 @@ def zip_plot(
             ]  # fmt: skip
         for axes in panels:
             axes.set_ylim(0, 100.5)
-            axes.locator_params(axis="x", nbins=4)
+            axes.locator_params(axis="x", nbins=4 if width > 5 else 3)
         picture.label(
             panels, "interval" if constant else "interval less the truth", "centile of |z|"
         )

@@ -8,12 +8,15 @@ from typing import Any
 from urllib.parse import quote
 
 from crystallize_report.study import ReportedStudy
-from crystallize_report.texts import listed, mapping, shortened, visible
+from crystallize_report.texts import inline, listed, mapping
 from crystallize_report.toml_text import document
 
 FILE = "again.toml"
-SETTINGS = ("blas_threads", "seed_globals", "retries", "timeout", "on_error")
-DEFAULTS = {"retries": 0, "timeout": None, "on_error": "collect", "keep": "values"}
+DEFAULTS = {
+    "timeout": None, "on_error": "collect", "rate_limit": None, "blas_threads": None,
+    "seed_globals": None,
+}  # fmt: skip
+"""Settings of a run, and what they are where nobody says anything."""
 UNTIL = ("metric", "half_width", "relative", "of", "confidence", "at_least", "at_most", "bounds")
 MOST_CONFIG = 200_000
 """How many letters of a config are put into a report."""
@@ -75,7 +78,7 @@ def config_of(study: ReportedStudy, problems: list[str]) -> dict[str, Any] | Non
     function = study.function
     if function is None or "<" in function or function.startswith("__main__:"):
         problems.append(
-            f"No config can name the function ({shortened(function or 'unknown')}): it was defined "
+            f"No config can name the function ({inline(function or 'unknown')}): it was defined "
             "in a session or inside another function. Put it into a module first."
         )
         return None
@@ -93,18 +96,14 @@ def config_of(study: ReportedStudy, problems: list[str]) -> dict[str, Any] | Non
         experiment["streams"] = seed["streams"]
     if result.baseline != next(iter(result.conditions)):
         experiment["baseline"] = result.baseline
-    settings = {**of, **{key: execution.get(key) for key in SETTINGS}}
-    for key, usual in DEFAULTS.items():
-        if settings.get(key) not in (None, usual):
-            experiment[key] = settings[key]
-    for key in ("blas_threads", "seed_globals"):
-        if settings.get(key) is not None:
-            experiment[key] = settings[key]
+    experiment |= _settings(of, execution)
     config: dict[str, Any] = {"experiment": experiment}
     if study.shared:
         config["parameters"] = dict(study.shared)
+    own = _own_replicates(study)
     config["conditions"] = {
         name: {key: value for key, value in parameters.items() if key not in study.shared}
+        | ({"replicates": own[name]} if name in own else {})
         for name, parameters in study.parameters.items()
     }
     if until:
@@ -115,6 +114,11 @@ def config_of(study: ReportedStudy, problems: list[str]) -> dict[str, Any] | Non
         config["execution"] = {"strategy": execution["strategy"], **mapping(execution, "options")}
     _add_plugins(config, study, problems)
     _say_what_is_lost(study, problems)
+    if shard := mapping(of, "shard"):
+        problems.append(
+            f"This is shard {shard.get('number')} of {shard.get('count')} of the study, which the "
+            "config runs whole."
+        )
     if study.is_of_store:
         problems.append(
             "A store has cells, and neither the strategy nor the aggregators of the runs that "
@@ -123,13 +127,34 @@ def config_of(study: ReportedStudy, problems: list[str]) -> dict[str, Any] | Non
     return config
 
 
+def _settings(of: Mapping[str, Any], execution: Mapping[str, Any]) -> dict[str, Any]:
+    """What `[experiment]` says of keeping, failing and trying again."""
+    found = {
+        k: execution[k] for k, usual in DEFAULTS.items() if execution.get(k) not in (None, usual)
+    }
+    if of.get("keep") == "summary":
+        found["keep"] = "summary"
+    if execution.get("retries"):
+        found["retries"] = mapping(execution, "retry") or execution["retries"]
+    return found
+
+
+def _own_replicates(study: ReportedStudy) -> dict[str, int]:
+    """The conditions whose number of replicates is their own, and was not to be seen."""
+    sizes = study.result.replicates_of
+    if listed(study.provenance, "until"):
+        seen = {name for one in listed(study.provenance, "until") for name in mapping(one, "path")}
+        return {n: size for n, size in sizes.items() if n not in {*seen, study.result.baseline}}
+    return {name: size for name, size in sizes.items() if size < study.result.replicates}
+
+
 def _add_plugins(config: dict[str, Any], study: ReportedStudy, problems: list[str]) -> None:
     for plugin in listed(study.provenance, "plugins"):
         name, kind = str(plugin.get("name")), plugin.get("kind")
         options = dict(mapping(plugin, "options"))
         if kind in ("aggregator", "observer", "plugin") and plugin.get("distribution") is None:
             problems.append(
-                f"The {kind} {shortened(name)} was given as an object or by its module; "
+                f"The {kind} {inline(name)} was given as an object or by its module; "
                 "add it yourself."
             )
         elif kind == "aggregator":
@@ -150,9 +175,9 @@ def _say_what_is_lost(study: ReportedStudy, problems: list[str]) -> None:
     if keys:
         problems.append(
             "These parameters are no plain data, or secret, so that their values are not here: "
-            f"{', '.join(shortened(key) for key in keys)}."
+            f"{', '.join(inline(key) for key in keys)}."
         )
     git = study.provenance.get("git")
     if isinstance(git, Mapping):
         dirty = " with changes that were not committed" if git.get("dirty") else ""
-        problems.append(f"The code was at commit {visible(git.get('commit'))}{dirty}.")
+        problems.append(f"The code was at commit {inline(git.get('commit'), 300)}{dirty}.")

@@ -8,7 +8,7 @@ from typing import Any
 
 from crystallize_report.study import ReportedStudy
 from crystallize_report.tables import Table, laid_out
-from crystallize_report.texts import counted, listed, mapping, scalar, shortened, visible
+from crystallize_report.texts import counted, inline, listed, mapping, scalar, shortened, visible
 
 PARTS = {
     "Aims": ("aim", "aims", "question"),
@@ -20,6 +20,8 @@ PARTS = {
 """ADEMP, and the headings in a docstring under which each is looked for."""
 HEADING = re.compile(r"^(\S.*)\n-{3,}[ \t]*$", re.MULTILINE)
 MOST_LEVELS = 12
+MOST_TEXT = 3000
+"""How many letters of a part of the docstring; the whole is there too, folded."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,8 @@ def asked(study: ReportedStudy) -> Asked:
         "Measures": _measures(study),
     }
     return Asked(
-        about,
-        [Part(title, said.get(title, ""), facts[title]) for title in PARTS],
+        shortened(about, MOST_TEXT),
+        [Part(title, shortened(said.get(title, ""), MOST_TEXT), facts[title]) for title in PARTS],
         _design(study),
         [(visible(key), shortened(value, 300)) for key, value in study.shared.items()],
         [(study.names(name), name) for name in study.names.long],
@@ -93,7 +95,7 @@ def docstring_parts(doc: str) -> tuple[str, dict[str, str]]:
 
 def _aims(study: ReportedStudy) -> list[str]:
     return [
-        f"Claimed beforehand, {visible(row.get('hypothesis'))}: {visible(row.get('claim'))}"
+        f"Claimed beforehand, {inline(row.get('hypothesis'), 300)}: {inline(row.get('claim'), 300)}"
         for row in study.tables.get("hypotheses", [])
     ]
 
@@ -102,15 +104,15 @@ def _data(study: ReportedStudy) -> list[str]:
     found = [counted(len(study.result.conditions), "condition")]
     for name in study.factor_names:
         levels = list(
-            dict.fromkeys(shortened(own.get(name, "-")) for own in study.result.factors.values())
+            dict.fromkeys(inline(own.get(name, "-")) for own in study.result.factors.values())
         )
         more = f", … {len(levels)} levels" if len(levels) > MOST_LEVELS else ""
-        found.append(f"{shortened(name)}: {', '.join(levels[:MOST_LEVELS])}{more}")
+        found.append(f"{inline(name)}: {', '.join(levels[:MOST_LEVELS])}{more}")
     streams = mapping(study.provenance, "seed").get("streams") or study.provenance.get("streams")
     if isinstance(streams, list) and streams:
         found.append(
             "Conditions share random streams but where they differ in "
-            f"{', '.join(map(visible, streams))}, which have streams of their own."
+            f"{', '.join(map(inline, streams))}, which have streams of their own."
         )
     elif len(study.result.conditions) > 1:
         found.append("Replicate i has the same random stream under every condition.")
@@ -124,17 +126,17 @@ def _estimands(study: ReportedStudy) -> list[str]:
         return []
     truths = truth if isinstance(truth, list) else [truth] * len(estimates)
     return [
-        f"{shortened(name)} estimates "
-        + ("what no truth was given for" if one is None else f"{shortened(one)}, the truth")
+        f"{inline(name)} estimates "
+        + ("what no truth was given for" if one is None else f"{inline(one)}, the truth")
         for name, one in zip(estimates, truths, strict=False)
     ]
 
 
 def _methods(study: ReportedStudy) -> list[str]:
     options = study.options_of("performance")
-    found = [f"reference: {shortened(options['reference'])}"] if options.get("reference") else []
+    found = [f"reference: {inline(options['reference'])}"] if options.get("reference") else []
     if not found and len(study.result.conditions) > 1:
-        found = [f"baseline: {study.names(study.result.baseline)}"]
+        found = [f"baseline: {inline(study.result.baseline)}"]
     return found
 
 
@@ -144,12 +146,12 @@ def _measures(study: ReportedStudy) -> list[str]:
         if plugin.get("kind") == "aggregator":
             options = mapping(plugin, "options")
             given = ", ".join(
-                f"{key} = {shortened(value)}" for key, value in options.items() if key != "claims"
+                f"{key} = {inline(value)}" for key, value in options.items() if key != "claims"
             )
-            found.append(f"{shortened(plugin.get('name'))}{f' ({given})' if given else ''}")
+            found.append(f"{inline(plugin.get('name'))}{f' ({given})' if given else ''}")
     for until in listed(study.provenance, "until"):
         wanted = ", ".join(f"{k} = {v}" for k, v in until.items() if v is not None and k != "path")
-        found.append(f"replicates until {shortened(wanted, 300)}")
+        found.append(f"replicates until {inline(wanted, 300)}")
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from crystallize import CellError
 from crystallize_report.study import ReportedStudy
 from crystallize_report.tables import Table, laid_out
-from crystallize_report.texts import counted, scalar, shortened, visible
+from crystallize_report.texts import counted, inline, scalar, visible
 
 MOST_TYPES = 20
 MOST_TRACEBACK = 4000
@@ -61,7 +61,7 @@ def _verdict(study: ReportedStudy) -> str:
     parts = []
     if total["failed"]:
         share = 100 * total["failed"] / cells
-        parts.append(f"{total['failed']:,} of {counted(cells, 'cell')} failed ({share:.2g}%).")
+        parts.append(f"{total['failed']:,} of {counted(cells, 'cell')} failed ({share:.3g}%).")
         rates = {c["failed"] / c["replicates"] for c in study.counts if c["replicates"]}
         if len(rates) > 1:
             parts.append("Not equally often under every condition, so comparisons are conditional.")
@@ -94,15 +94,15 @@ def _counts(study: ReportedStudy) -> Table:
 
 def _example(study: ReportedStudy, error: CellError, times: int) -> Example:
     facts = (
-        f"The first: condition {study.names(error.condition)}, replicate {error.replicate}, "
+        f"The first: condition {inline(error.condition)}, replicate {error.replicate}, "
         f"seed {error.seed}, {counted(error.attempts, 'attempt')}."
     )
     text = error.traceback
     if len(text) > MOST_TRACEBACK:
         half = MOST_TRACEBACK // 2
         text = f"{text[:half]}\n… {len(text) - 2 * half:,} letters …\n{text[-half:]}"
-    title = f"{shortened(error.type)}: {counted(times, 'cell')}"
-    return Example(title, facts, shortened(error.message, 500), text)
+    title = f"{inline(error.type)}: {counted(times, 'cell')}"
+    return Example(title, facts, inline(error.message, 500), text)
 
 
 def _warnings(study: ReportedStudy) -> Table:

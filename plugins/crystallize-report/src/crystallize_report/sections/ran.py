@@ -8,7 +8,7 @@ from typing import Any
 
 from crystallize_report.study import ReportedStudy
 from crystallize_report.tables import Table, laid_out
-from crystallize_report.texts import counted, found, listed, mapping, scalar, shortened, visible
+from crystallize_report.texts import counted, found, inline, listed, mapping, scalar, visible
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ def ran(study: ReportedStudy, certificate: Mapping[str, Any] | None) -> Ran:
         is_same,
         [
             (
-                f"{visible(one.get('plugin'))}, {visible(one.get('hook'))}: "
-                f"{visible(one.get('type'))}: {shortened(one.get('message'), 300)}",
+                f"{inline(one.get('plugin'), 300)}, {inline(one.get('hook'), 300)}: "
+                f"{inline(one.get('type'), 300)}: {inline(one.get('message'), 300)}",
                 str(one.get("traceback", "")),
             )
             for one in listed(study.provenance, "plugin_errors")
@@ -66,8 +66,9 @@ def _facts(study: ReportedStudy) -> list[tuple[str, str]]:
         ("Seed of a replicate", visible(rule or result.seed_rule)),
         ("Replicates", _range(study)),
         ("Cells", _cells(study)),
+        ("Shard", _shard(of.get("shard"))),
         ("Strategy", _strategy(execution)),
-        ("Failures", _failures(execution)),
+        ("Failures and limits", _failures(execution)),
         ("BLAS threads", _text(execution.get("blas_threads"))),
         ("Hash seed", _text(of.get("hash_seed"))),
         ("Values", "kept" if result.keeps_values else "summaries only"),
@@ -97,7 +98,7 @@ def _cells(study: ReportedStudy) -> str:
 def _strategy(execution: Mapping[str, Any]) -> str:
     if not execution:
         return ""
-    options = [f"{k} = {shortened(v)}" for k, v in mapping(execution, "options").items()]
+    options = [f"{k} = {inline(v)}" for k, v in mapping(execution, "options").items()]
     workers = execution.get("workers")
     if isinstance(workers, int):
         options.append(counted(workers, "worker"))
@@ -105,18 +106,24 @@ def _strategy(execution: Mapping[str, Any]) -> str:
 
 
 def _failures(execution: Mapping[str, Any]) -> str:
-    keys = ("on_error", "retries", "timeout", "time_limit")
+    keys = ("on_error", "retries", "timeout", "time_limit", "rate_limit")
     given = [(key, execution.get(key)) for key in keys]
-    return ", ".join(
-        f"{k.replace('_', ' ')}: {shortened(v, 200)}" for k, v in given if v is not None
-    )
+    if execution.get("retries"):
+        given += [(k, v) for k, v in mapping(execution, "retry").items() if k != "times"]
+    return ", ".join(f"{k.replace('_', ' ')}: {inline(v, 200)}" for k, v in given if v is not None)
+
+
+def _shard(shard: Any) -> str:
+    if not isinstance(shard, Mapping):
+        return ""
+    return f"{inline(shard.get('number'))} of {inline(shard.get('count'))}"
 
 
 def _git(git: Any, *, is_run: bool) -> str:
     if not isinstance(git, Mapping):
         return "no repository" if is_run else ""
     state = "with changes that were not committed" if git.get("dirty") else "clean"
-    return f"{visible(git.get('commit'))}, {state}"
+    return f"{inline(git.get('commit'), 300)}, {state}"
 
 
 def _seconds(seconds: Any) -> str:
@@ -140,7 +147,7 @@ def _store(store: Any) -> str:
 def _stopped(stopped: Any) -> str:
     if not isinstance(stopped, Mapping):
         return ""
-    return ", ".join(f"{key}: {shortened(value, 300)}" for key, value in stopped.items())
+    return ", ".join(f"{key}: {inline(value, 300)}" for key, value in stopped.items())
 
 
 def _text(value: Any) -> str:
@@ -152,7 +159,7 @@ def _plugins(study: ReportedStudy) -> Table | None:
         {
             **{key: scalar(plugin.get(key)) for key in ("name", "kind", "distribution", "version")},
             "options": ", ".join(
-                f"{k} = {shortened(v)}" for k, v in mapping(plugin, "options").items()
+                f"{k} = {inline(v)}" for k, v in mapping(plugin, "options").items()
             )
             or None,
         }
@@ -200,7 +207,7 @@ def _verdict(certificate: Mapping[str, Any] | None) -> tuple[str, bool]:
     first = ""
     if difference:
         of = f"condition {difference.get('condition')}, replicate {difference.get('replicate')}"
-        first = f" The first cell that differs: {shortened(of, 300)}."
+        first = f" The first cell that differs: {inline(of, 300)}."
     return f"Not the same everywhere: {what}, in {len(ways)} ways.{first}", False
 
 
@@ -223,7 +230,7 @@ def _ways(certificate: Mapping[str, Any], study: ReportedStudy) -> Table:
         for one in listed(certificate, "rows")
     ]
     notes = [
-        f"not tried: {one.get('strategy')}: {shortened(one.get('why'), 300)}"
+        f"not tried: {one.get('strategy')}: {inline(one.get('why'), 300)}"
         for one in listed(certificate, "not_tried")
     ]
     caption = "The same everywhere?"

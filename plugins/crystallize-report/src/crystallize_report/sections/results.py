@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -248,4 +249,4 @@ def _json(section: Any) -> str:
 
 def _file(name: str) -> str:
     """A section's name as one of a file and of an anchor."""
-    return "".join(c if c.isascii() and c.isalnum() else "-" for c in name)[:40] or "section"
+    return re.sub("[^A-Za-z0-9_]+", "-", name)[:40].strip("-") or "section"
