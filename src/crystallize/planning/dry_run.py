@@ -81,7 +81,7 @@ def dry_run(experiment: ExperimentSpec, host: Host) -> DryRun:
             "experiment": experiment.name,
             "seed": experiment.seed,
             "baseline": experiment.baseline,
-            "conditions": experiment.replicates_of,
+            "conditions": dict(experiment.replicates_of),
             "until": [one.to_dict() for one in experiment.until],
             "shard": None if experiment.shard is None else str(experiment.shard),
             "cells": experiment.cells,
