@@ -1,6 +1,7 @@
 """A report is a page that loads nothing, runs nothing of others, and can be read by everyone."""
 
 import base64
+import contextlib
 import hashlib
 import json
 import re
@@ -192,6 +193,9 @@ def test_the_same_result_gives_the_same_bytes_whoever_writes_them(tmp_path):
     crystallize_report.write(tmp_path / "study.zip", tmp_path / "two.html")
     pages = {(tmp_path / name).read_bytes() for name in ("one.html", "study.html", "two.html")}
     assert len(pages) == 1
+    assert {(tmp_path / name).stat().st_mode & 0o777 for name in ("one.html", "two.html")} == {
+        0o600
+    }
 
 
 def test_forty_conditions_of_twenty_metrics_take_less_than_three_megabytes():
@@ -238,6 +242,11 @@ def test_what_is_no_store_and_no_result_is_refused_in_a_sentence(tmp_path):
     done = CliRunner().invoke(main, ["report", str(tmp_path / "notes.txt")])
     assert done.exit_code == 2
     assert "notes.txt" in done.output and "Traceback" not in done.output
+    for arguments in (["notes.html"], ["notes.txt", "-o", "notes.txt"]):
+        (tmp_path / arguments[0]).write_text("notes")
+        with contextlib.chdir(tmp_path):
+            done = CliRunner().invoke(main, ["report", *arguments])
+        assert done.exit_code == 2 and (tmp_path / arguments[0]).read_text() == "notes"
     nowhere = tmp_path / "no" / "where.html"
     run(noisy).save(tmp_path / "r.zip")
     done = CliRunner().invoke(main, ["report", str(tmp_path / "r.zip"), "-o", str(nowhere)])

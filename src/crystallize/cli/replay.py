@@ -16,10 +16,12 @@ from typing import Any
 import click
 
 from crystallize.checks import known, whole_number
+from crystallize.cli.overriding import set_option
 from crystallize.cli.refusal import refusing
 from crystallize.cli.streams import say
 from crystallize.description.config import Config, read_config
 from crystallize.description.files import PARSERS
+from crystallize.description.from_config import experiment_arguments
 from crystallize.description.lookup import find_function, is_module_attribute
 from crystallize.errors import (
     ConfigError,
@@ -35,7 +37,7 @@ from crystallize.store.stored import StoredExperiment
 
 
 @click.command("replay")
-@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("store", metavar="STORE|CONFIG", type=click.Path(path_type=Path))
 @click.option("--replicate", required=True, type=int, help="Which replicate.")
 @click.option("--condition", help="Which condition; the baseline if not given.")
 @click.option(
@@ -49,6 +51,7 @@ from crystallize.store.stored import StoredExperiment
 @click.option(
     "--accept-changes", is_flag=True, help="Run it though it is not what the store's cells ran."
 )
+@set_option
 @click.option("--pdb", "debug", is_flag=True, help="Open the debugger where it raises.")
 @click.pass_context
 def command(
@@ -59,32 +62,62 @@ def command(
     config: Path | None,
     function: str | None,
     accept_changes: bool,
+    overrides: tuple[str, ...],
     debug: bool,
 ) -> None:
-    """Run one cell of the experiment in STORE here, with the same seed.
+    """Run one cell of the experiment in STORE, or of CONFIG, here, with the same seed.
 
     Nothing is imported because STORE says so: the function is that of a config, or the one
     that is named, and it runs if it is what the store's cells ran.  Prints what it returns,
-    or its traceback with exit code 1; the store is not changed.
+    or its traceback with exit code 1; the store is not changed.  A CONFIG, by its ending, needs
+    no store; --set goes with it.
     """
     with refusing():
         replicate = whole_number("--replicate", replicate)
         if config is not None and function is not None:
             raise OptionError("--config and --function both say what function it is; give one.")
-        stored = StoredExperiment(store)
-        name = _condition(stored, condition)
-        if function is None:
-            experiment = _of_config(stored, name, config or _config_beside(stored), accept_changes)
+        if store.suffix.lower() in PARSERS:
+            if config is not None or function is not None or accept_changes:
+                raise OptionError(
+                    f"--config, --function and --accept-changes go with a store; {store} is a "
+                    "config."
+                )
+            experiment, name = _of_config_alone(store, overrides, condition)
+        elif overrides:
+            raise OptionError("--set goes with a config; a store says what its parameters are.")
         else:
-            found = find_function(function, Path.cwd())
-            experiment = _experiment(stored, name, found, [], accept_changes)
+            stored = StoredExperiment(store)
+            name = _condition(stored, condition)
+            if function is None:
+                path = config or _config_beside(stored)
+                experiment = _of_config(stored, name, path, accept_changes)
+            else:
+                found = find_function(function, Path.cwd())
+                experiment = _experiment(stored, name, found, [], accept_changes)
     try:
-        say(text_of(experiment.replay(replicate)))
+        say(text_of(experiment.replay(replicate, name)))
     except Exception:
         traceback.print_exc()
         if debug:
             pdb.post_mortem(sys.exc_info()[2])
         ctx.exit(1)
+
+
+def _of_config_alone(
+    path: Path, overrides: tuple[str, ...], condition: str | None
+) -> tuple[Experiment, str]:
+    """What a config describes, and which of its conditions."""
+    config = read_config(path, overrides)
+    if config.experiment.values["seed"] is None:
+        raise OptionError(
+            f"{path}: it has no seed, so a replicate has none. Give the root seed of the run: "
+            "--set experiment.seed=N."
+        )
+    beside = path.resolve().parent
+    arguments = experiment_arguments(config, beside, {"store": None, "log": None})
+    experiment = Experiment(find_function(config.experiment.function, beside), **arguments)
+    name = experiment.baseline if condition is None else condition
+    return experiment, known("--condition", name, "condition", experiment.conditions)
 
 
 def _condition(stored: StoredExperiment, condition: str | None) -> str:

@@ -13,6 +13,8 @@ import click
 
 from crystallize.cells.plain import json_data
 from crystallize.checks import Faults, text
+from crystallize.cli.failures import Replay, failure_lines, replay_of_config
+from crystallize.cli.output import Output, is_written, output_to
 from crystallize.cli.overriding import set_option
 from crystallize.cli.refusal import NOT_WRITTEN, REFUSED, say_error, show_warning
 from crystallize.cli.sharding import (
@@ -34,11 +36,9 @@ from crystallize.description.spec import RULES
 from crystallize.errors import CrystallizeError, ExportError, OptionError, PluginError, StoreError
 from crystallize.experiments.experiment import Experiment
 from crystallize.results.errors import CellFailedError, Interrupted, TooManyFailuresError
-from crystallize.results.exporting import Exporter, check_place, export, exporter_for
 from crystallize.results.result import Result
 
 OK, SOME_FAILED, BY_SIGNAL = 0, 1, 128
-SHOWN_ERRORS = 3
 
 KEY_OF = {
     "execution": ("execution", "strategy"),
@@ -88,8 +88,8 @@ OPTION_RULES = {**RULES, "execution": text}
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
-    help="Write the result to this file too, as its ending says.",
+    metavar="FILE|FOLDER/",
+    help="Write the result to this file too, as its ending says, or to a new folder in a folder.",
 )
 @table_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON alone.")
@@ -112,7 +112,7 @@ def command(
     retry_failed: bool,
     accept_changes: bool,
     block: tuple[str, ...],
-    output: Path | None,
+    output: str | None,
     by: tuple[str, ...],
     across: tuple[str, ...],
     all_rows: bool,
@@ -130,14 +130,12 @@ def command(
     warnings.showwarning = show_warning
     result: Result | None
     tables = Wanted(by, across, all_rows)
-    exporter: Exporter | None = None
+    target: Output | None = None
     try:
         with stdout_kept_clean():
             if output is not None:
                 # Before anything is computed that nobody could write down.
-                exporter = exporter_for("--output", output, block)
-                check_place(output)
-                exporter = exporter.by_factors(by, across)
+                target = output_to(output, tables, block)
             given = {
                 "replicates": replicates,
                 "seed": seed,
@@ -156,6 +154,9 @@ def command(
             if conditions:
                 wanted |= _selected(read, conditions)
             experiment = _experiment(config, read, block, wanted)
+            has_own_seed = seed is None and read.experiment.values["seed"] is not None
+            root = None if has_own_seed else experiment.seed
+            replay = replay_of_config(config, overrides, root)
             tables.check(experiment.spec.factors, as_json=as_json)
             would = experiment.dry_run() if dry_run else None
             say_shard(experiment.spec)
@@ -164,6 +165,8 @@ def command(
             print_answer(content if as_json else str(would))
             ctx.exit(OK)
         with stdout_kept_clean(), merged_into(experiment.spec, sources):
+            if target is not None:
+                target.claim(experiment.name)
             result, code = experiment.run(), OK
         if not isinstance(result, Result):
             raise PluginError(
@@ -176,13 +179,17 @@ def command(
             say(line, err=True)
         if result.errors:
             code = SOME_FAILED
-            _show_errors(result)
+            _show_errors(result, replay)
     except (CellFailedError, TooManyFailuresError) as error:
         say(f"Error: {error}", err=True)
         result, code = error.result, SOME_FAILED
+        if isinstance(error, TooManyFailuresError) and isinstance(result, Result):
+            _show_errors(result, replay)
     except Interrupted as error:
         say(f"Interrupted; this is what had finished. {_advice(error.result)}", err=True)
         result, code = error.result, BY_SIGNAL + error.signum
+        if isinstance(result, Result):
+            _show_errors(result, replay)
     except KeyboardInterrupt:
         say("Interrupted.", err=True)
         result, code = None, BY_SIGNAL + signal.SIGINT
@@ -195,9 +202,11 @@ def command(
         # With a result, the run had begun, and its cells could not be kept.
         unkept = isinstance(error, StoreError) and result is not None
         code = NOT_WRITTEN if unkept else REFUSED
-    if isinstance(result, Result) and output is not None and exporter is not None:
-        written = _is_written(result, output, exporter)
+    if target is not None and isinstance(result, Result):
+        written = is_written(target, result, experiment.spec.store)
         code = code if written or code >= BY_SIGNAL else NOT_WRITTEN
+    elif target is not None:
+        target.give_up()
     if result is not None and not _is_printed(result, None if as_json else tables):
         code = code if code >= BY_SIGNAL else NOT_WRITTEN
     ctx.exit(code)
@@ -250,16 +259,6 @@ def _selected(config: Config, patterns: tuple[str, ...]) -> dict[str, Any]:
     return {"conditions": conditions, "baseline": first}
 
 
-def _is_written(result: Result, output: Path, exporter: Exporter) -> bool:
-    try:
-        with stdout_kept_clean():
-            export(result, output, exporter)
-    except ExportError as error:
-        say(f"Error: {error}", err=True)
-        return False
-    return True
-
-
 def _say_found(result: Result, cells: int) -> None:
     store = result.provenance["store"]
     if store is not None and store["found"]:
@@ -279,16 +278,9 @@ def _advice(result: Result) -> str:
     return "It is in the store; run the same command again to resume."
 
 
-def _show_errors(result: Result) -> None:
-    for error in result.errors[:SHOWN_ERRORS]:
-        say(
-            f"Failed: condition {error.condition!r}, replicate {error.replicate}, seed "
-            f"{error.seed}: {error.type}: {error.message}",
-            err=True,
-        )
-    more = len(result.errors) - SHOWN_ERRORS
-    if more > 0:
-        say(f"… and {more} more; --json shows all, with tracebacks.", err=True)
+def _show_errors(result: Result, replay: Replay) -> None:
+    for line in failure_lines(result.errors, replay):
+        say(line, err=True)
 
 
 def _is_printed(result: Result, tables: Wanted | None) -> bool:

@@ -10,7 +10,9 @@ import click
 
 from crystallize.cells.plain import json_data
 from crystallize.checks import above_zero, optional
-from crystallize.cli.refusal import refusing
+from crystallize.cli.failures import failure_lines, replay_of_store
+from crystallize.cli.output import write_store
+from crystallize.cli.refusal import NOT_WRITTEN, refusing
 from crystallize.cli.streams import print_answer, say
 from crystallize.cli.tables import Wanted, table_options
 from crystallize.cli.watch import watch
@@ -29,6 +31,12 @@ SECOND = 1.0
 @table_options
 @click.option("--watch", "watched", is_flag=True, help="Show how far its run is, until it ends.")
 @click.option("--interval", type=float, help="Seconds between two looks: 1 if not given.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE|FOLDER/",
+    help="Write it to this file too, as its ending says, or to a new folder in a folder.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def command(
@@ -39,6 +47,7 @@ def command(
     all_rows: bool,
     watched: bool,
     interval: float | None,
+    output: str | None,
     as_json: bool,
 ) -> None:
     """Say what STORE holds: whose experiment, what is done, failed and missing.
@@ -53,6 +62,8 @@ def command(
     if watched:
         with refusing():
             _check_no_tables(by, across, all_rows=all_rows)
+            if output is not None:
+                raise OptionError("--output goes without --watch.")
             seconds = optional(above_zero)("--interval", interval)
             try:
                 ctx.exit(watch(store, seconds or SECOND, as_json=as_json))
@@ -65,6 +76,8 @@ def command(
         result = Result.of_outcomes(stored.outcomes(), stored.baseline, stored.factors)
         tables = Wanted(by, across, all_rows)
         tables.check(result.factors, as_json=as_json)
+        if output is not None and not write_store(output, tables, store, result):
+            ctx.exit(NOT_WRITTEN)
     if as_json:
         content = {
             "identity": stored.identity,
@@ -96,6 +109,8 @@ def command(
         say(f"damaged: {one_line(name)}; 'crystallize check' sets it aside")
     if len(stored.cells) > 1:
         _show_generations(stored)
+    for line in failure_lines(result.errors, replay_of_store(store)):
+        say(line)
     say(f"\n{tables.shown(result)}")
 
 

@@ -20,12 +20,12 @@ def write_csv(form: LongForm, path: Path) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*INDEX_COLUMNS, *factors, *form.metrics])
         for condition, size in form.sizes.items():
-            levels = [_text(form.levels[condition].get(factor)) for factor in factors]
+            levels = [field_text(form.levels[condition].get(factor)) for factor in factors]
             for start in range(0, size, ROWS_AT_ONCE):
                 stop = min(start + ROWS_AT_ONCE, size)
                 done = form.done[condition][start:stop]
                 columns = [
-                    map(_text, metric_data(of[condition][start:stop], done))
+                    map(field_text, metric_data(of[condition][start:stop], done))
                     if condition in of
                     else [""] * (stop - start)
                     for of in form.metrics.values()
@@ -34,7 +34,7 @@ def write_csv(form: LongForm, path: Path) -> None:
                     writer.writerow([condition, replicate, *levels, *values])
 
 
-def _text(value: Any) -> str:
+def field_text(value: Any) -> str:
     """One field: every digit of a number, JSON for what has parts."""
     if value is None:
         return ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,12 +50,37 @@ def long_form(
     A metric that is named like one of the index columns, or a factor, has ``metric.`` before its
     name.
     """
-    levels = factor_columns(factors, INDEX_COLUMNS)
-    index = {*INDEX_COLUMNS, *(name for columns in levels.values() for name in columns)}
-    columns: dict[str, dict[str, Array]] = {}
-    for condition, arrays in metrics.items():
-        for metric, values in arrays.items():
-            name = f"metric.{metric}" if metric in index else metric
-            columns.setdefault(name, {})[condition] = values
+    levels, named = metric_columns(metrics, factors)
+    columns = {
+        name: {condition: metrics[condition][metric] for condition, metric in of.items()}
+        for name, of in named.items()
+    }
     sizes = {condition: len(flags) for condition, flags in done.items()}
     return LongForm(sizes, levels, columns, done)
+
+
+def metric_columns(
+    metrics: Mapping[str, Iterable[str]], factors: Mapping[str, Mapping[str, Any]]
+) -> tuple[Mapping[str, Mapping[str, Any]], dict[str, dict[str, str]]]:
+    """The names of the columns.
+
+    Parameters
+    ----------
+    metrics : mapping of str to iterable of str
+        Condition -> the names of its metrics.
+    factors : mapping
+        Condition -> factor -> level.
+
+    Returns
+    -------
+    (dict, dict)
+        Condition -> column of a factor -> level, and column -> condition -> metric.
+    """
+    levels = factor_columns(factors, INDEX_COLUMNS)
+    index = {*INDEX_COLUMNS, *(name for columns in levels.values() for name in columns)}
+    columns: dict[str, dict[str, str]] = {}
+    for condition, own in metrics.items():
+        for metric in own:
+            name = f"metric.{metric}" if metric in index else metric
+            columns.setdefault(name, {})[condition] = metric
+    return levels, columns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import nan
+from time import sleep
 from typing import Any
 
 from crystallize.cells.block import Block, Blocks, Failure, Row
@@ -138,6 +139,8 @@ class Landing:
         """Go on; a worker that was lost meanwhile had no cell."""
         if isinstance(error, ResourceError):
             raise error
+        if error is not None:
+            sleep(pause.seconds)  # or else an engine that loses all would be kept busy
         self.schedule.ended(pause)
 
     def _take_row(self, task: Task, row: Row) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from crystallize.cells.attempts import Attempt
 from crystallize.cells.outcome import CellError
 from crystallize.cells.outcomes import Outcomes
+from crystallize.cells.page import PageBounds
 from crystallize.cells.summaries import PageSummaries
+from crystallize.cells.table import Table
 from crystallize.description.project import in_project
 from crystallize.description.seeding import Seeding
 from crystallize.description.summarized import USUAL
@@ -60,21 +63,11 @@ class Stored:
 
     def __init__(self, path: str | Path) -> None:
         with Store(path, read_only=True) as store:
-            identity = store.identity
-            if identity is None:
-                raise StoreError(
-                    f"{path}: this store is empty. A copy of a store in use is made by "
-                    "'crystallize copy'; what was written last is not in the file alone."
-                )
+            identity = _identity(store)
             self.path = Path(path)
             self.identity = identity
             self.generations = Generations.of_store(store)
-            # The rule and the keys are not there in a store of an earlier version.
-            self._seeding = Seeding(
-                identity["seed"],
-                identity.get("seed_rule", "numpy"),
-                identity.get("stream_keys", {}),
-            )
+            self._seeding = _seeding(identity)
             self.replicates = _replicates(store, identity)
             self.shard = shard_of(identity)
             self._parts = parts_of(identity, self.replicates)
@@ -207,6 +200,53 @@ class StoredSummaries(Stored):
             {}, self._errors(), seeding.root, about, seeding.rule, seeding.keys, self.summaries,
             self.attempts,
         )  # fmt: skip
+
+
+class StoredPages:
+    """The cells of an open store, a page at a time; those that are added meanwhile are not seen.
+
+    Attributes
+    ----------
+    replicates : dict of str to int
+        Condition -> how many replicates it has.
+    factors : dict of str to dict
+        Condition -> factor -> level.
+
+    Raises
+    ------
+    StoreError
+        If the store is empty.
+    """
+
+    def __init__(self, store: Store) -> None:
+        identity = _identity(store)
+        self.replicates = _replicates(store, identity)
+        self.factors = stored_factors(identity)
+        self._bounds = PageBounds(max(self.replicates.values()))
+        self._cells = PagedCells(store, self.replicates, _seeding(identity))
+
+    def tables(self, condition: str) -> Iterator[Table]:
+        """All replicates of a condition in index order, those that have no cells too."""
+        size = self.replicates[condition]
+        for start, stop in self._bounds.around(0, size):
+            yield self._cells.cells(condition, start, min(stop, size)).table
+
+
+def _identity(store: Store) -> Identity:
+    identity = store.identity
+    if identity is None:
+        raise StoreError(
+            f"{store.path}: this store is empty. A copy of a store in use is made by "
+            "'crystallize copy'; what was written last is not in the file alone."
+        )
+    return identity
+
+
+def _seeding(identity: Identity) -> Seeding:
+    # The rule and the keys are not there in a store of an earlier version.
+    return Seeding(
+        identity["seed"], identity.get("seed_rule", "numpy"), identity.get("stream_keys", {})
+    )
 
 
 def _replicates(store: Store, identity: Identity) -> dict[str, int]:
