@@ -1,7 +1,7 @@
 """A study over HTTP, of a server that is busy, errs and hangs: ``python -m benchmarks.over_http``.
 
-It says how many requests it took, how long, and whether what came of it is what a run without
-any faults gives, and one that was interrupted and resumed.
+Each line that it prints says of a run, the second interrupted and resumed, how many requests the
+server counted, how long it took, and whether its bytes are those of a run without any faults.
 """
 
 import argparse
@@ -11,12 +11,12 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
@@ -136,6 +136,31 @@ def interrupted(experiment: Experiment, seconds: float) -> int:
     return sum(int(done.sum()) for done in result.done.values())
 
 
+def measured(way: str, replicates: int, limit: int) -> Iterator[dict[str, Any]]:
+    """What came of the study in one go, and of one that was interrupted and resumed."""
+    cells = replicates * len(CONDITIONS)
+    with busy():
+        expected = columns(study(way, replicates, None).run())
+    for resumed in (False, True):
+        with busy(limit, errors=0.05, hangs=0.01) as port, TemporaryDirectory() as folder:
+            store = {"store": Path(folder) / "cells.db"} if resumed else {}
+            began, before = perf_counter(), 0
+            if resumed:
+                before = interrupted(study(way, replicates, limit, **store), cells / limit / 2)
+            result = study(way, replicates, limit, **store).run()
+            seconds, counted = perf_counter() - began, counts(port)
+        yield {
+            "cells": cells,
+            "interrupted_after": before if resumed else None,
+            "failed": len(result.errors),
+            "same_bytes": columns(result) == expected,
+            "counts": counted,
+            "requests_a_cell": requests_a_cell(counted, cells),
+            "seconds": seconds,
+            "times_allowed": seconds * limit / counted["requests"],
+        }
+
+
 def main() -> int:
     """Measure; the exit code is 1 where something does not hold."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -143,29 +168,11 @@ def main() -> int:
     parser.add_argument("--limit", type=int, default=20, help="requests a second")
     parser.add_argument("--way", choices=WAYS, default="async")
     given = parser.parse_args()
-    replicates, limit, way = given.replicates, given.limit, given.way
-    cells, holds = replicates * len(CONDITIONS), True
-    with busy():
-        expected = columns(study(way, replicates, None).run())
-    for resumed in (False, True):
-        store = {"store": Path(tempfile.mkdtemp()) / "cells.db"} if resumed else {}
-        with busy(limit, errors=0.05, hangs=0.01) as port:
-            began, done = perf_counter(), 0
-            if resumed:
-                done = interrupted(study(way, replicates, limit, **store), cells / limit / 3)
-            result = study(way, replicates, limit, **store).run()
-            seconds, counted = perf_counter() - began, counts(port)
-        a_cell, allowed = requests_a_cell(counted, cells), counted["requests"] / limit
-        same = columns(result) == expected and not result.errors
-        holds &= same and a_cell <= MOST_A_CELL and seconds <= MOST_TIME * allowed
-        print(
-            f"{'interrupted after ' + str(done) + ' cells, resumed' if resumed else 'in one go'}: "
-            f"{cells} cells, failed {len(result.errors)}, the same bytes: {same}\n"
-            f"  {counted}\n"
-            f"  {a_cell:.3f} requests a cell beyond the injected faults; {seconds:.1f} s, "
-            f"{seconds / allowed:.3f} times what the limit allows",
-            flush=True,
-        )
+    holds = True
+    for row in measured(given.way, given.replicates, given.limit):
+        print(json.dumps(row), flush=True)
+        holds &= row["same_bytes"] and not row["failed"]
+        holds &= row["requests_a_cell"] <= MOST_A_CELL and row["times_allowed"] <= MOST_TIME
     return 0 if holds else 1
 
 

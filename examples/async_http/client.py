@@ -4,6 +4,14 @@ import asyncio
 import os
 
 
+class TooMany(Exception):
+    """The server has no time now; `retry_after` is when it may have, in seconds."""
+
+    def __init__(self, retry_after):
+        super().__init__(f"too many requests; again after {retry_after} s")
+        self.retry_after = retry_after
+
+
 async def fetch(path):
     """Send one GET request; return the status and the body."""
     port = int(os.environ["FLAKY_SERVER_PORT"])
@@ -16,7 +24,11 @@ async def fetch(path):
     finally:
         writer.close()
         await writer.wait_closed()
-    return int(head.split()[1]), body
+    status = int(head.split()[1])
+    if status == 429:
+        headers = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:])
+        raise TooMany(float(headers[b"Retry-After"]))
+    return status, body
 
 
 async def trial(rng, tries):

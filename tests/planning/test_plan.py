@@ -178,3 +178,10 @@ def test_a_dry_run_of_until_says_what_is_wanted():
     text = str(experiment(replicates=Until("x", relative=0.05, at_most=1000)).dry_run())
     assert "mean of x ± 0.05 of it, 100 to 1000 replicates" in text
     assert "at most 2000" in text
+
+
+def test_a_dry_run_says_how_many_cells_begin_in_a_second():
+    limited = experiment(rate_limit=2.5).dry_run()
+    assert limited.to_dict()["rate_limit"] == 2.5
+    assert "rate limit  2.5 cells/s" in str(limited)
+    assert "rate limit" not in str(experiment().dry_run())

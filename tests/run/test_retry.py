@@ -1,6 +1,7 @@
 """Cells that are tried again: after which time, which of them, and what goes on meanwhile."""
 
 import asyncio
+import signal
 import sys
 import time
 from functools import partial
@@ -173,3 +174,53 @@ def test_a_resume_gives_what_waited_its_tries(tmp_path):
     result = make(retries=Retry(2, wait=0.01)).run()
     assert not result.errors
     assert len(tries(logs)) == 8
+
+
+WAITING = """
+class Busy(Exception):
+    retry_after = 3600
+
+
+def plain(replicate):
+    if replicate == 0:
+        raise Busy
+    return float(replicate)
+
+
+async def waits(replicate):
+    return plain(replicate)
+
+
+class Tells:
+    landed = 0
+
+    @hookimpl
+    def outcomes_completed(self, outcomes):
+        self.landed += len(outcomes)
+        if self.landed == 5:
+            ready()
+
+
+if __name__ == "__main__":
+    options = {"replicates": 6, "seed": 1, "retries": 1, "plugins": [Tells()]}
+    try:
+        %s
+    except Interrupted as error:
+        print(done(error.result), len(error.result.errors))
+"""
+
+
+@pytest.mark.faults
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+@pytest.mark.parametrize(
+    "way",
+    [
+        "Experiment(plain, **options).run()",
+        "Experiment(plain, **PROCESS, **options).run()",
+        "asyncio.run(Experiment(waits, **ASYNC, **options).arun())",
+    ],
+)
+def test_a_signal_ends_a_wait(program, way):
+    running = program(WAITING % way)
+    assert running.signalled(signal.SIGINT) == "5 0"
+    assert running.seconds < 6  # two seconds, and a machine that does other things too

@@ -132,6 +132,20 @@ def test_a_store_is_of_one_shard_until_a_run_of_all_goes_on_with_it(whole, tmp_p
     experiment("2/2", store=store).run()
 
 
+@pytest.mark.parametrize("keep", ["values", "summary"])
+def test_conditions_with_replicates_of_their_own_are_shared_out_alike(tmp_path, keep):
+    numbers = {"a": 100, "b": 3}
+    expected = experiment(replicates=numbers).run()
+    pages = [pages_of(f"{i}/4", replicates=numbers, keep=keep) for i in (1, 2, 3, 4)]
+    assert [own.landed for own in pages] == [25, 26, 26, 26]
+    assert [sum(seen[3] for seen in own.seen) for own in pages] == [25, 26, 26, 26]
+    for i in (1, 2, 3, 4):
+        experiment(f"{i}/4", replicates=numbers, store=tmp_path / "{shard}.db", keep=keep).run()
+    sources = [StoredExperiment(path) for path in sorted(tmp_path.glob("*.db"))]
+    merge(sources, tmp_path / "all.db")
+    same_result(expected, experiment(replicates=numbers, store=tmp_path / "all.db").run())
+
+
 def test_a_path_can_have_the_name_of_the_shard_in_it(tmp_path):
     for shard, name in (("2/2", "2of2.db"), (None, "1of1.db")):
         experiment(shard, store=tmp_path / "{shard}.db").run()

@@ -12,7 +12,7 @@ import cloudpickle
 import numpy as np
 import pytest
 
-from crystallize import Experiment, hookimpl
+from crystallize import Experiment, Retry, hookimpl
 from crystallize.plugins.execution import ParallelExecution
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -166,6 +166,25 @@ def test_a_cell_that_can_be_stopped_is_run_again(tmp_path):
     assert not cut.errors
     (tmp_path / "quick").touch()
     assert Experiment(endless, **given).run().metrics["baseline"]["value"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("way", ["serial", "threads", "async", "loop"])
+def test_cells_that_wait_to_be_tried_again_are_left(way):
+    async def later(replicate):
+        return fails_first(replicate)
+
+    def fails_first(replicate):
+        if replicate < 3:
+            raise ValueError("later")
+        return replicate
+
+    cut = Experiment(
+        later if way == "async" else fails_first,
+        replicates=6, retries=Retry(5, wait=60), time_limit=0.5, **WAYS[way],
+    ).run()  # fmt: skip
+    assert cut.done["baseline"].tolist() == [False] * 3 + [True] * 3
+    assert cut.provenance["stopped"]["cells"] == 3
+    assert not cut.errors
 
 
 @pytest.mark.parametrize("keep", ["values", "summary"])

@@ -192,6 +192,9 @@ def test_the_same_result_gives_the_same_bytes_whoever_writes_them(tmp_path):
     crystallize_report.write(tmp_path / "study.zip", tmp_path / "two.html")
     pages = {(tmp_path / name).read_bytes() for name in ("one.html", "study.html", "two.html")}
     assert len(pages) == 1
+    assert {(tmp_path / name).stat().st_mode & 0o777 for name in ("one.html", "two.html")} == {
+        0o600
+    }
 
 
 def test_forty_conditions_of_twenty_metrics_take_less_than_three_megabytes():

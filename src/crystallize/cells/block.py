@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from crystallize.cells.attempts import Recorded
 from crystallize.cells.column import Values
+from crystallize.cells.durations import Durations
 from crystallize.cells.metrics import MetricError, Names
 from crystallize.cells.warned import Notices, Warned
 from crystallize.contracts import Task
@@ -102,6 +104,10 @@ class Block:
         Which of the cells warned of what.
     logged : sequence of dict
         What they logged in another process than the driver's: the records' attributes.
+    durations : Durations or None
+        How long its cells took, where that is known; in their order.
+    recorded : dict of int to dict, optional
+        Offset -> what the cell recorded, of those that did.
     """
 
     condition: int
@@ -116,6 +122,8 @@ class Block:
     changed: tuple[str, ...] = ()
     warned: Warned | None = None
     logged: Sequence[dict[str, Any]] = ()
+    durations: Durations | None = None
+    recorded: dict[int, Recorded] | None = None
 
     def __len__(self) -> int:
         return self.stop - self.start if self.cells is None else len(self.cells)
@@ -140,6 +148,9 @@ class Block:
             return self
         first, last = max(start - self.start, 0), min(stop, self.stop) - self.start
         cells = self.cells
+        places = first, last
+        if cells is not None:
+            places = tuple(np.searchsorted(cells, places).tolist())
         return replace(
             self,
             start=self.start + first,
@@ -154,6 +165,7 @@ class Block:
             ],
             cells=None if cells is None else cells[(cells >= first) & (cells < last)] - first,
             warned=self.warned and self.warned.between(first, last),
+            durations=self.durations and self.durations.between(*places),
         )
 
     def only(self, kept: npt.NDArray[np.bool_]) -> Block:
@@ -171,6 +183,7 @@ class Block:
             failures=[failure for failure in self.failures if kept[failure.offset]],
             cells=there[kept[there]],
             warned=self.warned and self.warned.without(np.flatnonzero(~kept).tolist()),
+            durations=self.durations and self.durations.only(kept[there]),
         )
 
 
@@ -206,9 +219,11 @@ class Row(NamedTuple):
     stamp : str
         Which run's call made it.
     seconds : float
-        How long it took; measured where there is a timeout.
+        How long it took, other cells on the loop among it.
     warned : tuple of Notice
         What it warned of.
+    recorded : dict or None
+        What it recorded.
     """
 
     task: Task
@@ -217,6 +232,7 @@ class Row(NamedTuple):
     stamp: str = ""
     seconds: float = 0.0
     warned: Notices = ()
+    recorded: Recorded | None = None
 
     @property
     def condition(self) -> int:

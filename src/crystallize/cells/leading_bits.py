@@ -33,12 +33,23 @@ class LeadingBits:
         self.keys: Keys = np.empty(0, np.int64) if keys is None else keys
         self.counts: Keys = np.empty(0, np.int64) if counts is None else counts
 
-    def joined(self, numbers: Floats) -> LeadingBits:
-        """The same with more numbers, infinite ones too; none of them NaN."""
+    def joined(self, numbers: Floats, times: Keys | None = None) -> LeadingBits:
+        """The same with more numbers, infinite ones too; none of them NaN.
+
+        Parameters
+        ----------
+        numbers : array of float
+        times : array of int, optional
+            How often there is each.
+        """
         keys = (np.ascontiguousarray(numbers).view(np.int64) + HALF) >> DROPPED
         negative = keys < 0
         # The two signs lie half of all keys apart.
-        found = [_counted(of_sign) for of_sign in (keys[negative], keys[~negative])]
+        found = (
+            [(keys, times)]
+            if times is not None
+            else [_counted(of_sign) for of_sign in (keys[negative], keys[~negative])]
+        )
         keys = np.concatenate([self.keys, *(there for there, _ in found)])
         counts = np.concatenate([self.counts, *(counted for _, counted in found)])
         if not len(keys):

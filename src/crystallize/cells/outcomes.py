@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from crystallize.cells.attempts import Attempt
 from crystallize.cells.outcome import CellError, Outcome
 from crystallize.cells.summaries import PageSummaries
 from crystallize.cells.table import Table
@@ -40,6 +41,9 @@ class Outcomes:
     summaries : PageSummaries or None
         What there is instead of tables of all outcomes of a run that keeps no values,
         ``keep="summary"``.
+    attempts : sequence of Attempt
+        Those that failed or recorded something, by replicate, condition and number; none in
+        a batch.
     """
 
     tables: Mapping[str, Table]
@@ -49,6 +53,7 @@ class Outcomes:
     seed_rule: str = "numpy"
     stream_keys: Mapping[str, int] = field(default_factory=dict)
     summaries: PageSummaries | None = None
+    attempts: Sequence[Attempt] = ()
 
     def __len__(self) -> int:
         if self.summaries is not None:

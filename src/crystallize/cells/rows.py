@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterator
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from crystallize.cells.block import Block, BlockColumn, Failure
 from crystallize.cells.column import packed
+from crystallize.cells.durations import Durations
 from crystallize.cells.metrics import (
     NUMBER_NAMES,
     NUMBERS,
@@ -78,6 +80,8 @@ class Rows:
         of what is in here follow each other, from the one on that :meth:`flush` was told.
     warned : dict of int to tuple of Notice
         Replicate -> what it warned of, for those that did, failed cells among them.
+    seconds : dict of int to float
+        Replicate -> how long it took, of cells that :meth:`sparse_blocks` takes.
     """
 
     def __init__(self, condition: int) -> None:
@@ -87,6 +91,7 @@ class Rows:
         self._first = 0
         self.numbers: list[float] = []
         self.warned: dict[int, Notices] = {}
+        self.seconds: dict[int, float] = {}
 
     def __bool__(self) -> bool:
         return bool(self.numbers or self._filled())
@@ -180,16 +185,18 @@ class Rows:
         self._group = _Group(())
         self._groups = {(): self._group}
         warned, self.warned = self.warned, {}
+        seconds, self.seconds = self.seconds, {}
         cells = np.sort(np.concatenate([group.cells() for group in groups]))
         gaps = np.flatnonzero(np.diff(cells) > SPARSE_GAP)
         if len(gaps):
-            yield from self._split(groups, cells[gaps], warned)
+            yield from self._split(groups, cells[gaps], warned, seconds)
             return
         start = int(cells[0])
         columns = [column for group in groups for column in group.columns(group.cells() - start)]
         yield Block(
             self._condition, start, int(cells[-1]) + 1, columns, [], 0.0,
             cells=cells - start, warned=_warned_from(start, warned),
+            durations=_durations_of(cells.tolist(), seconds) if seconds else None,
         )  # fmt: skip
 
     def _columns(self, start: int, failures: list[Failure]) -> tuple[int, list[BlockColumn]]:
@@ -221,9 +228,13 @@ class Rows:
         return self._group
 
     def _split(
-        self, groups: list[_Group], last: Cells, warned: dict[int, Notices]
+        self,
+        groups: list[_Group],
+        last: Cells,
+        warned: dict[int, Notices],
+        seconds: dict[int, float],
     ) -> Iterator[Block]:
-        parts = [Rows(self._condition) for _ in range(len(last) + 1)]
+        parts, bounds = [Rows(self._condition) for _ in range(len(last) + 1)], last.tolist()
         for group in groups:
             width = len(group.names)
             for i, part in enumerate(np.searchsorted(last, group.cells()).tolist()):
@@ -231,6 +242,8 @@ class Rows:
                 parts[part].add_checked(group.replicates[i], group.names, values)
         for replicate, given in warned.items():
             parts[int(np.searchsorted(last, replicate))].warned[replicate] = given
+        for replicate, took in seconds.items():
+            parts[bisect_left(bounds, replicate)].seconds[replicate] = took
         for rows in parts:
             yield from rows.sparse_blocks()
 
@@ -262,6 +275,10 @@ def _too_large(columns: list[BlockColumn]) -> Iterator[Failure]:
                 if offset not in found:
                     found.add(offset)
                     yield Failure.of_refused(offset, error)
+
+
+def _durations_of(cells: list[int], seconds: dict[int, float]) -> Durations:
+    return Durations([1] * len(cells), [seconds.get(cell, nan) for cell in cells])
 
 
 def _warned_from(start: int, warned: dict[int, Notices]) -> Warned | None:

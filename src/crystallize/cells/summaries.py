@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from crystallize.cells.durations import DurationSummary
 from crystallize.cells.statistics import Kept, MetricStatistics, Statistics
 from crystallize.cells.table import Table
 from crystallize.cells.warned import WarningCounts, WarningRecord
@@ -39,6 +40,7 @@ class ConditionSummary:
     metrics : dict
         Metric -> where in an array, or nowhere -> its statistics.
     warned : WarningCounts
+    durations : DurationSummary
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class ConditionSummary:
         self.finished = finished
         self.metrics = {} if metrics is None else metrics
         self.warned = WarningCounts()
+        self.durations = DurationSummary()
         self._by_element = by_element
         self._kept: Kept = kept
 
@@ -60,6 +63,7 @@ class ConditionSummary:
         self.finished += int(np.count_nonzero(table.done))
         if table.warned:
             self.warned.add(table.warned, table.start)
+        self.durations.add(table.durations.durations())
         for name in table.names():
             self.add(name, table.columns[name].there())
 

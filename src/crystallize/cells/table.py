@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from crystallize.cells.block import Block
 from crystallize.cells.column import Column
+from crystallize.cells.durations import DurationColumn
 from crystallize.cells.warned import WarnedCells
 
 
@@ -22,6 +23,7 @@ class Table:
         Which cells have metrics.
     columns : dict of str to Column
     warned : WarnedCells
+    durations : DurationColumn
     """
 
     def __init__(self, start: int, size: int) -> None:
@@ -30,6 +32,7 @@ class Table:
         self.done: npt.NDArray[np.bool_] = np.zeros(size, dtype=np.bool_)
         self.columns: dict[str, Column] = {}
         self.warned = WarnedCells(size)
+        self.durations = DurationColumn(size)
 
     @classmethod
     def of(cls, start: int, stop: int) -> Table:
@@ -48,6 +51,8 @@ class Table:
         self.done[cells] = True
         if block.warned is not None or self.warned:
             self.warned.add(cells, first, block.warned)
+        if block.durations is not None:
+            self.durations.add(cells, block.durations)
         for failure in block.failures:
             self.done[first + failure.offset] = False
         finished = len(block) - len(block.failures)
@@ -65,6 +70,7 @@ class Table:
         places = slice(start - self.start, stop - self.start)
         part.done = self.done[places].copy()
         part.warned = self.warned.part(places)
+        part.durations = self.durations.part(places)
         for name, column in self.columns.items():
             copied = column.part(places, part.done)
             if copied.present.any():

@@ -175,6 +175,8 @@ def command(
             )
         _say_found(result, experiment.spec.cells)
         _say_stopped(result)
+        for line in result.duration_lines():
+            say(line, err=True)
         if result.errors:
             code = SOME_FAILED
             _show_errors(result, replay)

@@ -86,6 +86,7 @@ def command(
             "damaged": stored.damaged,
             "warnings": [warning_data(record) for record in result.warnings],
             "summary": result.summary(),
+            "durations": result.duration_summary(),
         }
         print_answer(json.dumps(json_data(content), allow_nan=False, indent=2))
         return
@@ -102,6 +103,8 @@ def command(
             f"{one_line(row['condition'])}: {row['done']} done, {row['failed']} failed, "
             f"{row['missing']} missing"
         )
+    for line in result.duration_lines():
+        say(line)
     for name in stored.damaged:
         say(f"damaged: {one_line(name)}; 'crystallize check' sets it aside")
     if len(stored.cells) > 1:

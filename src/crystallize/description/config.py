@@ -31,7 +31,7 @@ from crystallize.description.overrides import (
     refuse_doubles,
 )
 from crystallize.description.replicates import KEY as REPLICATES
-from crystallize.description.replicates import OTHERS, own_replicates
+from crystallize.description.replicates import OTHERS, number_or_numbers, own_replicates
 from crystallize.description.retry import retries_written
 from crystallize.description.spec import DEFAULT_STRATEGY, RULES
 from crystallize.description.stream_keys import check_streams
@@ -60,13 +60,6 @@ def _function(where: str, value: object) -> str:
 ELSEWHERE = ("store", "shard", "retry_failed", "accept_changes", "summary")
 
 
-def _number_or_numbers(where: str, value: object) -> Any:
-    """How many replicates conditions have: one number for all, or a table of them."""
-    if isinstance(value, Mapping):
-        return each(RULES[REPLICATES], may_be_empty=False)(where, value)
-    return RULES[REPLICATES](where, value)
-
-
 EXPERIMENT_RULES: Mapping[str, Rule[Any]] = {
     "function": _function,
     "baseline": optional(text),
@@ -75,7 +68,7 @@ EXPERIMENT_RULES: Mapping[str, Rule[Any]] = {
     # Some have a section of their own; what the command asks for stands in no file.
     **{key: RULES[key] for key in RULES if key not in ELSEWHERE},
     "retries": retries_written,
-    REPLICATES: _number_or_numbers,
+    REPLICATES: number_or_numbers,
 }
 """What the keys of ``[experiment]`` may be; arguments of :class:`crystallize.Experiment`."""
 
@@ -276,7 +269,10 @@ class _Reader:
     def _conditions(self, content: Mapping[str, Any]) -> Any:
         given, combined = content.get("conditions"), content.get("grid")
         if given is not None and combined is not None:
-            self._say("conditions, grid: give one or the other, not both.")
+            self._say(
+                "conditions, grid: give one or the other, not both; for a sweep instead of the "
+                "file's conditions leave these out with --set conditions=."
+            )
         shared = self._checked(table, "parameters", content.get("parameters", {}))
         conditions = None
         if combined is not None:
@@ -308,24 +304,27 @@ class _Reader:
         """Condition -> its number of replicates, of those that have their own."""
         section = content.get("experiment")
         given = section.get(REPLICATES) if isinstance(section, Mapping) else None
-        named = dict(given) if isinstance(given, Mapping) else {}
-        others = named.pop(OTHERS, None)
+        named = given if isinstance(given, Mapping) else {}
         for name in numbers:
             if name in named:
                 place = f"{inside('conditions', name)}.{REPLICATES}"
                 self._say(f"{inside(f'experiment.{REPLICATES}', name)}, {place}: give one of them.")
-        if self.faults.found:
-            return {}
-        sets = {ONLY_CONDITION: {}} if conditions is None else conditions
-        own = self._checked(own_replicates, f"experiment.{REPLICATES}", named, sets) or {}
-        own |= numbers
-        left = [name for name in sets if name not in own]
-        if given is not None and named and others is None and "until" not in content and left:
-            self._say(
-                f"experiment.{REPLICATES}: {listing(left)} is not among them; give all others a "
-                f"number as {OTHERS!r}."
-            )
-        return own
+        if conditions is None and not {"conditions", "grid", "parameters"} & set(content):
+            conditions = {ONLY_CONDITION: {}}
+        own = {}
+        if named and conditions is not None and self._are_numbers(named):
+            elsewhere = conditions if "until" in content else numbers
+            where = f"experiment.{REPLICATES}"
+            own = self._checked(own_replicates, where, named, conditions, elsewhere) or {}
+        return {**own, **numbers}
+
+    @staticmethod
+    def _are_numbers(named: Mapping[str, Any]) -> bool:
+        try:
+            number_or_numbers(REPLICATES, named)
+        except CrystallizeError:
+            return False  # which was said already
+        return True
 
     def _execution(self, given: object) -> Any:
         options = self._checked(table, "execution", given)

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from crystallize.callables import function_name
-from crystallize.checks import Faults, inside, known, table, whole_number
+from crystallize.checks import Faults, each, inside, known, whole_number
 from crystallize.description.until import Until, has_untils, untils
 from crystallize.errors import FunctionError, InvalidValueError, listing
 from crystallize.spelling import spelled_key
@@ -62,37 +62,52 @@ def given_replicates(value: object, conditions: Collection[str]) -> Replicates:
     >>> given.others, given.own
     (1000, {'slow': 50})
     """
+    if has_untils(value):
+        goals = untils(KEY, value)
+        return Replicates(goals[0].at_most, {}, goals)
     if not isinstance(value, Mapping):
-        return _of_all(value)
-    given = table(KEY, value)
-    faults = Faults()
-    others = faults(_of_all, given.pop(OTHERS), inside(KEY, OTHERS)) if OTHERS in given else None
-    own = faults(own_replicates, KEY, given, conditions)
-    faults.raise_any()
-    if others is not None:
-        return Replicates(others.others, own, others.until)
-    if left := [name for name in conditions if name not in own]:
-        raise InvalidValueError(
-            KEY, value, f"a number for {listing(left)} too, or for all others as {OTHERS!r}"
-        )
-    return Replicates(max(own.values()), own)
+        return Replicates(_number(KEY, value))
+    goals = ()
+    numbers = dict(value)
+    if has_untils(value.get(OTHERS)):
+        goals = untils(inside(KEY, OTHERS), numbers[OTHERS])
+        numbers[OTHERS] = goals[0].at_most
+    numbers = number_or_numbers(KEY, numbers)
+    own = own_replicates(KEY, numbers, conditions)
+    return Replicates(numbers.get(OTHERS) or max(own.values()), own, goals)
+
+
+def number_or_numbers(where: str, value: object) -> Any:
+    """How many replicates conditions have: one number for all, or a table of them."""
+    if isinstance(value, Mapping):
+        return each(_number, may_be_empty=False)(where, value)
+    return _number(where, value)
 
 
 def own_replicates(
-    where: str, given: Mapping[str, object], conditions: Collection[str]
+    where: str,
+    numbers: Mapping[str, int],
+    conditions: Collection[str],
+    elsewhere: Collection[str] = (),
 ) -> dict[str, int]:
     """Condition -> its number, of those that a name or a pattern gives one.
 
     A name comes before patterns, and the first pattern that matches before others.
 
+    Parameters
+    ----------
+    where : str
+    numbers : mapping of str to int
+    conditions : collection of str
+    elsewhere : collection of str
+        The conditions of which something else says how many they have.
+
     Raises
     ------
     CrystallizeError
-        If one of them matches nothing, or its value is no number; lists all that is wrong.
+        If a name or pattern matches nothing, or a condition has no number.
     """
-    faults = Faults()
-    numbers = {key: faults(_number, inside(where, key), number) for key, number in given.items()}
-    patterns = [key for key in given if key not in conditions]
+    patterns = [key for key in numbers if key not in conditions and key != OTHERS]
     own: dict[str, int] = {}
     matching = set()
     for name in conditions:
@@ -103,10 +118,15 @@ def own_replicates(
             if fnmatchcase(name, pattern):
                 matching.add(pattern)
                 own.setdefault(name, numbers[pattern])
+    faults = Faults()
     for pattern in patterns:
         if pattern not in matching:
             faults(known, where, pattern, "condition", conditions)
     faults.raise_any()
+    left = [name for name in conditions if name not in own and name not in elsewhere]
+    if left and OTHERS not in numbers:
+        expected = f"a number for {listing(left)} too, or for all others as {OTHERS!r}"
+        raise InvalidValueError(where, dict(numbers), expected)
     return own
 
 
@@ -137,10 +157,3 @@ def refuse_ambiguous(function: Callable[..., Any], names: Collection[str]) -> No
             "in [parameters] or a [grid], and the numbers of replicates as "
             "[experiment] replicates = { NAME = 50, '*' = 1000 }."
         )
-
-
-def _of_all(value: object, where: str = KEY) -> Replicates:
-    if has_untils(value):
-        goals = untils(where, value)
-        return Replicates(goals[0].at_most, {}, goals)
-    return Replicates(_number(where, value))

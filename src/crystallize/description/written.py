@@ -27,6 +27,7 @@ NULLS = ("None", "null", "Null", "NULL", "~")
 """Not in any case: ``none`` is a choice that options have."""
 
 DATE_OR_TIME = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([Tt ]\d.*)?|\d{1,2}:\d\d(:\d\d(\.\d+)?)?")
+LIST_OF_WORDS = re.compile(r"\[\s*[\w.:/+-]+(\s*,\s*[\w.:/+-]+)*\s*\]")
 OPENS = re.compile(r"[\[{\"']")
 
 
@@ -126,6 +127,16 @@ def _json(written: str) -> str | None:
         return None
 
 
+def _words(written: str) -> str | None:
+    """A list in which text stands without quotes, as a shell leaves it."""
+    if not LIST_OF_WORDS.fullmatch(written):
+        raise ValueError
+    items = [item.strip(BLANKS) for item in written[1:-1].split(",")]
+    if any(item in NULLS or item.casefold() in WORDS for item in items):
+        raise ValueError
+    return spelled([written_value(item) for item in items])
+
+
 def _number(written: str) -> str | None:
     digits = re.fullmatch(r"([+-]?)0*(\d+)", written)
     if digits is not None and len(written) < 100:
@@ -138,6 +149,7 @@ _READINGS: tuple[tuple[str, Callable[[str], str | None]], ...] = (
     ("in TOML, what follows # is a comment", _without_comment),
     ("that is JSON's notation", _json),
     ("that is Python's notation", _python),
+    ("in a list, text stands in quotes", _words),
     ("TOML does not write numbers like that", _number),
 )
 """Other notations, each with what reads it and says how TOML spells what it read."""

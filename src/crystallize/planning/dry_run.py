@@ -29,8 +29,8 @@ class DryRun:
     ----------
     content : dict
         ``experiment``, ``function``, ``seed``, ``conditions`` (name -> replicates), ``until``,
-        ``shard``, ``cells``, ``execution``, ``plugins`` and ``store``, which has ``found`` and
-        ``failed`` cells and the ``changes`` for which it would be refused.
+        ``shard``, ``cells``, ``rate_limit``, ``execution``, ``plugins`` and ``store``, which
+        has ``found`` and ``failed`` cells and the ``changes`` for which it would be refused.
     """
 
     content: dict[str, Any]
@@ -51,6 +51,7 @@ class DryRun:
             "until": "; ".join(map(_until, content["until"])),
             "shard": content["shard"] or "",
             "cells": f"{'at most ' if content['until'] else ''}{content['cells']}",
+            "rate limit": "" if (limit := content["rate_limit"]) is None else f"{limit:g} cells/s",
             "strategy": f"{_plugin(execution)}, workers: {execution['workers']}",
             "plugins": ", ".join(map(_plugin, content["plugins"])),
         }
@@ -85,6 +86,7 @@ def dry_run(experiment: ExperimentSpec, host: Host) -> DryRun:
             "until": [one.to_dict() for one in experiment.until],
             "shard": None if experiment.shard is None else str(experiment.shard),
             "cells": experiment.cells,
+            "rate_limit": experiment.rate_limit,
             "execution": {**executor, "workers": Capabilities.of(host.executor).workers},
             "plugins": [one for one in used if one is not executor],
             "store": None if experiment.store is None else _found(experiment, experiment.store),

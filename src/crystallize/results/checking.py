@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from crystallize.cells.arrays import Array
+from crystallize.cells.attempts import Attempt
 from crystallize.cells.outcome import CellError
 from crystallize.cells.warned import WarningRecord
 from crystallize.checks import known, whole_number
@@ -86,6 +87,19 @@ def check_errors(
         if not there or cell in seen:
             raise ValueError(f"{where}: {cell} finished, failed twice, or does not exist")
         seen.add(cell)
+
+
+def check_attempts(attempts: Sequence[Attempt], replicates: Mapping[str, int]) -> None:
+    """Attempts at cells that there are, each once.
+
+    Raises
+    ------
+    ValueError
+    """
+    if any(attempt.replicate >= replicates[attempt.condition] for attempt in attempts):
+        raise ValueError("an attempt is at a replicate that does not exist")
+    if len({attempt.key for attempt in attempts}) < len(attempts):
+        raise ValueError("an attempt stands twice")
 
 
 def check_warnings(warnings: Sequence[WarningRecord], replicates: Mapping[str, int]) -> None:

@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from crystallize.cells.arrays import Array, Bundle, as_objects, restored
+from crystallize.cells.attempts import Attempt, in_order
 from crystallize.cells.column import with_mask
+from crystallize.cells.durations import DurationColumn, Durations
 from crystallize.cells.outcome import CellError
 from crystallize.cells.plain import plain_data
 from crystallize.cells.summaries import PageSummaries
@@ -22,6 +24,7 @@ from crystallize.description.spec import RULES
 from crystallize.description.summarized import USUAL, Summarized, summarized
 from crystallize.errors import ResultFileError, described
 from crystallize.results.checking import (
+    check_attempts,
     check_done,
     check_errors,
     check_metrics,
@@ -63,6 +66,8 @@ class Parts(TypedDict):
     stream_keys: NotRequired[Mapping[str, int]]
     summarized: NotRequired[Summarized]
     summaries: NotRequired[PageSummaries | None]
+    attempts: NotRequired[list[Attempt]]
+    durations: NotRequired[Mapping[str, DurationColumn]]
 
 
 def save(result: Parts, path: Path) -> None:
@@ -123,6 +128,11 @@ def _content(result: Parts, bundle: Bundle) -> dict[str, Any]:
         "factors": plain_data(result.get("factors", {}), "factors"),
         "stream_keys": dict(result.get("stream_keys", {})),
         "provenance": plain_data(result["provenance"], "provenance"),
+        "attempts": [attempt.to_json() for attempt in result.get("attempts", ())],
+        "durations": {
+            name: column.durations().to_json(bundle)
+            for name, column in result.get("durations", {}).items()
+        },
     }
 
 
@@ -176,7 +186,23 @@ def _parts(content: dict[str, Any], array: Callable[[int], bytes]) -> Parts:
         parts["factors"] = each(table)("factors", factors)
     if keys := content.get("stream_keys"):
         parts["stream_keys"] = each(whole_number)("stream_keys", keys)
+    if attempts := content.get("attempts"):
+        parts["attempts"] = in_order(map(Attempt.from_json, attempts), replicates)
+        check_attempts(parts["attempts"], replicates)
+    if durations := content.get("durations"):
+        parts["durations"] = {
+            name: _column_of(Durations.from_json(kept, array), replicates[name])
+            for name, kept in durations.items()
+        }
     return parts
+
+
+def _column_of(durations: Durations, size: int) -> DurationColumn:
+    if durations.total != size:
+        raise ValueError(f"durations of {durations.total} cells, where there are {size}")
+    column = DurationColumn(size)
+    column.add(slice(0, size), durations)
+    return column
 
 
 def _values_of(

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from crystallize.cells.arrays import Array, Bundle, restored
+from crystallize.cells.durations import DurationSummary
 from crystallize.cells.leading_bits import LeadingBits
 from crystallize.cells.moments import Moments
 from crystallize.cells.numbers import Numbers
 from crystallize.cells.statistics import MetricState, MetricStatistics
 from crystallize.cells.summaries import ConditionSummary, PageSummaries
-from crystallize.checks import flag, whole_number
+from crystallize.checks import flag, not_negative, whole_number
 from crystallize.description.summarized import Summarized
 from crystallize.results.checking import unique_names
 
@@ -28,6 +29,12 @@ def summaries_data(summaries: PageSummaries, bundle: Bundle) -> list[dict[str, A
             "name": condition,
             "replicates": summaries.replicates[condition],
             "finished": summary.finished,
+            "durations": {
+                "cells": summary.durations.cells,
+                "total": summary.durations.total,
+                "keys": bundle.add(summary.durations.bits.keys),
+                "counts": bundle.add(summary.durations.bits.counts),
+            },
             "metrics": [
                 {"name": metric, "places": [_data(*item, bundle) for item in places.items()]}
                 for metric, places in summary.metrics.items()
@@ -71,6 +78,8 @@ def summaries_of(data: Any, wanted: Summarized, array: Callable[[int], bytes]) -
                 ).items()
             },
         )
+        if (durations := kept.get("durations")) is not None:  # not there in an earlier version
+            summaries.of[name].durations = _durations_of(durations, array)
         if summaries.of[name].finished > numbers[name]:
             raise ValueError(f"{name!r}: more cells finished than it has replicates")
     return summaries
@@ -108,22 +117,34 @@ def _of_data(
                 whole_number("n", n), whole_number("scale", scale, least=None), *map(float, floats)
             ),
         ),
-        LeadingBits(_list("keys", kept, np.int64, array), _list("counts", kept, np.int64, array)),
+        _bits_of(kept, array),
         _list("waiting", kept, np.float64, array),
     )
     numbers = state.numbers.n + len(state.waiting)
     if state.numeric and numbers + state.nan != state.present:
         raise ValueError(f"{numbers} numbers and {state.nan} NaN are not {state.present} values")
-    keys, counts = state.bits.keys, state.bits.counts
-    if len(keys) != len(counts) or counts.sum() != state.numbers.n:
+    if state.bits.counts.sum() != state.numbers.n:
         raise ValueError("its counts are not of its numbers")
-    if (counts < 1).any() or (np.diff(keys) < 1).any():
-        raise ValueError("its counts are no counts of ascending numbers")
     if not (0 <= state.numbers.moments.m2 <= MOST and abs(state.numbers.moments.scale) <= 1100):
         raise ValueError("its moments are of no numbers")
     return tuple(whole_number("place", at) for at in kept["place"]), MetricStatistics.of_state(
         state
     )
+
+
+def _bits_of(kept: Mapping[str, Any], array: Callable[[int], bytes]) -> LeadingBits:
+    keys, counts = (_list(name, kept, np.int64, array) for name in ("keys", "counts"))
+    if len(keys) != len(counts) or (counts < 1).any() or (np.diff(keys) < 1).any():
+        raise ValueError("its counts are no counts of ascending numbers")
+    return LeadingBits(keys, counts)
+
+
+def _durations_of(kept: Mapping[str, Any], array: Callable[[int], bytes]) -> DurationSummary:
+    cells, total = whole_number("cells", kept["cells"]), not_negative("total", kept["total"])
+    bits = _bits_of(kept, array)
+    if bits.counts.sum() != cells:
+        raise ValueError("durations are not of so many cells")
+    return DurationSummary(cells, total, bits)
 
 
 def _list(name: str, kept: Mapping[str, Any], kind: type, array: Callable[[int], bytes]) -> Array:

@@ -7,18 +7,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from crystallize.cells.arrays import Array
+from crystallize.cells.attempts import Attempt
+from crystallize.cells.durations import DurationColumn, DurationSummary
 from crystallize.cells.outcome import CellError
 from crystallize.cells.outcomes import Outcomes
 from crystallize.cells.plain import json_data, plain_data
 from crystallize.cells.summaries import PageSummaries
 from crystallize.cells.warned import WarningRecord
-from crystallize.checks import known, names, whole_number
+from crystallize.checks import choice, known, names, whole_number
 from crystallize.description.factors import factor_columns
 from crystallize.description.seeding import Seeding
 from crystallize.description.spec import RULES, Keep
@@ -27,10 +29,11 @@ from crystallize.description.summarized import USUAL, Summarized
 from crystallize.description.summarized import elements as checked_elements
 from crystallize.description.summarized import statistics as checked_statistics
 from crystallize.errors import CrystallizeError, InvalidValueError, ValuesNotKeptError
-from crystallize.results import file, notebook
+from crystallize.results import attempt_table, file, notebook
 from crystallize.results.arrow import write_arrow, write_parquet
 from crystallize.results.delimited import write_csv
 from crystallize.results.documents import latex, markdown
+from crystallize.results.duration_texts import CellDurations, duration_lines, duration_rows
 from crystallize.results.exports import as_frame, error_data, metric_data, warning_data
 from crystallize.results.labelled import as_dataset, write_netcdf
 from crystallize.results.long_form import LongForm, long_form
@@ -45,6 +48,10 @@ from crystallize.store.stored import StoredExperiment, StoredSummaries
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
+
+Rows = Literal["cells", "attempts"]
+"""What the rows of a table are."""
+ROWS: tuple[Rows, ...] = ("cells", "attempts")
 
 IN_PYTHON = Room(rows=60, everything="print(result.text()) shows them")
 """What ``repr`` shows: a long table would scroll away what stands above it."""
@@ -85,6 +92,13 @@ class Result:
     summaries : PageSummaries, optional
         What there is instead of `metrics` and `done`, which are ``None`` then, of a run that
         keeps no values.
+    attempts : list of Attempt
+        Every attempt at a cell that failed, or recorded something with ``ctx.record``: its
+        ``condition``, ``replicate``, ``attempt`` (1, 2, …), ``seconds`` (NaN where that is not
+        known), ``type`` and ``message`` (``None`` where it did not fail) and ``recorded``, a
+        dict.  By replicate, condition and number; of a run that keeps no values the first 10,000.
+    durations : mapping, optional
+        Condition -> how long its cells took.
 
     Attributes
     ----------
@@ -113,6 +127,8 @@ class Result:
         stream_keys: Mapping[str, int] | None = None,
         summarized: Summarized = USUAL,
         summaries: PageSummaries | None = None,
+        attempts: Sequence[Attempt] = (),
+        durations: Mapping[str, DurationColumn] | None = None,
     ) -> None:
         self._metrics = {condition: dict(arrays) for condition, arrays in (metrics or {}).items()}
         self._done = dict(done or {})
@@ -133,6 +149,14 @@ class Result:
         self.factors = {condition: dict(known.get(condition, {})) for condition in self._replicates}
         self.warnings = list(warnings)
         self.stream_keys = {} if stream_keys is None else dict(stream_keys)
+        self.attempts = list(attempts)
+        took = {} if durations is None else durations
+        self._durations = CellDurations(
+            {
+                name: took.get(name) or DurationColumn(len(flags))
+                for name, flags in self._done.items()
+            }
+        )
 
     @classmethod
     def of_outcomes(
@@ -157,6 +181,8 @@ class Result:
             stream_keys=outcomes.stream_keys,
             summarized=summarized,
             summaries=outcomes.summaries,
+            attempts=outcomes.attempts,
+            durations={name: t.durations for name, t in outcomes.tables.items()},
         )
 
     @classmethod
@@ -194,6 +220,52 @@ class Result:
         """Condition -> which cells finished."""
         self._refuse_without("flags of single cells")
         return self._done
+
+    @property
+    def durations(self) -> CellDurations:
+        """Condition -> seconds that each cell took, position = replicate; floats.
+
+        NaN where that is not known: where a cell is missing, was lost with its worker, or is
+        from a store of an earlier version.  Of a cell that was tried several times it is the
+        last attempt; :attr:`attempts` has the others.
+
+        The clock is read once for a stretch of cells, which has one cell where these take half a
+        millisecond or longer.  Of quicker ones each has the mean of its stretch, of cells that
+        take microseconds that of its block.  A coroutine's seconds are those from its beginning
+        to its end, whatever else ran on the loop meanwhile.
+
+        Raises
+        ------
+        ValuesNotKeptError
+            If the run kept none; :meth:`duration_summary` has the means all the same.
+        """
+        self._refuse_without("durations of single cells")
+        return self._durations
+
+    def duration_summary(self) -> list[dict[str, Any]]:
+        """How long cells took: a row for each condition.
+
+        Returns
+        -------
+        list of dict
+            With the keys ``condition``, ``n`` (of how many cells it is known), ``mean`` and
+            ``p95``, the 95% quantile, in seconds; ``None`` where nothing is known.
+
+        Notes
+        -----
+        No two runs agree on it, so it is in no summary.  The quantile is of seconds rounded to
+        eight bits, at most 0.4% off.
+        """
+        return duration_rows(self._duration_summaries())
+
+    def duration_lines(self) -> list[str]:
+        """The same as lines for people, if cells took a tenth of a second or longer on average."""
+        return duration_lines(self._duration_summaries())
+
+    def _duration_summaries(self) -> dict[str, DurationSummary]:
+        if self._summaries is None:
+            return self._durations.summaries()
+        return {name: one.durations for name, one in self._summaries.of.items()}
 
     @property
     def keeps_values(self) -> bool:
@@ -393,18 +465,30 @@ class Result:
             across = ["measure"] if all("measure" in entry.of for entry in entries) else []
         return pivoted(entries, by, across, section)
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self, rows: Rows = "cells") -> pd.DataFrame:
         """One row for each cell, one column for each metric; needs pandas.
 
         Its first columns are ``condition``, ``replicate`` and the factors.  A metric that is
         named like one of these has ``metric.`` in front of its name.
+
+        Parameters
+        ----------
+        rows : {"cells", "attempts"}
+            ``"attempts"`` has a row for each of :attr:`attempts` instead: ``condition``,
+            ``replicate``, ``attempt``, the factors, ``seconds``, ``type``, ``message``, and a
+            column for each name that was recorded.
 
         Raises
         ------
         ImportError
             Where pandas is not installed.
         """
+        if choice("rows", rows, ROWS) == "attempts":
+            return attempt_table.as_frame(*self._attempt_rows())
         return as_frame(self._long_form())
+
+    def _attempt_rows(self) -> tuple[list[str], list[dict[str, Any]]]:
+        return attempt_table.attempt_rows(self.attempts, self.factors)
 
     def to_dict(self) -> dict[str, Any]:
         """The result as strict JSON has it.
@@ -417,7 +501,9 @@ class Result:
             where conditions have streams of their own), ``errors``, ``warnings``,
             ``summary``, ``sections``, ``provenance``.  Numbers that JSON lacks are the
             strings ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``.  Where no values were
-            kept, ``metrics`` and ``seeds`` are ``None``.
+            kept, ``metrics`` and ``seeds`` are ``None``.  What differs from run to run is in
+            ``provenance``: there are the rows of :meth:`duration_summary` too, as
+            ``durations``, and :attr:`attempts`.
         """
         return {
             "metrics": None
@@ -435,7 +521,11 @@ class Result:
             "warnings": [warning_data(record) for record in self.warnings],
             "summary": json_data(plain_data(self.summary(), "summary")),
             "sections": json_data(plain_data(self.sections, "sections")),
-            "provenance": json_data(plain_data(self.provenance, "provenance")),
+            "provenance": {
+                **json_data(plain_data(self.provenance, "provenance")),
+                "durations": self.duration_summary(),
+                "attempts": [attempt_table.attempt_data(attempt) for attempt in self.attempts],
+            },
         }
 
     def to_json(self, path: str | Path) -> None:
@@ -444,12 +534,22 @@ class Result:
         with replaced_whole(Path(path)) as beside:
             beside.write_text(text + "\n", encoding="utf-8")
 
-    def to_csv(self, path: str | Path) -> None:
+    def to_csv(self, path: str | Path, rows: Rows = "cells") -> None:
         """Write a row for each cell: condition, replicate, the factors, the metrics.
 
         Every number has all its digits, arrays and lists are JSON, whole.  A cell that has not
         finished has empty fields; a value that is NaN or infinite is ``NaN``, ``Infinity``.
+
+        Parameters
+        ----------
+        path : path
+        rows : {"cells", "attempts"}
+            ``"attempts"`` writes the table of attempts, as :meth:`to_frame` has it.
         """
+        if choice("rows", rows, ROWS) == "attempts":
+            with replaced_whole(Path(path)) as beside:
+                attempt_table.write_csv(*self._attempt_rows(), beside)
+            return
         with replaced_whole(Path(path)) as beside:
             write_csv(self._long_form(), beside)
 
@@ -566,6 +666,8 @@ class Result:
             "stream_keys": self.stream_keys,
             "summarized": self.summarized,
             "summaries": self._summaries,
+            "attempts": self.attempts,
+            "durations": self._durations.columns,
         }
         file.save(parts, Path(path))
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from math import nan
+from time import sleep
 from typing import Any
 
 from crystallize.cells.block import Block, Blocks, Failure, Row
+from crystallize.cells.durations import Durations
 from crystallize.cells.outcome import CellError
 from crystallize.contracts import Completion, Pause, Task, Trip
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import ExecutorError, ResourceError, described
+from crystallize.run.attempts import recorded_of
 from crystallize.run.cell_warnings import CellWarnings
 from crystallize.run.deadlines import Deadlines
 from crystallize.run.engine import Engine
@@ -103,7 +107,7 @@ class Landing:
         if isinstance(task, Pause):
             self._take_pause(task, error)
         elif error is not None:
-            self._take_loss(task, error)
+            self._take_loss(task, error, value)
         elif getattr(value, "stamp", self._call.stamp) != self._call.stamp:
             raise self._engine.broken_contract(
                 f"it completed {task} with what the call of another run returned; it must use "
@@ -135,12 +139,15 @@ class Landing:
         """Go on; a worker that was lost meanwhile had no cell."""
         if isinstance(error, ResourceError):
             raise error
+        if error is not None:
+            sleep(pause.seconds)  # or else an engine that loses all would be kept busy
         self.schedule.ended(pause)
 
     def _take_row(self, task: Task, row: Row) -> None:
         if self._deadlines.was_cancelled(task) or self._deadlines.is_late(row.seconds):
-            self._take_late(task)
+            self._take_late(task, value=row)
             return
+        self._recorder.attempts.of_row(row)
         if row.warned:
             self._warnings.of_cells([row.warned])
         self.schedule.ended(task)
@@ -200,6 +207,7 @@ class Landing:
             log_again(block.logged)
         if block.warned is not None:
             self._warnings.of_cells(block.warned.kinds)
+        self._recorder.attempts.of_block(block)
         errors = [error for failure in block.failures if (error := self._answer(block, failure))]
         self._recorder.keep_block(block, errors)
         was_refused = bool(errors) and any(failure.refused for failure in block.failures)
@@ -221,12 +229,12 @@ class Landing:
             return None
         return self._policy.failed(cell, failure)
 
-    def _take_loss(self, task: Any, error: BaseException) -> None:
+    def _take_loss(self, task: Any, error: BaseException, value: object) -> None:
         """Answer a task that did not come back."""
         if isinstance(error, ResourceError):
             raise error
         if self._deadlines.was_cancelled(task):
-            self._take_late(task, str(error) if isinstance(error, TimeoutError) else "")
+            self._take_late(task, str(error) if isinstance(error, TimeoutError) else "", value)
             return
         if not self.schedule.lost(task):
             return
@@ -234,6 +242,7 @@ class Landing:
         message = described(error)
         report = "\n".join([message, *getattr(error, "__notes__", ())]).rstrip() + "\n"
         failure = Failure(0, LOST, message, report)
+        self._recorder.attempts.add(cell, nan, failure)
         if self._policy.next_try(cell, failure) is not None:
             self.schedule.suspect(*cell)  # at once: no other cell runs until it has
             return
@@ -246,18 +255,21 @@ class Landing:
             ) from error
         self._recorder.keep_errors(errors)
 
-    def _take_late(self, task: Task, addition: str = "") -> None:
+    def _take_late(self, task: Task, addition: str = "", value: object = None) -> None:
         """Answer a task whose cell has taken too long: find the cell, or record it."""
         if task.stop - task.start > 1:
             self.schedule.split(task)
             return
-        self.schedule.finished(task, 1, self._experiment.timeout or 0.0)
+        seconds = self._experiment.timeout or 0.0
+        self.schedule.finished(task, 1, seconds)
         cell = task.condition, task.start
         error = TimedOut(self._experiment.timeout)
         message = f"{error}; {addition}" if addition else str(error)
         failure = Failure(0, type(error).__name__, message, f"TimedOut: {message}\n")
+        self._recorder.attempts.add(cell, seconds, failure, recorded_of(value))
         wait = self._policy.next_try(cell, failure)
         if wait is not None:
             self.schedule.try_again(*cell, wait)
             return
-        self._recorder.keep_errors([self._policy.failed(cell, failure)])
+        block = Block(*task, [], [failure], seconds, durations=Durations([1], [seconds]))
+        self._recorder.keep_block(block, [self._policy.failed(cell, failure)])

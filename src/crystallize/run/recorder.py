@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from math import inf
 from time import monotonic, sleep
 from typing import Any
 
+from crystallize.cells.attempts import Attempt
 from crystallize.cells.block import Block, Row
 from crystallize.cells.outcome import CellError
 from crystallize.cells.outcomes import Outcomes
@@ -21,6 +22,7 @@ from crystallize.cells.window import Window
 from crystallize.description.seeding import Seeding
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import StoreError, StoreLostError
+from crystallize.run.attempts import AttemptBook
 from crystallize.run.observers import Observers
 from crystallize.run.progress import Display
 from crystallize.run.room import Room
@@ -30,7 +32,7 @@ from crystallize.store.archive import Archive
 from crystallize.store.lock import Lent
 from crystallize.store.paged import PagedCells
 from crystallize.store.parts import inside
-from crystallize.store.records import Cell, lost_record, records
+from crystallize.store.records import Cell, attempt_records, lost_record, records
 from crystallize.store.rows import Record
 
 FOUND_AT_ONCE = 2**16
@@ -43,16 +45,25 @@ COMMIT_PAUSES = (0.1, 0.5, None)
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """What came to an end and is to be kept and reported: a block, or a cell that was lost."""
+    """What came to an end and is to be kept and reported.
+
+    A block, a cell that was lost, or attempts, of which nothing is reported.
+    """
 
     block: Block | None
     errors: list[CellError]
+    attempts: list[Attempt] = field(default_factory=list)
+
+    @property
+    def has_cells(self) -> bool:
+        return self.block is not None or bool(self.errors)
 
     def records(self, names: Sequence[str]) -> Iterator[Record]:
-        if self.block is None:
-            yield lost_record(self.errors[0])
-        else:
+        yield from attempt_records(self.attempts)
+        if self.block is not None:
             yield from records(names[self.block.condition], self.block, self.errors)
+        elif self.errors:
+            yield lost_record(self.errors[0])
 
     def outcomes(self, names: Sequence[str], seeding: Seeding) -> Outcomes:
         block = self.block
@@ -83,12 +94,14 @@ class Recorder:
         Condition -> its cells; without values those that no page had yet.
     found : int
         How many cells were in the store already.
+    attempts : AttemptBook
     """
 
     def __init__(
         self, experiment: ExperimentSpec, observers: Observers, *, makes_batches: bool
     ) -> None:
         self.found = 0
+        self.attempts = AttemptBook(experiment)
         self._experiment = experiment
         self._names = tuple(experiment.conditions)
         keeps_values = experiment.keep == "values"
@@ -134,6 +147,7 @@ class Recorder:
         else:
             self.tables, errors = self._archive.load()
         self.found = self._archive.found
+        self.attempts.found(self._archive.attempts)
         for name, table in self.tables.items():
             if self._room is not None and isinstance(table, Table):
                 self._room.take(name, table, table.columns)
@@ -237,15 +251,18 @@ class Recorder:
         if rows is None:
             rows = self._rows[condition] = Rows(condition)
         rows.add_checked(row.task.start, row.names, row.values)
+        rows.seconds[row.task.start] = row.seconds
         if row.warned:
             rows.warned[row.task.start] = row.warned
 
     def keep_block(self, block: Block, errors: list[CellError]) -> None:
         """Keep a block's metrics, and the errors of those of its cells that failed for good."""
-        if block.warned is not None and len(errors) < len(block.failures):
+        block.recorded = None  # attempts are kept by themselves
+        if len(errors) < len(block.failures):
             final = {error.replicate - block.start for error in errors}
             tried_again = [f.offset for f in block.failures if f.offset not in final]
-            block.warned = block.warned.without(tried_again)
+            block.warned = block.warned and block.warned.without(tried_again)
+            block.durations = block.durations and block.durations.without(tried_again)
         if len(block) > len(block.failures) - len(errors):
             self._landed.append(Landed(block, errors))
         name = self._names[block.condition]
@@ -274,6 +291,8 @@ class Recorder:
             for block in kept[condition].sparse_blocks():
                 self.keep_block(block, [])
         landed, self._landed = self._landed, []
+        if attempts := self.attempts.taken():
+            landed.append(Landed(None, [], attempts))
         return landed
 
     def release(self, landed: list[Landed]) -> list[Outcomes]:
@@ -300,7 +319,7 @@ class Recorder:
         self._counted = 0
         batches = []
         for item in landed:
-            if self._makes_batches:
+            if self._makes_batches and item.has_cells:
                 batches.append(item.outcomes(self._names, self._experiment.seeding))
         if self._log is not None:
             self._log.failed(first)

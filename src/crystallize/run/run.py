@@ -532,6 +532,7 @@ class Run:
             self.experiment.seed_rule,
             self.experiment.stream_keys,
             self._summaries,
+            self._recorder.attempts.within(stops),
         )
         return replace(
             outcomes,

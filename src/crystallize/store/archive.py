@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from crystallize.cells.attempts import Attempt
 from crystallize.cells.outcome import CellError
 from crystallize.cells.table import Table
 from crystallize.description.fingerprint import function_fingerprint
@@ -42,6 +43,8 @@ class Archive:
     ----------
     found : int
         How many of the experiment's cells were in the store when it was loaded.
+    attempts : list of Attempt
+        Those that were in it.
 
     Raises
     ------
@@ -59,6 +62,7 @@ class Archive:
         self._cells: Ranges = {}
         self._before: dict[str, int] = {}
         self.found = 0
+        self.attempts: list[Attempt] = []
         try:
             self._agree()
         except BaseException:
@@ -106,7 +110,7 @@ class Archive:
         if experiment.retry_failed:
             cells = cells._replace(errors={})
         self.found = sum(int(t.done.sum()) for t in cells.tables.values()) + len(cells.errors)
-        self._cells = cells.ranges()
+        self._cells, self.attempts = cells.ranges(), cells.attempts
         self._warn_of_others()
         return cells.tables, cells.errors
 
@@ -121,6 +125,7 @@ class Archive:
         )  # fmt: skip
         survey = cells.survey()
         self.found, self._cells = survey.found, survey.ranges
+        self.attempts = survey.attempts
         self._warn_of_others()
         return cells, survey
 

@@ -10,13 +10,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from crystallize.cells.block import Block
+from crystallize.cells.attempts import MOST_KEPT, Attempt, Attempts
 from crystallize.cells.outcome import CellError
 from crystallize.cells.page import PageBounds
 from crystallize.cells.summaries import PageSummaries
 from crystallize.cells.table import Table
 from crystallize.description.seeding import Seeding
-from crystallize.store.records import UNREADABLE, Cell, Ranges, decoded
+from crystallize.store.records import UNREADABLE, Cell, Decoded, Ranges, decoded
 from crystallize.store.sqlite import Store
 
 
@@ -30,11 +30,13 @@ class PageCells(NamedTuple):
         In replicate order.
     generations : array of int
         Of each cell, where there is one.
+    attempts : list of Attempt
     """
 
     table: Table
     errors: list[CellError]
     generations: npt.NDArray[np.int32]
+    attempts: list[Attempt]
 
 
 @dataclass
@@ -54,6 +56,8 @@ class Survey:
         Condition -> ranges of replicates that have no outcome.
     ranges : dict
         Generation -> condition -> ranges of replicates that have one.
+    attempts : list of Attempt
+        By replicate, condition and number; no more than are kept.
     """
 
     found: int = 0
@@ -62,6 +66,7 @@ class Survey:
     errors: dict[Cell, CellError] = field(default_factory=dict)
     missing: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     ranges: Ranges = field(default_factory=dict)
+    attempts: list[Attempt] = field(default_factory=list)
 
 
 class _Places:
@@ -115,7 +120,7 @@ class PagedCells:
                 places[condition].append((number, start, stop))
         self._places = {name: _Places(found) for name, found in places.items()}
         # Records that reach beyond the page that was asked for last.
-        self._open: dict[int, tuple[Block, list[CellError], int]] = {}
+        self._open: dict[int, tuple[Decoded, int]] = {}
 
     def pages(self) -> list[tuple[int, int]]:
         """The bounds of the pages of which there are records."""
@@ -126,6 +131,7 @@ class PagedCells:
         table = Table(start, stop - start)
         errors: dict[int, CellError] = {}
         generations = np.zeros(stop - start, np.int32)
+        attempts: list[Attempt] = []
         first, last = self._parts[condition]
         first, last = max(start, first), min(stop, last)
         numbers = self._places[condition].around(first, last) if first < last else []
@@ -133,7 +139,8 @@ class PagedCells:
             found = self._decoded(number, stop)
             if found is None:  # damaged
                 continue
-            whole, failed, generation = found
+            (whole, failed, tried), generation = found
+            attempts += [one for one in tried if first <= one.replicate < last]
             block = whole.between(first, last)
             table.add(block)
             replicates = np.fromiter(block.replicates(), np.intp, len(block))
@@ -143,11 +150,13 @@ class PagedCells:
                     errors.pop(replicate, None)
             if self._with_errors:
                 errors |= {e.replicate: e for e in failed if first <= e.replicate < last}
-        return PageCells(table, [errors[place] for place in sorted(errors)], generations)
+        failures = [errors[place] for place in sorted(errors)]
+        return PageCells(table, failures, generations, attempts)
 
     def survey(self, summaries: PageSummaries | None = None) -> Survey:
         """Look at every page once, for summaries too where these are wanted."""
         survey = Survey(done=dict.fromkeys(self._parts, 0))
+        attempts = Attempts(self._parts, MOST_KEPT)
         for condition, (following, last) in self._parts.items():
             missing = survey.missing[condition] = []
             for start, stop in self._pages_of(condition):
@@ -162,12 +171,15 @@ class PagedCells:
                 if cells.table.last >= 0:
                     survey.last[condition] = cells.table.last
                 survey.done[condition] += int(np.count_nonzero(cells.table.done))
+                for attempt in cells.attempts:
+                    attempts.add(attempt)
                 survey.errors.update({(condition, e.replicate): e for e in cells.errors})
                 places = [error.replicate - start for error in cells.errors]
                 for first, end in cells.table.missing(places):
                     _join(missing, start + first, start + end)
                 _add_ranges(survey.ranges, condition, cells, places)
             _join(missing, following, last)
+        survey.attempts = attempts.in_order()
         survey.found = sum(survey.done.values()) + len(survey.errors)
         return survey
 
@@ -176,17 +188,17 @@ class PagedCells:
         bounds = zip(places.starts.tolist(), places.stops.tolist(), strict=True)
         return sorted({page for bound in bounds for page in self._bounds.around(*bound)})
 
-    def _decoded(self, number: int, stop: int) -> tuple[Block, list[CellError], int] | None:
+    def _decoded(self, number: int, stop: int) -> tuple[Decoded, int] | None:
         found = self._open.pop(number, None)
         if found is None:
             record = self._store.record(number)
             if record is None:
                 return None
             try:
-                found = (*decoded(record, self._seeding), record.generation)
+                found = decoded(record, self._seeding), record.generation
             except UNREADABLE:
                 return None
-        if found[0].stop > stop:
+        if found[0].block.stop > stop:
             self._open[number] = found
         return found
 

@@ -99,5 +99,5 @@ def inside(ranges: Iterable[Range], part: Range) -> Iterator[Range]:
     """What some ranges have of another one."""
     first, last = part
     for start, stop in ranges:
-        if start < last and first < stop:
+        if max(start, first) < min(stop, last):
             yield max(start, first), min(stop, last)

@@ -16,9 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from crystallize.cells.arrays import Bundle, restored
+from crystallize.cells.attempts import Attempt, Attempts
 from crystallize.cells.block import Block, BlockColumn, Failure
+from crystallize.cells.durations import Durations
 from crystallize.cells.metrics import MOST_BYTES
 from crystallize.cells.outcome import CellError
+from crystallize.cells.rows import SPARSE_GAP
 from crystallize.cells.table import Table
 from crystallize.cells.warned import Warned
 from crystallize.description.seeding import Seeding
@@ -42,8 +45,30 @@ MOST_CELLS = 2**27
 LENGTH_BYTES = 8
 """How many bytes say how long the header is."""
 
+MOST_ATTEMPTS = 1000
+"""How many attempts stand in one record."""
 
-def record(condition: str, block: Block, errors: Iterable[CellError]) -> Record:
+
+class Decoded(NamedTuple):
+    """What stands in a record.
+
+    Attributes
+    ----------
+    block : Block
+    errors : list of CellError
+        Of those of its cells that failed for good.
+    attempts : list of Attempt
+        At cells between its bounds, also where these are not in the block.
+    """
+
+    block: Block
+    errors: list[CellError]
+    attempts: list[Attempt]
+
+
+def record(
+    condition: str, block: Block, errors: Iterable[CellError], attempts: Iterable[Attempt] = ()
+) -> Record:
     """A block as it is stored; its failures without an error are still to be tried again.
 
     Parameters
@@ -53,10 +78,12 @@ def record(condition: str, block: Block, errors: Iterable[CellError]) -> Record:
     block : Block
     errors : iterable of CellError
         Of those of its cells that are not tried again.
+    attempts : iterable of Attempt
+        At cells between its bounds.
     """
     final = {error.replicate - block.start: error for error in errors}
     bundle = Bundle()
-    header = {
+    header: dict[str, Any] = {
         "cells": None if block.cells is None else block.cells.tolist(),
         "columns": [
             {
@@ -72,10 +99,14 @@ def record(condition: str, block: Block, errors: Iterable[CellError]) -> Record:
             for offset, error in final.items()
         ],
         "open": [f.offset for f in block.failures if f.offset not in final],
-        "sizes": [len(array) for array in bundle.arrays],
     }
     if block.warned is not None:
         header["warned"] = block.warned.to_json()
+    if block.durations is not None:
+        header["durations"] = block.durations.to_json(bundle)
+    if kept := [attempt.to_json() for attempt in attempts]:
+        header["attempts"] = kept
+    header["sizes"] = [len(array) for array in bundle.arrays]
     return Record(condition, block.start, block.stop, _payload(header, bundle.arrays))
 
 
@@ -112,6 +143,32 @@ def _size_of_object(value: Any) -> int:
     return 12 * len(value) if isinstance(value, str) else 24
 
 
+def attempt_records(attempts: Iterable[Attempt]) -> Iterator[Record]:
+    """Attempts as they are stored: in records without cells, which change nothing of these.
+
+    They are there before anyone knows what becomes of their cells.
+    """
+    together: list[Attempt] = []
+    for attempt in sorted(attempts, key=lambda one: one.key):
+        if together and (
+            attempt.condition != together[0].condition
+            or attempt.replicate - together[-1].replicate > SPARSE_GAP
+            or len(together) == MOST_ATTEMPTS
+        ):
+            yield _attempt_record(together)
+            together = []
+        together.append(attempt)
+    if together:
+        yield _attempt_record(together)
+
+
+def _attempt_record(attempts: Sequence[Attempt]) -> Record:
+    first, last = attempts[0], attempts[-1]
+    nothing = np.array([], np.intp)
+    block = Block(0, first.replicate, last.replicate + 1, [], [], 0.0, cells=nothing)
+    return record(first.condition, block, (), attempts)
+
+
 def lost_record(error: CellError) -> Record:
     """A cell without a block: it took its worker down, or was stopped."""
     failure = Failure(0, error.type, error.message, error.traceback)
@@ -126,12 +183,14 @@ def without(stored: Record, cells: Container[Cell]) -> Record | None:
     if kept.all():
         return stored
     # A record does not say the seeds of its errors: they follow from the experiment's.
-    block, failed = decoded(stored, Seeding(0))
+    block, failed, tried = decoded(stored, Seeding(0))
     block = block.only(kept)
-    if not len(block):
+    attempts = [attempt for attempt in tried if kept[attempt.replicate - stored.start]]
+    if not (len(block) or attempts):
         return None
     errors = [error for error in failed if kept[error.replicate - stored.start]]
-    return replace(record(stored.condition, block, errors), generation=stored.generation)
+    rest = record(stored.condition, block, errors, attempts)
+    return replace(rest, generation=stored.generation)
 
 
 class Cells(NamedTuple):
@@ -147,12 +206,15 @@ class Cells(NamedTuple):
         Condition -> the generation of each cell, where there is one.
     unreadable : list of Record
         Those of which nothing was taken, since they are none of ours.
+    attempts : list of Attempt
+        By replicate, condition and number.
     """
 
     tables: dict[str, Table]
     errors: dict[Cell, CellError]
     generations: dict[str, npt.NDArray[np.int32]]
     unreadable: list[Record]
+    attempts: list[Attempt]
 
     def ranges(self) -> Ranges:
         """The cells that have an outcome, by generation."""
@@ -202,17 +264,21 @@ def read_records(
     errors: dict[Cell, CellError] = {}
     generations = {condition: np.zeros(size, np.int32) for condition, size in replicates.items()}
     unreadable = []
+    attempts = Attempts(replicates)
     for found in records:  # one after another: never more of the payloads than one in memory
         first, last = 0, replicates.get(found.condition, 0)
         if parts is not None and last:
             first, last = parts[found.condition]
-        if not (found.start < last and first < found.stop):
+        if max(found.start, first) >= min(found.stop, last):
             continue
         try:
-            block, failed = decoded(found, seeding)
+            block, failed, tried = decoded(found, seeding)
         except UNREADABLE:
             unreadable.append(found)
             continue
+        for attempt in tried:
+            if first <= attempt.replicate < last:
+                attempts.add(attempt)
         if block.start < first or last < block.stop:
             block = block.between(first, last)
             failed = [error for error in failed if first <= error.replicate < last]
@@ -229,7 +295,7 @@ def read_records(
         errors.update({(e.condition, e.replicate): e for e in failed})
     for table in tables.values():
         table.forget_unused()
-    return Cells(tables, errors, generations, unreadable)
+    return Cells(tables, errors, generations, unreadable, attempts.in_order())
 
 
 def is_readable(found: Record) -> bool:
@@ -241,8 +307,8 @@ def is_readable(found: Record) -> bool:
     return True
 
 
-def decoded(found: Record, seeding: Seeding) -> tuple[Block, list[CellError]]:
-    """The block of a record, and the errors of its cells that failed for good.
+def decoded(found: Record, seeding: Seeding) -> Decoded:
+    """What stands in a record.
 
     Raises
     ------
@@ -252,7 +318,15 @@ def decoded(found: Record, seeding: Seeding) -> tuple[Block, list[CellError]]:
     header, array = _parts(found.payload)
     block, failed = _block(found, header, array), _errors(found, header, seeding)
     _check(block, failed)
-    return block, failed
+    # Not there in a store of an earlier version, nor where nothing failed.
+    attempts = [Attempt.from_json(kept) for kept in header.get("attempts", ())]
+    if not all(a.condition == found.condition and _has(found, a.replicate) for a in attempts):
+        raise ValueError("attempts at cells that are not the block's own")
+    return Decoded(block, failed, attempts)
+
+
+def _has(found: Record, replicate: int) -> bool:
+    return found.start <= replicate < found.stop
 
 
 def _check(block: Block, failed: Sequence[CellError]) -> None:
@@ -274,6 +348,8 @@ def _check(block: Block, failed: Sequence[CellError]) -> None:
         offsets.append(block.cells)
     if any(len(own) and not (own.min() >= 0 and own.max() < span) for own in offsets):
         raise ValueError("a block has cells that are not its own")
+    if block.durations is not None and block.durations.total != len(block):
+        raise ValueError("durations are of other cells than the block")
     texts = (text for e in failed for text in (e.type, e.message, e.traceback))
     if not all(isinstance(text, str) for text in texts):
         raise TypeError("an error without text")
@@ -308,10 +384,12 @@ def _block(found: Record, header: dict[str, Any], array: Callable[[int], bytes])
     failures = [Failure(offset, "", "", "") for offset in failed]
     cells = header.get("cells")  # not there in a store of an earlier version
     warned = header.get("warned")  # nor this, nor where no cell warned
+    durations = header.get("durations")
     return Block(
         0, found.start, found.stop, columns, failures, 0.0,
         cells=None if cells is None else np.array(cells, dtype=np.intp),
         warned=None if warned is None else Warned.from_json(warned),
+        durations=None if durations is None else Durations.from_json(durations, array),
     )  # fmt: skip
 
 

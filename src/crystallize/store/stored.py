@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from crystallize.cells.attempts import Attempt
 from crystallize.cells.outcome import CellError
 from crystallize.cells.outcomes import Outcomes
 from crystallize.cells.page import PageBounds
@@ -47,6 +48,8 @@ class Stored:
         What the damaged records are called.
     errors : dict of (str, int) to CellError
         Cell -> its error.
+    attempts : list of Attempt
+        By replicate, condition and number.
 
     Raises
     ------
@@ -56,6 +59,7 @@ class Stored:
 
     cells: Ranges
     errors: dict[Cell, CellError]
+    attempts: list[Attempt]
 
     def __init__(self, path: str | Path) -> None:
         with Store(path, read_only=True) as store:
@@ -144,6 +148,7 @@ class StoredExperiment(Stored):
         cells = read_records(records, self.replicates, self._seeding)
         self.records = [one for one in records if one not in cells.unreadable]
         self.tables, self.errors, self.cells = cells.tables, cells.errors, cells.ranges()
+        self.attempts = cells.attempts
 
     @property
     def done(self) -> dict[str, int]:
@@ -159,8 +164,9 @@ class StoredExperiment(Stored):
     def outcomes(self) -> Outcomes:
         seeding = self._seeding
         return Outcomes(
-            self.tables, self._errors(), seeding.root, self.about(), seeding.rule, seeding.keys
-        )
+            self.tables, self._errors(), seeding.root, self.about(), seeding.rule, seeding.keys,
+            attempts=self.attempts,
+        )  # fmt: skip
 
 
 class StoredSummaries(Stored):
@@ -175,6 +181,7 @@ class StoredSummaries(Stored):
         self.summaries = PageSummaries(self.replicates, USUAL.by_element)
         survey = PagedCells(store, self.replicates, self._seeding).survey(self.summaries)
         self.errors, self.cells = survey.errors, survey.ranges
+        self.attempts = survey.attempts
         self._missing = survey.missing
 
     @property
@@ -190,8 +197,9 @@ class StoredSummaries(Stored):
         about = {**self.about(), "store": {"path": in_project(self.path)}}
         seeding = self._seeding
         return Outcomes(
-            {}, self._errors(), seeding.root, about, seeding.rule, seeding.keys, self.summaries
-        )
+            {}, self._errors(), seeding.root, about, seeding.rule, seeding.keys, self.summaries,
+            self.attempts,
+        )  # fmt: skip
 
 
 class StoredPages:

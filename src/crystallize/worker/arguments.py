@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.random import default_rng
 
+from crystallize.cells.attempts import Recorded, checked_record
 from crystallize.description.seeding import Seeding
 from crystallize.description.streams import Streams
 from crystallize.worker.parameters import Copy, Large, copier, is_large, read_only
@@ -30,9 +31,15 @@ class CellContext:
     """
 
     def __init__(
-        self, seeding: Seeding, condition: str, replicate: int, params: dict[str, Any]
+        self,
+        seeding: Seeding,
+        condition: str,
+        replicate: int,
+        params: dict[str, Any],
+        recorded: dict[int, Recorded],
     ) -> None:
         self._seeding = seeding
+        self._recorded = recorded
         self.condition = condition
         self.replicate = replicate
         self.params = params
@@ -52,6 +59,35 @@ class CellContext:
         """Its low 32 bits, for libraries that take no more."""
         return self._seeding.seed32(self.replicate)
 
+    def record(self, **values: Any) -> None:
+        """Record plain values of this attempt, which survive its failure.
+
+        May be called at any time, from any thread of the cell; of one name the last value
+        counts.  What was recorded is in :attr:`crystallize.Result.attempts`, also where the
+        function then raises or takes too long.  It is lost with a worker that dies or is killed.
+
+        Parameters
+        ----------
+        **values : number, flag or str
+            NumPy's scalars too; texts of at most 1000 characters.
+
+        Raises
+        ------
+        InvalidValueError
+            If a value is something else.
+
+        Examples
+        --------
+        >>> from crystallize import Experiment
+        >>> def ask(ctx):
+        ...     ctx.record(tokens=20)
+        ...     raise ConnectionError("no answer")
+        >>> (attempt,) = Experiment(ask, seed=1).run().attempts
+        >>> attempt.type, attempt.recorded
+        ('ConnectionError', {'tokens': 20})
+        """
+        self._recorded.setdefault(self.replicate, {}).update(checked_record(values))
+
 
 class Arguments:
     """Makes the keyword arguments of each call under one condition.
@@ -70,6 +106,11 @@ class Arguments:
     copies_large : bool
         Whether large containers are copied for each call too, because nobody looks
         whether a cell has changed them.
+
+    Attributes
+    ----------
+    recorded : dict of int to dict
+        Replicate -> what its cell recorded, of those whose arguments were made here.
     """
 
     def __init__(
@@ -102,6 +143,7 @@ class Arguments:
         self._seed32 = "seed32" in injected
         self._replicate = "replicate" in injected
         self._ctx = "ctx" in injected
+        self.recorded: dict[int, Recorded] = {}
         if self._rng or self._seed or self._seed32:
             self._streams = Streams(seeding, 0)
         copied = {key for key, _ in self._copies}
@@ -121,11 +163,34 @@ class Arguments:
 
     def of_block(self, stop: int) -> Arguments:
         """The same for the cells of a block that ends before `stop`, in index order."""
-        if not (self._rng or self._seed or self._seed32):
+        has_streams = self._rng or self._seed or self._seed32
+        if not (has_streams or self._ctx):
             return self
-        block = copy(self)
-        block._streams = Streams(self.seeding, stop)
+        block = self.of_cell()
+        if has_streams:
+            block = copy(block)
+            block._streams = Streams(self.seeding, stop)
         return block
+
+    def of_cell(self) -> Arguments:
+        """The same for a cell beside which others run, or a block of them."""
+        if not self._ctx:
+            return self
+        cell = copy(self)
+        cell.recorded = {}
+        return cell
+
+    def taken(self, start: int, stop: int) -> dict[int, Recorded] | None:
+        """What cells of replicates [start, stop) recorded, by how far they are from `start`.
+
+        Threads of theirs may go on recording: that is too late.
+        """
+        found = {
+            replicate - start: dict(self.recorded[replicate])
+            for replicate in list(self.recorded)
+            if start <= replicate < stop
+        }
+        return found or None
 
     def __call__(self, replicate: int) -> dict[str, Any]:
         """All arguments of one call."""
@@ -144,5 +209,7 @@ class Arguments:
             own["seed32"] = self._streams.seed(replicate) % 2**32
         if self._ctx:
             params = {**self._params, **{key: fresh() for key, fresh in self._copies}}
-            own["ctx"] = CellContext(self.seeding, self._condition, replicate, params)
+            own["ctx"] = CellContext(
+                self.seeding, self._condition, replicate, params, self.recorded
+            )
         return own

@@ -18,7 +18,9 @@ from typing import Any
 import cloudpickle
 
 from crystallize.callables import is_async
+from crystallize.cells.attempts import Recorded
 from crystallize.cells.block import Block, Blocks, Failure, Row
+from crystallize.cells.durations import Durations
 from crystallize.cells.metrics import checked_metrics
 from crystallize.cells.rows import Rows
 from crystallize.cells.warned import Notices, Warned, notices
@@ -263,8 +265,9 @@ class BlockCall:
         arguments = self._arguments[condition]
         timeout = self._options.timeout
         running: Any = asyncio.current_task()
-        began = 0.0 if timeout is None else perf_counter()
         outcome: Row | Block
+        arguments = arguments.of_cell()
+        began = perf_counter()
         cell = self._awaiting, task
         CELL.set(cell)
         if type(running) is CellTask:
@@ -282,17 +285,16 @@ class BlockCall:
                 awaitable = InContext(context, context.run(self._function, **given))
             if timeout is None:
                 result = await awaitable
-                seconds = 0.0
             else:
                 result = await _within(timeout, awaitable, self._options.cancels_late_cells)
-                seconds = perf_counter() - began
+            seconds = perf_counter() - began
             names, values = checked_metrics(result)
-            outcome = named_tuple(Row, (task, names, values, self.stamp, seconds, ()))
+            outcome = named_tuple(Row, (task, names, values, self.stamp, seconds, (), None))
         except BaseException as error:
             cancelled = isinstance(error, (asyncio.CancelledError, GeneratorExit))
             if isinstance(error, (Interruption, ResourceError)) or (cancelled and self.leaving):
                 raise
-            outcome = self._failed(task, error)
+            outcome = self._failed(task, error, perf_counter() - began)
         finally:
             del self._awaited[running]
             noted = self._awaiting.warned.pop(id(task), None) if self._awaiting.warned else None
@@ -306,6 +308,8 @@ class BlockCall:
                 await asyncio.sleep(0)
             while running.uncancel():
                 pass
+        if arguments.recorded and (recorded := arguments.taken(task.start, task.stop)):
+            outcome = _with_recorded(outcome, recorded[0])
         return _with_warnings(outcome, notices(noted)) if noted else outcome
 
     def strike(self) -> bool:
@@ -408,17 +412,19 @@ class BlockCall:
     def _run(self, task: Task, arguments: Arguments) -> Block:
         rows, failures = Rows(task.condition), list[Failure]()
         cells = RunningCells(task, self._awaiting.conditions[task.condition])
+        arguments = arguments.of_block(task.stop)
         thread = get_ident()
         began = perf_counter()
+        cells.points.append((task.start, began))
         # On Ctrl-C what finished of the block is kept; the driver knows of the signal.
         with suppress(Interruption):
             try:
                 self._blocks[thread] = cells
                 cells.begin()
                 if self._is_async:
-                    self._await_cells(task, cells, rows, failures)
+                    self._await_cells(task, arguments, cells, rows, failures)
                 else:
-                    self._call_cells(task, arguments.of_block(task.stop), cells, rows, failures)
+                    self._call_cells(task, arguments, cells, rows, failures)
             finally:
                 self._blocks.pop(thread, None)
                 cells.end()
@@ -429,7 +435,10 @@ class BlockCall:
             offset = cells.struck - task.start
             failures = [failure for failure in failures if failure.offset < offset]
             rows.forget_from(cells.struck)
-        block = rows.block(task.start, failures, perf_counter() - began)
+        ended = perf_counter()
+        block = rows.block(task.start, failures, ended - began)
+        block.durations = Durations.of_points(cells.points, len(block), ended)
+        block.recorded = arguments.taken(block.start, block.stop) if arguments.recorded else None
         block.stamp = self.stamp
         if self._is_elsewhere:
             block.logged = [*(cells.logged or ()), *self._awaiting.taken()]
@@ -453,9 +462,10 @@ class BlockCall:
         seed = arguments.seeding.seed if options.seed_globals else None
         fresh, clock = self._fresh.new, perf_counter
         most = GLANCE_CELLS if options.timeout is None else 1
-        first, stop, few = task.start, task.stop, 1
+        first, stop, few, points = task.start, task.stop, 1, cells.points
         rows.flush(first)
         looked = clock()
+        points[:] = [(first, looked)]
         deadline = self._deadline(looked)
         while first < stop:
             following = first + few
@@ -483,16 +493,25 @@ class BlockCall:
                 cells.leave_if_forked()
                 return
             now = clock()
+            if now - looked > GLANCE_SECONDS / 2:
+                if points[-1][0] != first:  # those before it were quicker
+                    points.append((first, looked))
+                points.append((following, now))
+                if now - looked > GLANCE_SECONDS:
+                    few = few // 2 or 1
+            elif few < most:
+                few *= 2
             if now > deadline:
                 return
-            if now - looked > GLANCE_SECONDS:
-                few = few // 2 or 1
-            elif few < most and now - looked < GLANCE_SECONDS / 2:
-                few *= 2
             first, looked = following, now
 
     def _await_cells(
-        self, task: Task, cells: RunningCells, rows: Rows, failures: list[Failure]
+        self,
+        task: Task,
+        arguments: Arguments,
+        cells: RunningCells,
+        rows: Rows,
+        failures: list[Failure],
     ) -> None:
         deadline = self._deadline(perf_counter())
         loop = self._loops.get(get_ident())
@@ -509,19 +528,25 @@ class BlockCall:
             except ResourceError:
                 raise
             except RuntimeError as error:  # a cell that closes the loop, or uses one in it
-                outcome = self._failed(cell, error)
+                outcome = self._failed(cell, error, 0.0)
+            now = perf_counter()
+            cells.points.append((replicate + 1, now))
             if isinstance(outcome, Row):
+                if outcome.recorded:
+                    arguments.recorded[replicate] = outcome.recorded
                 rows.add_checked(replicate, outcome.names, outcome.values)
                 if outcome.warned:
                     rows.warned[replicate] = outcome.warned
             elif outcome is not None:
                 (failure,) = outcome.failures
                 failures.append(replace(failure, offset=replicate - task.start))
+                if outcome.recorded:
+                    arguments.recorded[replicate] = outcome.recorded[0]
                 if outcome.warned is not None:
                     (rows.warned[replicate],) = outcome.warned.kinds
                 if self._options.stop_on_failure:
                     return
-            if perf_counter() > deadline:
+            if now > deadline:
                 return
 
     def _none_of(self, task: Task | Trip) -> Block | Blocks:
@@ -529,9 +554,9 @@ class BlockCall:
             return Blocks([], 0.0, self.stamp)
         return Block(task.condition, task.start, task.start, [], [], 0.0, stamp=self.stamp)
 
-    def _failed(self, task: Task, error: BaseException) -> Block:
-        failures = [failure_of(0, error, self._retried)]
-        return Block(*task, columns=[], failures=failures, seconds=0.0, stamp=self.stamp)
+    def _failed(self, task: Task, error: BaseException, seconds: float) -> Block:
+        failures, durations = [failure_of(0, error, self._retried)], Durations([1], [seconds])
+        return Block(*task, [], failures, seconds, stamp=self.stamp, durations=durations)
 
     def _timed(self, **arguments: Any) -> Any:
         """Refuse a result that came too late, but before anyone stopped the worker."""
@@ -587,6 +612,14 @@ def _with_warnings(outcome: Row | Block, given: Notices) -> Row | Block:
     if isinstance(outcome, Row):
         return outcome._replace(warned=given)
     outcome.warned = Warned.of({0: given})
+    return outcome
+
+
+def _with_recorded(outcome: Row | Block, recorded: Recorded) -> Row | Block:
+    """One cell's outcome with what it recorded."""
+    if isinstance(outcome, Row):
+        return outcome._replace(recorded=recorded)
+    outcome.recorded = {0: recorded}
     return outcome
 
 

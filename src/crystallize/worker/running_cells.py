@@ -44,11 +44,13 @@ class RunningCells:
         Replicate -> what it warned of, and how often; ``None`` while none did.
     logged : list of dict or None
         What the cells logged that is to travel with the block.
+    points : list of (int, float)
+        Before which replicates the clock was read, and what it said.
     """
 
     __slots__ = (
-        "_forked", "_stretch", "condition", "logged", "outer", "pending", "struck", "task",
-        "warned",
+        "_forked", "_stretch", "condition", "logged", "outer", "pending", "points", "struck",
+        "task", "warned",
     )  # fmt: skip
 
     def __init__(self, task: Task, condition: str) -> None:
@@ -58,6 +60,7 @@ class RunningCells:
         self.logged: list[dict[str, Any]] | None = None
         self.outer = _here.cells
         self.pending: list[int] = []
+        self.points: list[tuple[int, float]] = []
         self.struck: int | None = None
         self._stretch: Iterator[int] = iter(())
         self._forked = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,8 @@ def write(
 ) -> None:
     """Write :func:`html` to a file, whole or not at all.
 
+    A new file is for its owner's eyes; one that is replaced keeps who may read it.
+
     Raises
     ------
     ExportError
@@ -86,7 +89,10 @@ def write(
     beside = target.with_name(f".{secrets.token_hex(4)}-{target.name}")
     try:
         try:
+            beside.touch(mode=0o600)
             beside.write_bytes(text.encode())
+            if target.exists():
+                beside.chmod(stat.S_IMODE(target.stat().st_mode))
             os.replace(beside, target)  # noqa: PTH105 - over what is there, on Windows too
         finally:
             beside.unlink(missing_ok=True)

@@ -199,7 +199,8 @@ class _Window:
                 return  # left behind, and another has its place
             del running[task]
             if self._cancelled and self._cancelled.pop(task, None) is not None:
-                completion = Completion(task, error=asyncio.CancelledError())
+                # What it came to all the same says at least what it recorded.
+                completion = completion._replace(error=asyncio.CancelledError())
             if not done:
                 self._news.set()
             done.append(completion)

@@ -113,8 +113,11 @@ class FuturesExecution(Execution):
                 room = workers
         waiting: list[Any] = []
         tick = tick_of(run)
+        # Where so many cells begin in a second, few tasks at first say nothing of how many follow.
+        is_limited = getattr(experiment, "rate_limit", None) is not None
         while waiting := waiting or _take(next_task, room):
-            with in_flight, self.submitter(call, min(workers, len(waiting))) as submit:
+            of_use = workers if is_limited else min(workers, len(waiting))
+            with in_flight, self.submitter(call, of_use) as submit:
                 waiting = yield from in_flight.run(submit, waiting, next_task, room, tick)
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from crystallize.checks import choice, optional, whole_number
+from crystallize.checks import choice, memory, optional, whole_number
 from crystallize.contracts import (
     ActiveRun,
     Call,
@@ -39,6 +39,28 @@ class _Workers(Option[int | None]):
             raise InvalidValueError("max_workers", value, f"at most {executor._most} processes")
 
 
+class _OfProcesses(Option[int | None]):
+    """When a worker process is replaced, which no thread can be."""
+
+    def __set__(self, executor: Any, value: object) -> None:
+        super().__set__(executor, value)
+        if value is not None and executor.executor_type == "thread":
+            expected = (
+                "None with executor_type='thread': threads share one process, which nobody can "
+                "replace; executor_type='process' has workers that can be"
+            )
+            raise InvalidValueError(self._name, value, expected)
+
+
+class _Memory(_OfProcesses):
+    """How much memory a worker process may have."""
+
+    def __set__(self, executor: Any, value: object) -> None:
+        super().__set__(executor, value)
+        if value is not None and sys.platform == "win32":
+            raise InvalidValueError(self._name, value, "None on Windows, which does not say it")
+
+
 class ParallelExecution(FuturesExecution):
     """Run replicates in a pool of threads or processes; takes plain functions.
 
@@ -54,11 +76,17 @@ class ParallelExecution(FuturesExecution):
         functions of a notebook.
     progress : bool
         Show a progress bar on standard error.
+    max_tasks_per_worker : int, optional
+        After how many cells a worker process is replaced by a new one.
+    max_memory : int or str, optional
+        After a block that leaves a worker process with more memory of its own than this, it is
+        replaced: bytes, or text as in ``"500 MB"`` and ``"2 GiB"``.  No cell is ended for it.
 
     Raises
     ------
     InvalidValueError
-        A :exc:`ValueError`, for any other `max_workers` or `executor_type`.
+        A :exc:`ValueError`, for any other `max_workers` or `executor_type`, and for threads
+        that are to be replaced.
 
     Examples
     --------
@@ -70,16 +98,23 @@ class ParallelExecution(FuturesExecution):
 
     executor_type: Option[str] = Option(partial(choice, choices=("thread", "process")))
     max_workers = _Workers(optional(partial(whole_number, least=1)))
+    max_tasks_per_worker = _OfProcesses(optional(partial(whole_number, least=1)))
+    max_memory = _Memory(optional(memory))
 
     def __init__(
         self,
         max_workers: int | None = None,
         executor_type: str = "thread",
         progress: bool = False,
+        *,
+        max_tasks_per_worker: int | None = None,
+        max_memory: int | str | None = None,
     ) -> None:
         super().__init__(progress)
         self.executor_type = executor_type
         self.max_workers = max_workers
+        self.max_tasks_per_worker = max_tasks_per_worker
+        self.max_memory = max_memory
 
     @default
     def capabilities(self) -> Capabilities:
@@ -111,9 +146,11 @@ class ParallelExecution(FuturesExecution):
         if self.executor_type == "thread":
             yield from super().execute(experiment, call, next_task, run)
             return
+        from crystallize.plugins.execution.processes.limits import Limits
         from crystallize.plugins.execution.processes.pool import ProcessPool
 
-        with ProcessPool(call, self._workers) as processes:
+        limits = Limits(self.max_tasks_per_worker, self.max_memory)
+        with ProcessPool(call, self._workers, limits) as processes:
             run.register_control(processes.cancel, processes.elapsed)
             yield from processes.completions(next_task, tick_of(run))
 

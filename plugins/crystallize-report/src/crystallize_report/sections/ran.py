@@ -172,11 +172,12 @@ def _generations(study: ReportedStudy) -> Table | None:
     given = listed(study.provenance, "generations") or listed(
         study.provenance, "store", "generations"
     )
+    now = scalar(mapping(study.provenance, "store").get("generation"))
     rows = [
         {
             "generation": str(one.get("number")),
             "fingerprint": scalar(one.get("fingerprint")),
-            "cells": sum(
+            "cells found" if now else "cells": sum(
                 stop - start
                 for ranges in mapping(one, "cells").values()
                 if isinstance(ranges, list)
@@ -187,6 +188,8 @@ def _generations(study: ReportedStudy) -> Table | None:
         for one in given
     ]
     notes = ["Cells ran under different code, parameters or versions."] if len(rows) > 1 else []
+    if now:
+        notes.append(f"All cells that were not found ran under generation {now}.")
     caption = "What the cells of the store ran under"
     return laid_out("generations", caption, rows, study.names, notes=notes) if rows else None
 

@@ -16,6 +16,8 @@ beside threads::
             crash       <--- what faulthandler writes --    crash
                                                             CellClock: time that counts for
                                                             no cell (imports, suspension)
+                                                            Usage (limits): RETIRES, before its
+                                                            last answer, if there is a limit
     Reserve (reserve), one a process
         idle workers, for the next run that would start them the same (surroundings)
 
@@ -23,5 +25,7 @@ Messages (``messages``) are pickles; arrays of 16 kB and more travel beside them
 uncopied.  A worker takes over what cells of the program would see in it
 (``worker/driver_state``, ``worker/interpreter_flags``), and sends what they log at once.
 One that is told to forget its callable puts back what they changed in its process
-(``kept_state``).  What only Linux has is in ``linux``.
+(``kept_state``).  One that has come to a limit of cells or memory (``limits``) says so with
+its last answer and is ended; its place takes a worker that was started ahead.  What only
+Linux has is in ``linux``.
 """

@@ -18,10 +18,12 @@ LARGE_BYTES = 2**14
 BUFFER_BYTES = 2**20
 """How much may wait in a pipe, so that who sends a block need not wait for who reads it."""
 
-STATE, LOAD, RUN, FORGET = b"s", b"l", b"r", b"f"
+LIMITS, STATE, LOAD, RUN, FORGET = b"m", b"s", b"l", b"r", b"f"
 LOADED, UNLOADABLE, VALUE, ERROR, FORGOTTEN = b"L", b"U", b"v", b"e", b"F"
 IMPORTING, IMPORTED = b"i", b"I"
 """A task's time stands still, and goes on."""
+RETIRES = b"R"
+"""The answer that comes next is this worker's last: it wants to be replaced."""
 LOGGED = b"g"
 """What a cell has logged: it comes at once, whatever becomes of the cell."""
 

@@ -13,12 +13,14 @@ from typing import Any
 from crystallize.contracts import Call, Completion, NextTask
 from crystallize.errors import CrystallizeError, ExecutorError
 from crystallize.plugins.execution.futures import IN_FLIGHT_PER_WORKER
+from crystallize.plugins.execution.processes.limits import NO_LIMITS, Limits
 from crystallize.plugins.execution.processes.messages import (
     FORGOTTEN,
     IMPORTED,
     IMPORTING,
     LOADED,
     LOGGED,
+    RETIRES,
     UNLOADABLE,
     VALUE,
     Message,
@@ -50,6 +52,9 @@ class ProcessPool:
         Pickled here once with cloudpickle and sent to each worker once.
     workers : int
         How many processes; each is started when there is a task for it.
+    limits : Limits
+        After what a process is replaced.  Then all of them are new, none is kept for another
+        run, and once one was replaced, the next one is started ahead.
 
     Raises
     ------
@@ -57,12 +62,15 @@ class ProcessPool:
         If `call` cannot be pickled.
     """
 
-    def __init__(self, call: Call, workers: int) -> None:
+    def __init__(self, call: Call, workers: int, limits: Limits = NO_LIMITS) -> None:
         self._payload = payload_of(call)
         self._waits_for_leaving = getattr(call, "leave_worker", None) is not None
         self._size = workers
         self._surroundings = Surroundings.now()
         self._state = pickle.dumps(DriverState())
+        self._limits = pickle.dumps(limits) if limits else None
+        self._ahead = 0
+        self._leaving: list[Worker] = []
         self._workers: list[Worker] = []
         self._waiting: deque[Any] = deque()
         self._failed_starts = 0
@@ -79,6 +87,13 @@ class ProcessPool:
         for worker in [worker for worker in self._workers if worker.busy]:
             worker.kill()
             self._discard(worker)
+        if self._limits is not None:
+            for worker in list(self._workers):
+                self._retire(worker)
+            self._let_go(LEAVE_SECONDS)
+            for worker in self._leaving:
+                worker.end()
+            return
         reserve.put(self._surroundings, self._workers)
         if self._waits_for_leaving:
             latest = time.monotonic() + LEAVE_SECONDS
@@ -97,6 +112,7 @@ class ProcessPool:
             If the workers cannot load the callable.
         """
         while True:
+            self._let_go()
             self._take(next_task)
             self._hand_out()
             busy = {worker.connection: worker for worker in self._workers if worker.busy}
@@ -139,21 +155,27 @@ class ProcessPool:
         free = [worker for worker in self._workers if not worker.busy]
         for worker in [worker for worker in free if not worker.is_usable()]:
             free.remove(worker)
-            self._discard(worker)
-        missing = min(self._size - len(self._workers), len(self._waiting) - len(free))
+            if worker.retires:
+                self._retire(worker)
+            else:
+                self._discard(worker)
+        at_once = min(self._size - len(self._workers) + len(free), len(self._waiting))
+        missing = at_once - len(free)
+        if at_once:
+            missing += self._ahead
         if missing > 0:
             free += self._started(missing)
-        while free and self._waiting:
-            free.pop().run(self._waiting.popleft())
+        for worker in free[:at_once]:  # the one that was started ahead is the first
+            worker.run(self._waiting.popleft())
 
     def _started(self, count: int) -> list[Worker]:
         """All are started before one is sent the callable, which may take until it listens."""
-        started = reserve.take(self._surroundings, count)
+        started = reserve.take(self._surroundings, count, fresh=self._limits is not None)
         for worker in started:
             worker.generation = self._failed_starts
         self._workers += started
         for worker in started:
-            worker.load(self._state, self._payload)
+            worker.load(self._state, self._payload, self._limits)
         return started
 
     def _receive(self, worker: Worker) -> Completion | tuple[Any, Message] | None:
@@ -165,6 +187,9 @@ class ProcessPool:
         worker.heard = time.monotonic()
         if message.kind == LOADED:
             worker.loaded, worker.since = True, worker.heard
+            return None
+        if message.kind == RETIRES:
+            worker.retires = True
             return None
         if message.kind == FORGOTTEN:
             return None
@@ -198,6 +223,26 @@ class ProcessPool:
         if self._failed_starts >= MAX_FAILED_STARTS:
             raise ExecutorError(f"Workers end while they load the function: {how}")
         return None
+
+    def _retire(self, worker: Worker) -> None:
+        """Let a worker go that has come to its limits, and from now on have one more ready."""
+        self._ahead = 1
+        if not self._waits_for_leaving:
+            self._discard(worker)
+            return
+        self._workers.remove(worker)
+        self._leaving.append(worker)
+        worker.forget()
+
+    def _let_go(self, seconds: float = 0.0) -> None:
+        """End those that have left what they had opened for cells; wait for them so long."""
+        latest = time.monotonic() + seconds
+        for worker in list(self._leaving):
+            said = worker.has_forgotten(max(0.0, latest - time.monotonic()))
+            log_again(message.value() for message in said if message.kind == LOGGED)
+            if worker.has_left:
+                self._leaving.remove(worker)
+                worker.end()
 
     def _discard(self, worker: Worker) -> None:
         self._workers.remove(worker)

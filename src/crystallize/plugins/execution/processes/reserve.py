@@ -26,8 +26,15 @@ class Reserve:
         self._ended = False
         self._process = 0
 
-    def take(self, now: Surroundings, count: int) -> list[Worker]:
+    def take(self, now: Surroundings, count: int, *, fresh: bool = False) -> list[Worker]:
         """Idle workers, and new ones; those that would start otherwise today are ended.
+
+        Parameters
+        ----------
+        now : Surroundings
+        count : int
+        fresh : bool
+            Whether only new ones will do.
 
         Raises
         ------
@@ -43,11 +50,12 @@ class Reserve:
                 raise ExecutorError("The program ends, so no more worker processes are started.")
             idle, self._idle = self._idle, []
             good = [w for then, w in idle if then.still_hold(now) and w.is_usable()]
-            self._idle = [(now, worker) for worker in good[count:]]
+            wanted = 0 if fresh else count
+            self._idle = [(now, worker) for worker in good[wanted:]]
         for _, worker in idle:
             if worker not in good:
                 worker.end()
-        taken = good[:count]
+        taken = good[:wanted]
         for _ in range(count - len(taken)):
             try:
                 taken.append(Worker())

@@ -22,6 +22,7 @@ import cloudpickle
 from crystallize.contracts import Call
 from crystallize.errors import CrystallizeError
 from crystallize.plugins.execution.processes.kept_state import KeptState
+from crystallize.plugins.execution.processes.limits import Usage
 from crystallize.plugins.execution.processes.linux import end_with, let_the_driver_go_first
 from crystallize.plugins.execution.processes.messages import (
     ERROR,
@@ -29,9 +30,11 @@ from crystallize.plugins.execution.processes.messages import (
     FORGOTTEN,
     IMPORTED,
     IMPORTING,
+    LIMITS,
     LOAD,
     LOADED,
     LOGGED,
+    RETIRES,
     RUN,
     STATE,
     UNLOADABLE,
@@ -96,6 +99,9 @@ def serve(
             if message.kind == STATE:
                 state = message.value()
                 continue
+            if message.kind == LIMITS:
+                sender.usage = Usage(message.value())
+                continue
             _close(call)
             if message.kind == FORGET and getattr(call, "leave_worker", None) is not None:
                 send(connection, FORGOTTEN)
@@ -116,9 +122,16 @@ def serve(
 
 
 class _Sender:
-    """Answers tasks; meanwhile another thread may say that their time stands still."""
+    """Answers tasks; meanwhile another thread may say that their time stands still.
+
+    Attributes
+    ----------
+    usage : Usage
+        What this process has come to by them.
+    """
 
     def __init__(self, connection: Connection) -> None:
+        self.usage = Usage()
         self._connection = connection
         self._lock = threading.Lock()
         self._process = os.getpid()
@@ -128,11 +141,13 @@ class _Sender:
         """Run a task and answer it."""
         process = os.getpid()
         self._runs = True
-        answer = _result(call, message)
+        answer = _result(call, message, self.usage)
         self._runs = False
         if os.getpid() != process:
             os._exit(0)  # a child that the function forked: only its parent answers
         with self._lock:
+            if self.usage.is_over:
+                send(self._connection, RETIRES)
             send(self._connection, *answer)
 
     def log(self, record: Logged) -> None:
@@ -197,9 +212,15 @@ def _load(message: Message, connection: Connection) -> Any:
     return call
 
 
-def _result(call: Call, message: Message) -> tuple[bytes, bytes, Sequence[memoryview]]:
+def _result(
+    call: Call, message: Message, usage: Usage
+) -> tuple[bytes, bytes, Sequence[memoryview]]:
     try:
-        return VALUE, *pickled(call(message.value()))
+        usage.check()
+        task = usage.fitting(message.value())
+        value = call(task)
+        usage.count(task, value)
+        return VALUE, *pickled(value)
     except BaseException as error:
         return ERROR, _pickled_error(error), ()
 

@@ -24,6 +24,7 @@ from crystallize.contracts import TICK
 from crystallize.plugins.execution.processes.messages import (
     FORGET,
     FORGOTTEN,
+    LIMITS,
     LOAD,
     RUN,
     STATE,
@@ -125,9 +126,9 @@ class Worker:
         self.generation = 0
         self.since = self.heard = 0.0
         self._standing: float | None = None
-        self.busy = self.loaded = self.stopped = False
+        self.busy = self.loaded = self.stopped = self.retires = self.has_left = False
 
-    def load(self, state: bytes, payload: bytes) -> None:
+    def load(self, state: bytes, payload: bytes, limits: bytes | None = None) -> None:
         """Send the callable; only when it has arrived a task's time begins.
 
         Parameters
@@ -135,8 +136,12 @@ class Worker:
         state : bytes
             What the worker takes over before and after.
         payload : bytes
+        limits : bytes, optional
+            After what it wants to be replaced.
         """
         self.loaded = False
+        if limits is not None:
+            self._send(LIMITS, limits)
         self._send(STATE, state)
         self._send(LOAD, payload)
 
@@ -166,16 +171,19 @@ class Worker:
         """Wait until it has left what it opened for cells; what it says before it says so."""
         said: list[Message] = []
         latest = time.monotonic() + seconds
-        with suppress(OSError, EOFError):  # it died: there is nothing left to leave
+        try:
             while self.connection.poll(max(0.0, latest - time.monotonic())):
                 message = receive(self.connection)
                 if message.kind == FORGOTTEN:
+                    self.has_left = True
                     break
                 said.append(message)
+        except (OSError, EOFError):  # it died: there is nothing left to leave
+            self.has_left = True
         return said
 
     def is_usable(self) -> bool:
-        if self.stopped:
+        if self.stopped or self.retires:
             return False
         return time.monotonic() - self.heard < TICK or bool(self.process.is_alive())
 
