@@ -60,7 +60,7 @@ def coverage(quick: bool) -> Result:
 
 def async_http(quick: bool) -> Result:
     server = imported("async_http", "main")
-    with server.Server(("127.0.0.1", 0), server.Flaky) as listening:
+    with server.Server() as listening:
         threading.Thread(target=listening.serve_forever, daemon=True).start()
         os.environ["FLAKY_SERVER_PORT"] = str(listening.server_port)
         try:
