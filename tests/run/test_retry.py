@@ -74,15 +74,22 @@ def tries(log):
 @pytest.mark.parametrize("way", WAYS)
 def test_others_run_while_a_cell_waits(way, tmp_path):
     log = tmp_path / "log"
-    retry = Retry(3, wait=0.15, on=(Busy,))
-    result = experiment(log, way, retries=retry).run()
-    order = tries(log)
-    assert [replicate for replicate, _ in order][-2:] == [0, 0]
-    assert sorted(replicate for replicate, _ in order) == [0, 0, 0, 1, 2, 3, 4, 5]
-    first, second, third = [began for replicate, began in order if replicate == 0]
-    assert second - first >= 0.15 and third - second >= 0.3
+    retry = Retry(3, wait=0.3, on=(Busy,))
+    result = experiment(log, way, retries=retry, given={"failing": 1}).run()
+    order = [replicate for replicate, _ in tries(log)]
+    assert sorted(order) == [0, 0, 1, 2, 3, 4, 5]
+    first, second = [began for replicate, began in tries(log) if replicate == 0]
+    assert second - first >= 0.3
+    assert order[order.index(0) + 1] != 0
     without = experiment(tmp_path / "other", given={"failing": 0}).run()
     same_result(result, without)
+
+
+def test_each_wait_is_longer_than_the_one_before(tmp_path):
+    log = tmp_path / "log"
+    experiment(log, retries=Retry(3, wait=0.05)).run()
+    first, second, third = [began for replicate, began in tries(log) if replicate == 0]
+    assert second - first >= 0.05 and third - second >= 0.1
 
 
 def test_a_wait_that_is_asked_for_is_kept_in_full(tmp_path):

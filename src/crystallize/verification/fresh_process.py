@@ -20,6 +20,7 @@ from crystallize.contracts import Task
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import CrystallizeError, ExecutorError, described
 from crystallize.results.result import Result
+from crystallize.run.rate_limit import MARGIN
 from crystallize.worker.block_runner import BlockCall, CellOptions
 from crystallize.worker.contexts import WorkerContexts
 from crystallize.worker.driver_state import DriverState
@@ -56,7 +57,9 @@ def run_in_fresh_process(
         retried=experiment.retry.exceptions,
     )
     try:
-        cells = (len(experiment.conditions), experiment.replicates, experiment.retries)
+        limit = experiment.rate_limit
+        apart = 0.0 if limit is None else MARGIN / limit
+        cells = (len(experiment.conditions), experiment.replicates, experiment.retries, apart)
         # The call in bytes of its own: what the driver's state decides is there before it is made.
         orders = pickle.dumps((DriverState(), pickle.dumps(call), cells))
     except CrystallizeError:
@@ -123,12 +126,12 @@ def main() -> None:
     os.dup2(2, 1)
     blocks: list[Block] = []
     try:
-        state, heavy, (conditions, replicates, retries) = pickle.load(orders)
+        state, heavy, (conditions, replicates, retries, apart) = pickle.load(orders)
         state.take_over()
         call = pickle.loads(heavy)
         state.take_over()  # again, after what modules do when they are imported
         for condition in range(conditions):
-            blocks.extend(_blocks(call, condition, replicates, retries))
+            blocks.extend(_blocks(call, condition, replicates, retries, apart))
         call.close()
         answer: Answer = blocks, None
     except CrystallizeError as error:
@@ -145,16 +148,21 @@ def _end_with(driver: int) -> None:
     os._exit(1)
 
 
-def _blocks(call: Any, condition: int, replicates: int, retries: int) -> Iterator[Block]:
+def _blocks(
+    call: Any, condition: int, replicates: int, retries: int, apart: float
+) -> Iterator[Block]:
     start = 0
     while start < replicates:
-        block = call(Task(condition, start, replicates))
+        time.sleep(apart)
+        block = call(Task(condition, start, start + 1 if apart else replicates))
         yield block
         for failure in block.failures:
-            replicate = start + failure.offset
-            for _ in range(0 if failure.is_final else retries):
+            replicate, last = start + failure.offset, [failure]
+            for _ in range(retries):
+                if not last or last[0].is_final:
+                    break
+                time.sleep(max(last[0].retry_after, apart))
                 again = call(Task(condition, replicate, replicate + 1))
                 yield again
-                if not again.failures or again.failures[0].is_final:
-                    break
+                last = again.failures
         start = block.stop
