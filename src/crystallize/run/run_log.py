@@ -97,6 +97,7 @@ class RunLog:
         noticing.end()
         noticing.listeners.remove(self._heard)
         os.close(self._file)
+        self._file, self._has_failed = -1, True  # whoever is left behind writes to no other file
 
     def write(self, text: str) -> None:
         """Write one line, or say once that none can be written."""
