@@ -99,11 +99,6 @@ def chosen_metric(result: Result, metric: str | None) -> str:
     return known[0]
 
 
-def all_metrics(result: Result) -> list[str]:
-    """Every metric of any condition, in order."""
-    return list(dict.fromkeys(str(row["metric"]) for row in summary(result)))
-
-
 def summary(result: Result) -> list[Any]:
     """The rows of the summary with what figures need, whatever the experiment chose."""
     return list(result.summary(["mean", "sd", "mcse", "min", "max"]))

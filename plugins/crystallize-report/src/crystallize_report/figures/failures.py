@@ -85,7 +85,7 @@ def failures(result: Result, *, width: float = PAGE) -> Picture:
         axes.set_yticks(
             np.arange(len(drawn)),
             [
-                f"{label}  {digits(100 * by_name[name]['rate'])}%"
+                f"{label}  {100 * by_name[name]['rate']:.3g}%"
                 for label, name in zip(shown_apart(drawn, picture.room), drawn, strict=True)
             ],
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 
 from crystallize import Result
@@ -60,8 +60,8 @@ def fitting(result: Result, *, metrics: Sequence[str] | None = None) -> list[Dra
 def _fitting(result: Result, metrics: Sequence[str]) -> Iterator[Drawn]:
     if result.errors:
         yield Drawn("failures", "Cells that failed", partial(failures, result))
-    yield from _of_sections(result, metrics)
     yes_no = proportions(result)
+    yield from _of_sections(result, metrics, yes_no)
     for metric in metrics:
         yield Drawn(
             f"estimates-{metric}",
@@ -100,7 +100,9 @@ def _of_pairs(result: Result, metrics: Sequence[str]) -> Iterator[Drawn]:
             )
 
 
-def _of_sections(result: Result, metrics: Sequence[str]) -> Iterator[Drawn]:
+def _of_sections(
+    result: Result, metrics: Sequence[str], yes_no: Collection[str]
+) -> Iterator[Drawn]:
     for metric in compared(result):
         if metric in metrics:
             yield Drawn(
@@ -111,12 +113,12 @@ def _of_sections(result: Result, metrics: Sequence[str]) -> Iterator[Drawn]:
     if there := measures(result):
         yield Drawn("performance", "Measures of performance", partial(lolly, result))
     drawable = {name: TITLES[name] for name in TITLES if name in there}
-    drawable |= {m: f"{shown(m)} over a factor" for m in proportions(result) if m in metrics}
+    drawable |= {m: f"{shown(m)} over a factor" for m in metrics if m in yes_no}
     for measure, title in drawable.items() if _has_axis(result) else ():
         yield Drawn(f"curve-{measure}", title, partial(curves, result, measure))
     if is_ranked(result):
         yield Drawn("ranks", "Ranks over data sets", partial(critical_difference, result))
-    if zippable(result):
+    if next(zippable(result), None) is not None:
         yield Drawn("zip", "Intervals of every replicate", partial(zip_plot, result))
 
 

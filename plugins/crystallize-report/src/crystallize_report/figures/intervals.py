@@ -15,7 +15,7 @@ import numpy as np
 from scipy import special
 
 from crystallize import Result
-from crystallize_report.figures.columns import LARGEST, Numbers, all_metrics, numbers
+from crystallize_report.figures.columns import LARGEST, Numbers, numbers
 from crystallize_report.figures.performance import nominal
 
 CLOSE = 1e-9
@@ -75,7 +75,7 @@ def found_out(result: Result, condition: str, estimator: str) -> Intervals | Non
     rows = {row["measure"]: row["value"] for row in own_rows}
     if rows.get("coverage") is None or rows.get("bias") is None or rows.get("mse") is None:
         return None
-    columns = {name: numbers(result, condition, name) for name in all_metrics(result)}
+    columns = {name: numbers(result, condition, name) for name in result.metrics[condition]}
     there = {name: column for name, column in columns.items() if column is not None}
     if estimator not in there:
         return None

@@ -88,7 +88,9 @@ def points_of(result: Result, measure: str) -> Points:
     CrystallizeError
         If there is nothing of the kind.
     """
-    known = {**proportions(result), **measures(result)}
+    known = measures(result)
+    if measure not in known:
+        known = {**proportions(result), **known}
     if not known:
         raise CrystallizeError(
             "There is nothing to draw: no section 'performance', and no metric that is a yes or "

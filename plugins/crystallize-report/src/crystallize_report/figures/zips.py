@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -89,7 +89,7 @@ def zip_plot(
         found = _named(result, lower, upper, estimate, se, truth, chosen)
         line: float | None = chosen
     else:
-        found = zippable(result)
+        found = dict(zippable(result))
         line = confidence or nominal(result.sections.get("performance", ()))
     found = {key: own for key, own in found.items() if len(own.covers)}
     if not found:
@@ -150,16 +150,14 @@ def zip_plot(
     return picture
 
 
-def zippable(result: Result) -> Named:
-    """(condition, estimator) -> intervals, of all whose coverage is stated and can be retraced."""
+def zippable(result: Result) -> Iterator[tuple[tuple[str, str], Intervals]]:
+    """(condition, estimator) and intervals, where coverage is stated and can be retraced."""
     if not result.keeps_values:
-        return {}
-    found: Named = {}
+        return
     for condition, estimator in measures(result).get("coverage", {}):
         own = None if estimator is None else found_out(result, condition, estimator)
         if own is not None:
-            found[condition, str(estimator)] = own
-    return found
+            yield (condition, str(estimator)), own
 
 
 def _named(
