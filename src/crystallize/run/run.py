@@ -175,7 +175,7 @@ class Run:
         if not self._capabilities.local_processes:
             self._git.ask()
         if self.experiment.log is not None:
-            self._log = RunLog(self.experiment.log)
+            self._log = RunLog(self.experiment.log, self.experiment.name)
         self._policy.errors.update(self._recorder.open_store(self._opened))
         self._landing = Landing(
             self.experiment,

@@ -31,6 +31,8 @@ class RunLog:
     ----------
     path : path
         Made where there is none; lines are added to what is there.
+    name : str
+        The experiment's, which every line has.
 
     Raises
     ------
@@ -38,8 +40,9 @@ class RunLog:
         If it cannot be written to, or holds something else than a log.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, name: str) -> None:
         self._path = path
+        self._name = name
         self._lines: Lines | None = None
         self._is_torn = self._has_failed = False
         self._tally: Tally | None = None
@@ -62,7 +65,7 @@ class RunLog:
         """
         many = len(experiment.conditions)
         text = (
-            f"begun: {experiment.name}, seed {experiment.seed}, {tally.cells} cells of {many} "
+            f"begun: seed {experiment.seed}, {tally.cells} cells of {many} "
             f"condition{'s' if many > 1 else ''}, strategy {strategy}, process {os.getpid()}"
         )
         if (why := self._put(text)) is not None:
@@ -97,6 +100,7 @@ class RunLog:
         noticing.end()
         noticing.listeners.remove(self._heard)
         os.close(self._file)
+        self._file, self._has_failed = -1, True  # whoever is left behind writes to no other file
 
     def write(self, text: str) -> None:
         """Write one line, or say once that none can be written."""
@@ -112,7 +116,7 @@ class RunLog:
 
     def _put(self, text: str) -> str | None:
         """Write one line; if that cannot be done, why."""
-        line = f"{stamped(text)}\n".encode(errors="backslashreplace")
+        line = f"{stamped(f'{self._name}: {text}')}\n".encode(errors="backslashreplace")
         try:
             written = os.write(self._file, b"\n" * self._is_torn + line)
         except OSError as error:
@@ -121,7 +125,7 @@ class RunLog:
         return "there is no room" if self._is_torn else None
 
     def _progress(self, text: str) -> None:
-        self.write(f"progress: {text}")
+        self.write(f"progress: {text.removeprefix(f'{self._name}: ')}")
 
     def _heard(self, message: Warning | str, category: type[Warning]) -> None:
         self.write(f"warning: {category.__name__}: {message}")
