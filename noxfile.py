@@ -68,7 +68,7 @@ def tests(session: nox.Session) -> None:
 def faults(session: nox.Session) -> None:
     """Workers and drivers that are killed, hang or are interrupted; full disks."""
     install(session)
-    pytest(session, "-m", "faults and not matrix and not mpi")
+    pytest(session, "-m", "faults and not matrix and not mpi and not browser")
 
 
 @nox.session(python=PYTHONS)
@@ -114,6 +114,22 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHONS[0])
+def site(session: nox.Session) -> None:
+    """The site of the documentation, with the examples in full, in build/site/html."""
+    install(session)
+    session.install("-q", "-c", "constraints.txt", "-e", ".[docs]")
+    session.run("python", "docs/site/build_site.py", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
+def browser(session: nox.Session) -> None:
+    """Reports and the site in Chromium (Debian's chromium); pictures in build/screenshots."""
+    install(session)
+    session.install("-q", "-c", "constraints.txt", "-e", ".[browser]")
+    pytest(session, "-m", "browser")
+
+
+@nox.session(python=PYTHONS[0])
 def lint(session: nox.Session) -> None:
     """Style, and that every file is formatted."""
     session.install("-q", "-c", "constraints.txt", "ruff")
@@ -123,8 +139,9 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0])
 def types(session: nox.Session) -> None:
-    """mypy over sources, plugins and tests."""
+    """mypy over sources, plugins, tests and what builds the site."""
     install(session)
+    session.install("-q", "-c", "constraints.txt", "-e", ".[docs]")
     session.run("mypy")
 
 
@@ -138,7 +155,7 @@ def coverage(session: nox.Session) -> None:
     # other engines do not start where each of their processes is traced.
     ignored = ("--ignore=tests/cli/test_startup.py", "--ignore=plugins")
     try:
-        pytest = ("-m", "pytest", "-q", "-m", "not matrix and not mpi", *ignored)
+        pytest = ("-m", "pytest", "-q", "-m", "not matrix and not mpi and not browser", *ignored)
         session.run("coverage", "run", *pytest, *session.posargs)
     finally:
         session.run("coverage", "combine", "-q")
@@ -158,7 +175,7 @@ def minimum(session: nox.Session) -> None:
     constraints.write_text("\n".join(lines) + "\n", encoding="utf-8")
     install(session, constraints)
     session.run("python", "-m", "pip", "list")
-    pytest(session, "-m", "not matrix and not mpi")
+    pytest(session, "-m", "not matrix and not mpi and not browser")
 
 
 def oldest(*projects: Path) -> set[str]:

@@ -12,14 +12,12 @@ from benchmarks.over_http import MOST_A_CELL, ROOT
 @pytest.mark.faults
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 def test_a_busy_server_is_asked_as_often_as_it_takes_and_no_more():
-    command = [sys.executable, "-m", "benchmarks.over_http", "--replicates", "50", "--limit", "75"]
+    command = [sys.executable, "-m", "benchmarks.over_http", "--replicates", "40", "--limit", "60"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.stderr == ""
     runs = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [(row["cells"], row["failed"], row["same_bytes"]) for row in runs] == [
-        (150, 0, True)
-    ] * 2
-    assert 0 < runs[1]["interrupted_after"] < 150
+    assert [row["cells"] for row in runs] == [120, 120]
+    assert 0 < runs[1]["interrupted_after"] < 120
     for row in runs:
         assert row["same_bytes"] and not row["failed"]
         assert row["counts"]["500"] and row["counts"]["hangs"]

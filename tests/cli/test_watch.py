@@ -136,6 +136,11 @@ def test_what_cannot_be_watched_is_refused(tmp_path):
     for options in (["--by", "n"], ["--interval", "0"]):
         assert show("--watch", store, *options)[0] == 2
     assert "--interval goes with --watch" in show(store, "--interval", 1)[1]
+    with Store(store) as opened:  # as one has it that comes from elsewhere
+        opened.set_status({**opened.status, "host": "elsewhere", "name": "red\x1b[31m"})
+    code, said = show("--watch", store)
+    assert (code, "elsewhere" in said) == (0, False)
+    assert r"red\x1b[31m, strategy serial: ended" in said
     with Store(store) as opened:
         opened.set_status({"name": 1})
     code, said = show("--watch", store)

@@ -131,6 +131,7 @@ def test_every_key_arrives_as_an_argument_of_experiment(write: Write) -> None:
         "timeout": 2.5,
         "max_failures": 0.25,
         "store": Path("kept") / "s.db",
+        "log": None,
         "on_error": "raise",
         "seed_globals": True,
         "blas_threads": 2,

@@ -15,8 +15,10 @@ from typing import Any
 import cloudpickle
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from crystallize import Experiment, Interrupted, InvalidValueError, Result, ValuesNotKeptError
+from crystallize.cli import main
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
@@ -301,3 +303,31 @@ def test_a_run_without_values_has_means_and_the_first_attempts():
     assert row["n"] == 25_000
     with pytest.raises(ValuesNotKeptError):
         _ = result.durations
+
+
+def test_stores_that_are_merged_have_those_of_all_and_dropped_cells_have_none(tmp_path):
+    for name, parameters in CONDITIONS.items():
+        Experiment(
+            ask, {name: parameters}, replicates=5, seed=1, retries=1, store=tmp_path / f"{name}.db"
+        ).run()
+    both = tmp_path / "both.db"
+    stores = [str(tmp_path / f"{name}.db") for name in CONDITIONS]
+    assert CliRunner().invoke(main, ["merge", *stores, "-o", str(both)]).exit_code == 0
+    merged = Result.from_store(both)
+    assert known(merged) == EXPECTED
+    assert [row["n"] for row in merged.duration_summary()] == [5, 5]
+    assert CliRunner().invoke(main, ["drop", str(both), "--failed"]).exit_code == 0
+    assert known(Result.from_store(both)) == [row for row in EXPECTED if row[3] is None]
+
+
+def test_the_command_shows_how_long_slow_cells_took(tmp_path):
+    def slow():
+        time.sleep(0.11)
+        return 1.0
+
+    store = tmp_path / "cells.db"
+    Experiment(slow, seed=1, store=store).run()
+    shown = CliRunner().invoke(main, ["show", str(store)])
+    assert "duration of baseline: mean " in shown.output
+    as_data = json.loads(CliRunner().invoke(main, ["show", str(store), "--json"]).output)
+    assert as_data["durations"][0]["mean"] >= 0.11

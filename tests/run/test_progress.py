@@ -1,6 +1,7 @@
 """Progress, as it is shown: a bar on a terminal, elsewhere lines."""
 
 import io
+import os
 import re
 import subprocess
 import sys
@@ -96,3 +97,29 @@ Experiment(lambda replicate: 1.0, replicates=5, progress=True, name="bars").run(
     assert done.returncode == 0, done.stderr
     assert "5/5" in done.stderr
     assert "Warning" not in done.stderr
+
+
+def test_lines_of_the_driver_and_of_workers_are_whole(tmp_path):
+    (tmp_path / "prints.py").write_text(
+        "import time\n"
+        "def trial(replicate):\n"
+        "    time.sleep(0.001)\n"
+        "    print('cell', replicate, 'x' * 90)\n"
+        "    return replicate\n"
+    )
+    (tmp_path / "prints.toml").write_text(
+        "[experiment]\nfunction = 'prints:trial'\nreplicates = 500\nprogress = true\n"
+        "[execution]\nstrategy = 'parallel'\nexecutor_type = 'process'\nmax_workers = 2\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(
+        [sys.executable, "-m", "crystallize", "run", tmp_path / "prints.toml"],
+        env=environment | {"CRYSTALLIZE_PROGRESS_SECONDS": "0.001"},
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = done.stderr.splitlines()
+    cells = [line for line in lines if re.fullmatch(r"cell \d+ x{90}", line)]
+    assert len(cells) == len(set(cells)) == 500
+    others = [line for line in lines if line not in set(cells)]
+    assert others and all(re.match(STAMP + "trial: ", line) for line in others)

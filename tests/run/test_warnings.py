@@ -173,7 +173,7 @@ def test_they_are_saved_and_shown(tmp_path):
 
 
 def test_a_result_without_warnings_does_not_speak_of_them():
-    result = Experiment(lambda: 1.0, replicates=3).run()
+    result = Experiment(lambda: 1.0, replicates=3, name="quiet").run()
 
     assert (result.warnings, result.summary()[0]["warnings"]) == ([], 0)
     assert "warning" not in repr(result)

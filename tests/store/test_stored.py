@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crystallize import Experiment, Result
-from crystallize.errors import StoreError
+from crystallize.errors import InvalidValueError, StoreError
 from crystallize.store.sqlite import Store
 from crystallize.store.stored import StoredExperiment
 from crystallize.testing import same_result
@@ -76,3 +76,15 @@ def test_a_store_that_no_run_has_used_is_said_to_be_empty(store):
     Store(store, create=True).close()
     with pytest.raises(StoreError, match=r"store\.db: this store is empty"):
         StoredExperiment(store)
+
+
+def test_what_a_store_says_of_its_shard_is_not_believed(tmp_path, monkeypatch):
+    monkeypatch.setenv("CRYSTALLIZE_SHARD", "1/2")
+    path = tmp_path / "s.db"
+    Experiment(lambda replicate: replicate, replicates=4, seed=1, store=path).run()
+    for said in ("auto", "5/4", 3, ["1/2"]):
+        with Store(path) as store:
+            assert store.identity is not None
+            store.set_identity({**store.identity, "shard": said})
+        with pytest.raises(InvalidValueError, match=r"s\.db: its shard: expected"):
+            StoredExperiment(path)

@@ -1,6 +1,7 @@
 """A report is a page that loads nothing, runs nothing of others, and can be read by everyone."""
 
 import base64
+import contextlib
 import hashlib
 import json
 import re
@@ -241,6 +242,11 @@ def test_what_is_no_store_and_no_result_is_refused_in_a_sentence(tmp_path):
     done = CliRunner().invoke(main, ["report", str(tmp_path / "notes.txt")])
     assert done.exit_code == 2
     assert "notes.txt" in done.output and "Traceback" not in done.output
+    for arguments in (["notes.html"], ["notes.txt", "-o", "notes.txt"]):
+        (tmp_path / arguments[0]).write_text("notes")
+        with contextlib.chdir(tmp_path):
+            done = CliRunner().invoke(main, ["report", *arguments])
+        assert done.exit_code == 2 and (tmp_path / arguments[0]).read_text() == "notes"
     nowhere = tmp_path / "no" / "where.html"
     run(noisy).save(tmp_path / "r.zip")
     done = CliRunner().invoke(main, ["report", str(tmp_path / "r.zip"), "-o", str(nowhere)])

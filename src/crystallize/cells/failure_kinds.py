@@ -85,7 +85,7 @@ class FailureKinds:
                 return False
             self._kinds[key] = FailureKind(1, error)
             return True
-        first = min(kind.first, error, key=lambda one: one.replicate)
+        first = error if error.replicate < kind.first.replicate else kind.first
         self._kinds[key] = FailureKind(kind.cells + 1, first)
         return False
 

@@ -20,7 +20,8 @@ class Page(Outcomes):
 
     Pages come in index order, and the first starts at 0.  Each has an eighth as many
     replicates as there are before it, at least 16 and at most 65,536; the last ends
-    with the experiment.
+    with the experiment.  A shard has the pages in which some of its replicates are, each with
+    these alone.
 
     Attributes
     ----------

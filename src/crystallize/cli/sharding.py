@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,12 @@ from crystallize.store.parts import Missing
 from crystallize.store.stored import StoredExperiment
 
 SHOWN = 8
-"""How many ranges or shards are named, ..."""
+"""How many ranges of a condition, and how many shards, are named."""
 
+LONGEST_NAME = 100
+"""How much of an experiment's name is in that of a file, ..."""
 NOT_IN_NAMES = re.compile(r"[^\w.,=+-]+")
+"""... and what of it is not."""
 
 
 shard_option = click.option(
@@ -57,7 +60,10 @@ def merged_stores(
         raise OptionError("--from-merge writes a store, and --dry-run writes nothing: give one.")
     paths: dict[Path, None] = {}
     for path in map(Path, (*named, *following)):
-        matching = [] if path.exists() else sorted(path.parent.glob(path.name))
+        matching: list[Path] = []
+        if not os.path.lexists(path):
+            with suppress(OSError, ValueError):  # no pattern, or no place where files can be
+                matching = sorted(path.parent.glob(path.name))
         paths |= dict.fromkeys(matching or [path])
     return [StoredExperiment(path) for path in paths]
 
@@ -89,7 +95,7 @@ def in_parts(
 def _usual_store(config: Config) -> Path:
     """Where cells are kept that nobody said a place for: here, under the experiment's name."""
     name = config.experiment.values.get("name") or config.experiment.function.partition(":")[2]
-    return Path(f"{NOT_IN_NAMES.sub('-', name).strip('-.') or 'experiment'}.db")
+    return Path(f"{NOT_IN_NAMES.sub('-', name)[:LONGEST_NAME].strip('-.') or 'experiment'}.db")
 
 
 def say_shard(experiment: ExperimentSpec) -> None:
@@ -116,7 +122,7 @@ def merged_into(experiment: ExperimentSpec, sources: list[StoredExperiment]) -> 
     if not sources or output is None:
         yield
         return
-    if output.exists():
+    if os.path.lexists(output):
         raise StoreError(
             f"{output}: there is a file already, and --from-merge makes a new one. To go on with "
             "it leave out --from-merge; or give another --store."

@@ -119,9 +119,16 @@ def stdout_kept_clean() -> Iterator[None]:
         sys.stdout.flush()
     stdout = os.dup(1)
     os.dup2(2, 1)
+    lines = sys.stdout if isinstance(sys.stdout, io.TextIOWrapper) else None
+    before = lines is None or lines.line_buffering
     try:
+        if not before and lines is not None:
+            lines.reconfigure(line_buffering=True)  # others write there too
         yield
     finally:
+        if not before and lines is not None:
+            with suppress(OSError):
+                lines.reconfigure(line_buffering=False)
         with suppress(OSError):
             sys.stdout.flush()
         os.dup2(stdout, 1)

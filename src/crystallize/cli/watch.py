@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import textwrap
@@ -191,7 +192,24 @@ def _status(path: Path) -> Status | None:
 
 def _lives(status: Status, locked: bool | None) -> bool | None:
     """Whether the driver of a run lives, where that can be known: by its lock, on its machine."""
-    return locked if status.is_here or locked else None
+    if locked:
+        return True
+    if not status.is_here:
+        return None
+    return _is_process(status.pid) if locked is None else False
+
+
+def _is_process(number: int) -> bool | None:
+    """Whether there is such a process here; where locks cannot be asked for."""
+    if os.name != "posix":  # elsewhere to ask is to end it
+        return None
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return None  # somebody else's, or none that could be
+    return True
 
 
 def _as_json(look: Look) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crystallize.description.array_jobs import of_environment
@@ -73,22 +73,23 @@ def shard(where: str, value: object) -> Shard:
         return value
     if value == AUTO:
         text, source = of_environment(where)
-        found = _read(text)
-        if found is None:
-            raise InvalidValueError(source, text, EXPECTED)
-        return Shard(*found, source)
-    found = _read(value) if isinstance(value, str) else None
-    if found is None:
-        raise InvalidValueError(where, value, EXPECTED)
-    return Shard(*found)
+        return replace(spelled_out(source, text), source=source)
+    return spelled_out(where, value)
 
 
-def _read(text: str) -> tuple[int, int] | None:
-    match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text.strip())
-    if match is None:
-        return None
-    number, count = int(match[1]), int(match[2])
-    return (number, count) if 1 <= number <= count else None
+def spelled_out(where: str, value: object) -> Shard:
+    """A shard that is given as which one and of how many.
+
+    Raises
+    ------
+    InvalidValueError
+    """
+    text = value.strip() if isinstance(value, str) else ""
+    if (match := re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)) is not None:
+        found = Shard(int(match[1]), int(match[2]))
+        if 1 <= found.number <= found.count:
+            return found
+    raise InvalidValueError(where, value, EXPECTED)
 
 
 def check_shard(own: Shard, replicates: Mapping[str, int], until: Collection[object]) -> None:

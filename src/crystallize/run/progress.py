@@ -155,7 +155,8 @@ def _takes_a_bar() -> bool:
 def _to_stderr(text: str) -> None:
     """Write a line in one piece, behind all that cells have printed here."""
     with suppress(OSError, ValueError, AttributeError):
-        sys.stdout.flush()
+        if not sys.stdout.line_buffering:  # else it has whole lines by itself
+            sys.stdout.flush()
     with suppress(OSError, ValueError, AttributeError):
         sys.stderr.write(f"{stamped(text)}\n")
         sys.stderr.flush()

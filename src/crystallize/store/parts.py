@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from crystallize.description.shard import PLACE, WHOLE, Shard, one_of_its_own, shard
+from crystallize.description.shard import PLACE, WHOLE, Shard, one_of_its_own, spelled_out
 from crystallize.errors import StoreMismatchError
 from crystallize.store.sqlite import Identity
 
 Range = tuple[int, int]
 
 
-def shard_of(identity: Identity) -> Shard | None:
+def shard_of(path: Path, identity: Identity) -> Shard | None:
     """The shard whose store it is, if it is one's.
 
     Raises
@@ -22,7 +22,7 @@ def shard_of(identity: Identity) -> Shard | None:
         If what the store says is none.
     """
     text = identity.get("shard")  # not there in a store of an earlier version
-    return None if text is None else shard("the store's shard", text)
+    return None if text is None else spelled_out(f"{path}: its shard", text)
 
 
 def check_same_shard(path: Path, identity: Identity, now: Shard | None) -> None:
@@ -32,7 +32,7 @@ def check_same_shard(path: Path, identity: Identity, now: Shard | None) -> None:
     ------
     StoreMismatchError
     """
-    stored = shard_of(identity)
+    stored = shard_of(path, identity)
     if now is None or stored is None or str(now) == str(stored):
         return
     plain = path.with_name(path.name.replace(f"-{stored.name}", ""))
@@ -89,9 +89,9 @@ class Missing:
         return found
 
 
-def parts_of(identity: Identity, replicates: Mapping[str, int]) -> dict[str, Range]:
-    """Condition -> the range of its replicates that a store is to hold."""
-    part = (shard_of(identity) or WHOLE).part
+def parts_of(own: Shard | None, replicates: Mapping[str, int]) -> dict[str, Range]:
+    """Condition -> the range of its replicates that a shard's store is to hold, or that of all."""
+    part = (own or WHOLE).part
     return {name: part(number) for name, number in replicates.items()}
 
 

@@ -69,8 +69,8 @@ class Stored:
             self.generations = Generations.of_store(store)
             self._seeding = _seeding(identity)
             self.replicates = _replicates(store, identity)
-            self.shard = shard_of(identity)
-            self._parts = parts_of(identity, self.replicates)
+            self.shard = shard_of(self.path, identity)
+            self._parts = parts_of(self.shard, self.replicates)
             self._read(store)
             self.damaged = store.damaged(is_readable)
 

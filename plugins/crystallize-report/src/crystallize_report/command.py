@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from crystallize import InvalidValueError
 from crystallize_report.opening import opened
 from crystallize_report.writing import write, written_figures
 
@@ -49,6 +50,8 @@ def report(
     STORE_OR_RESULT names is imported.
     """
     target = source.with_suffix(".html") if output is None else output
+    if target.resolve() == source.resolve():
+        raise InvalidValueError("--output", str(target), f"another file than {source} itself")
     result = opened(source)
     write(result, target, mcse=mcse, certificate=certificate, figures=not no_figures)
     click.echo(target)

@@ -18,7 +18,7 @@ DEFAULTS = {
 }  # fmt: skip
 """Settings of a run, and what they are where nobody says anything."""
 UNTIL = ("metric", "half_width", "relative", "of", "confidence", "at_least", "at_most", "bounds")
-MOST_CONFIG = 200_000
+MOST_CONFIG = 60_000
 """How many letters of a config are put into a report."""
 
 

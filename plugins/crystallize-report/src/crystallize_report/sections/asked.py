@@ -20,6 +20,8 @@ PARTS = {
 """ADEMP, and the headings in a docstring under which each is looked for."""
 HEADING = re.compile(r"^(\S.*)\n-{3,}[ \t]*$", re.MULTILINE)
 MOST_LEVELS = 12
+OF_NAMES = 150_000
+"""How many letters there is room for of all long names together."""
 MOST_TEXT = 3000
 """How many letters of a part of the docstring; the whole is there too, folded."""
 
@@ -69,7 +71,7 @@ def asked(study: ReportedStudy) -> Asked:
         [Part(title, shortened(said.get(title, ""), MOST_TEXT), facts[title]) for title in PARTS],
         _design(study),
         [(visible(key), shortened(value, 300)) for key, value in study.shared.items()],
-        [(study.names(name), name) for name in study.names.long],
+        _long_names(study),
         study.docstring,
     )
 
@@ -91,6 +93,12 @@ def docstring_parts(doc: str) -> tuple[str, dict[str, str]]:
         if title is not None and text.strip():
             parts[title] = "\n\n".join(filter(None, (parts.get(title), text.strip())))
     return pieces[0].strip(), parts
+
+
+def _long_names(study: ReportedStudy) -> list[tuple[str, str]]:
+    """What is short in tables, with as much of it as there is room for."""
+    long = study.names.long
+    return [(study.names(name), shortened(name, OF_NAMES // len(long))) for name in long]
 
 
 def _aims(study: ReportedStudy) -> list[str]:

@@ -67,6 +67,10 @@ def _verdict(study: ReportedStudy) -> str:
             parts.append("Not equally often under every condition, so comparisons are conditional.")
     else:
         parts.append(f"No cell failed of {cells:,}.")
+    lost = {(error.condition, error.replicate) for error in study.result.errors}
+    tried = {(a.condition, a.replicate) for a in study.result.attempts if a.type is not None}
+    if again := len(tried - lost):
+        parts.append(f"{counted(again, 'cell')} failed at first and finished when tried again.")
     if total["missing"]:
         parts.append(f"{counted(total['missing'], 'cell')} not run yet, or not to the end.")
     if given := sum(record.count for record in study.result.warnings):

@@ -35,7 +35,7 @@ class Ran:
 
 def ran(study: ReportedStudy, certificate: Mapping[str, Any] | None) -> Ran:
     """Gather it."""
-    tables = [_plugins(study), _generations(study)]
+    tables = [_durations(study), _plugins(study), _generations(study)]
     if certificate is not None:
         tables.append(_ways(certificate, study))
     verdict, is_same = _verdict(certificate)
@@ -152,6 +152,21 @@ def _stopped(stopped: Any) -> str:
 
 def _text(value: Any) -> str:
     return "" if value is None else visible(value)
+
+
+def _durations(study: ReportedStudy) -> Table | None:
+    rows = [
+        {
+            "condition": row["condition"],
+            "cells": row["n"],
+            "mean (s)": row["mean"],
+            "95% quantile (s)": row["p95"],
+        }
+        for row in study.result.duration_summary()
+        if row["n"]
+    ]
+    caption = "How long a cell took"
+    return laid_out("durations", caption, rows, study.names) if rows else None
 
 
 def _plugins(study: ReportedStudy) -> Table | None:
