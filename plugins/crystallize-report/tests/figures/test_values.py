@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from crystallize_report.figures import (
+    Drawn,
     critical_difference,
     ecdf,
     estimates,
@@ -254,6 +255,14 @@ def test_of_many_conditions_the_first_are_drawn_and_the_rest_is_said(study):
     assert len(picture.data) == 40
     assert "The first 40 of 60 conditions are drawn." in picture.alt
     assert "left out" in ecdf(result).alt
+
+
+def test_many_panels_of_many_values_are_no_larger_figures(study, rng):
+    sets = {f"n={n}": {"n": n} for n in range(12)}
+    result = study({name: {"x": rng.normal(size=900).tolist()} for name in sets}, factors=sets)
+    for figure in (ecdf(result), running_mean(result)):
+        assert len(figure.axes) == 12
+        assert len(svg(Drawn("panels", "Panels", lambda figure=figure: figure))) < 100_000
 
 
 @pytest.fixture(scope="module")

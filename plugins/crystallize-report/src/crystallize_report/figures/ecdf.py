@@ -20,7 +20,7 @@ from crystallize_report.figures.series import keyed, names_of
 from crystallize_report.figures.theme import PAGE, style, themed
 from crystallize_report.figures.words import digits, listed, shown
 
-STEPS = 800
+STEPS = 600
 """At how many quantiles all curves of a figure are drawn; each at 24 at least, 400 at most."""
 BANDS = 3
 """Up to how many curves of a panel have their bands."""

@@ -49,9 +49,9 @@ def failures(result: Result, *, width: float = PAGE) -> Picture:
 
     References
     ----------
-    Wilson (1927), JASA 22, 209-212; Pawel, Bartoš, Siepe and Lohmann (2025), "Handling
-    missingness, failures, and non-convergence in simulation studies", The American Statistician, on
-    why failures are to be shown.
+    Wilson (1927), JASA 22, 209-212; Pawel, Bartoš, Siepe and Lohmann (2026), "Handling
+    missingness, failures, and non-convergence in simulation studies", The American Statistician 80,
+    31-48, on why failures are to be shown.
     """
     if not result.errors:
         raise CrystallizeError("There is nothing to draw: no cell failed.")

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from crystallize_report.figures.compact import FONTS, SVG, XLINK, compact
 from crystallize_report.figures.drawn import Drawn
 from crystallize_report.figures.picture import Picture, Row
-from crystallize_report.figures.theme import INK, themed
+from crystallize_report.figures.theme import themed
 
-SVG = "http://www.w3.org/2000/svg"
-XLINK = "http://www.w3.org/1999/xlink"
-HREF = f"{{{XLINK}}}href"
 NAMELESS: dict[str, Any] = {"Date": None, "Creator": None, "Format": None, "Type": None}
-PLACES = ("d", "x", "y")
-NUMBER = re.compile(r"-?\d+\.\d+")
 DPI = 300
 """Of PNG files."""
 
@@ -43,32 +38,12 @@ def svg(drawn: Drawn) -> str:
         The same for the same figure, under one version of Matplotlib.
     """
     root = ElementTree.fromstring(_svg_bytes(drawn.figure, drawn.name, "none"))
-    parents = {child: parent for parent in root.iter() for child in parent}
-    for element in list(root.iter(f"{{{SVG}}}style")):  # it would hold for the whole page
-        parents[element].remove(element)
-    wanted = set(re.findall(r"(?:url\(#|href=\"#)([^\")]+)", ElementTree.tostring(root, "unicode")))
-    for element in root.iter():
-        _hoist_style(element)
-        if element.get("id") not in wanted:
-            element.attrib.pop("id", None)
-        for pair in filter(str.strip, element.attrib.pop("style", "").split(";")):
-            key, _, value = pair.partition(":")
-            element.set(key.strip(), value.strip())
-        for key, value in list(element.attrib.items()):
-            if key == "id":
-                element.set(key, f"{drawn.name}-{value}")
-            elif key == HREF:
-                element.set(key, f"#{drawn.name}-{value[1:]}")
-            else:
-                value = value.replace("url(#", f"url(#{drawn.name}-").replace(INK, "currentColor")
-                element.set(key, _rounded(value) if key in PLACES else value)
-        if element.text is not None and not element.text.strip():
-            element.text = None
-        element.tail = None
-    _unwrap(root)
+    compact(root, drawn.name)
     width, height = (root.attrib.pop(key).removesuffix("pt") for key in ("width", "height"))
     root.set("style", f"width:100%;max-width:{float(width) / 72 * 1.3:.2f}in;height:auto")
     root.set("viewBox", f"0 0 {width} {height}")
+    root.set("fill", "currentColor")
+    root.set("font-family", FONTS)
     root.set("stroke-linejoin", "round")
     root.set("stroke-linecap", "butt")
     root.set("role", "img")
@@ -80,32 +55,6 @@ def svg(drawn: Drawn) -> str:
     ElementTree.register_namespace("", SVG)
     ElementTree.register_namespace("xlink", XLINK)
     return ElementTree.tostring(root, encoding="unicode")
-
-
-def _rounded(text: str) -> str:
-    """Places to a hundredth of a point, which nobody sees, in half of the bytes."""
-    text = NUMBER.sub(lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), text)
-    return " ".join(text.split())
-
-
-def _hoist_style(element: ElementTree.Element) -> None:
-    """What all marks of a group have in common is said once, by the group."""
-    styles = {child.get("style") for child in element}
-    marks = all(child.tag == f"{{{SVG}}}use" for child in element)
-    if len(element) > 1 and marks and len(styles) == 1 and None not in styles:
-        for child in element:
-            del child.attrib["style"]
-        element.set("style", str(styles.pop()))
-
-
-def _unwrap(element: ElementTree.Element) -> None:
-    """Groups that say nothing are not there; what is in them is."""
-    children: list[ElementTree.Element] = []
-    for child in element:
-        _unwrap(child)
-        says_nothing = child.tag == f"{{{SVG}}}g" and not child.attrib
-        children += list(child) if says_nothing else [child]
-    element[:] = children
 
 
 def save(drawn: Drawn, folder: str | Path) -> list[Path]:

@@ -14,7 +14,7 @@ from crystallize_report.figures.series import keyed, names_of
 from crystallize_report.figures.theme import PAGE, style, themed
 from crystallize_report.figures.words import digits, listed, shown
 
-LOOKS = 2000
+LOOKS = 1200
 """At how many numbers of replicates all lines are drawn; each at 25 at least, 120 at most."""
 FIRST = 10
 """From how many replicates on."""
@@ -58,7 +58,7 @@ def running_mean(
     each line, so one may stop when one likes what one sees; it is wider than an interval for one
     look.  Of a yes or no it is the beta-binomial one, which holds from the start, else the
     asymptotic one, from 100 values on.  The axis is logarithmic; lines are drawn at 120 numbers of
-    replicates, evenly spaced on it, or fewer where there are more than 16 lines.
+    replicates, evenly spaced on it, or fewer where there are more than 10 lines.
 
     References
     ----------

@@ -80,8 +80,8 @@ def zip_plot(
 
     References
     ----------
-    Morris, White and Crowther (2019), Statistics in Medicine 38, 2074-2102, section 5.4 and
-    figure 5; ``siman zipplot``.
+    Morris, White and Crowther (2019), Statistics in Medicine 38, 2074-2102; ``siman zipplot``
+    (Marley-Zagar, White and Morris).
     """
     told = {"lower": lower, "upper": upper, "estimate": estimate, "se": se, "truth": truth}
     if any(value is not None for value in told.values()):
