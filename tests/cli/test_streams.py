@@ -203,10 +203,10 @@ def test_no_progress_bar_without_a_terminal(config: Config) -> None:
     assert run(config(PLAIN)).stderr == ""
 
 
-def test_a_progress_bar_that_the_config_asks_for(config: Config) -> None:
+def test_progress_that_the_config_asks_for(config: Config) -> None:
     ended = run(config(PLAIN, "progress = true\n"), "--json")
 
-    assert "4/4" in ended.stderr
+    assert "4 of 4 cells done" in ended.stderr
     assert json.loads(ended.stdout)["errors"] == []
 
 
@@ -234,16 +234,15 @@ def test_a_progress_bar_on_a_terminal(config: Config) -> None:
 # --- failed cells: 1 ------------------------------------------------------------------------
 
 
-def test_the_first_failures_are_named_and_the_others_counted(config: Config) -> None:
+def test_the_first_of_a_kind_of_failures_is_named_and_the_others_counted(config: Config) -> None:
     ended = run(config(SOME_FAIL), "--replicates", "20")
 
     assert ended.returncode == 1
     assert "10 cells failed" in ended.stdout
-    for replicate in (1, 3, 5):
-        assert f"replicate {replicate}, seed" in ended.stderr
-        assert f"ValueError: odd {replicate}" in ended.stderr
-    assert "odd 7" not in ended.stderr
-    assert "7 more" in ended.stderr
+    assert "replicate 1, seed" in ended.stderr
+    assert "ValueError: odd 1" in ended.stderr
+    assert "odd 3" not in ended.stderr
+    assert "9 more of this condition and type" in ended.stderr
 
 
 def test_every_cell_failed(config: Config) -> None:
@@ -306,7 +305,7 @@ def test_an_option_without_a_value(config: Config, option: str) -> None:
 def test_no_config_and_one_too_many(config: Config) -> None:
     path = config(PLAIN)
 
-    check_refused(run(path, str(path)), "extra argument")
+    check_refused(run(path, str(path)), "what follows CONFIG goes with --from-merge")
     bare = subprocess.run(
         [sys.executable, "-m", "crystallize", "run"], capture_output=True, text=True, timeout=60
     )

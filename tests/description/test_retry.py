@@ -71,7 +71,7 @@ def test_all_that_is_wrong_is_said_at_once():
         assert f"- {name}: " in str(refused.value)
     with pytest.raises(CrystallizeError) as refused:
         Experiment(trial, retries="often", rate_limit=0)
-    assert "- retries: expected a whole number, 0 or more, or Retry(...)" in str(refused.value)
+    assert "- retries: expected a whole number, 0 or more, or a table" in str(refused.value)
     assert "- rate_limit: expected a number above 0" in str(refused.value)
 
 

@@ -15,7 +15,10 @@ def test_executors_are_values():
     assert ParallelExecution(2) != ParallelExecution(2, "process")
     assert SerialExecution() != AsyncExecution()
     assert len({ParallelExecution(2), ParallelExecution(2), SerialExecution()}) == 2
-    shown = "ParallelExecution(executor_type='process', max_workers=2, progress=False)"
+    shown = (
+        "ParallelExecution(executor_type='process', max_memory=None, max_tasks_per_worker=None, "
+        "max_workers=2, progress=False)"
+    )
     assert repr(ParallelExecution(2, "process")) == shown
     executor = ParallelExecution(2)
     Experiment(trial, replicates=3, execution=executor).run()

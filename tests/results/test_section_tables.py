@@ -42,7 +42,7 @@ def test_html_has_the_same_escaped():
     html = run(performance=[{"<b>": "<i>", "x": 1.5}, {"<b>": "j", "x": 2.0}])._repr_html_()
     assert "<p>performance</p><table>" in html
     assert "<th>&lt;b&gt;</th>" in html
-    assert "<td>&lt;i&gt;</td><td>1.5</td>" in html
+    assert ">&lt;i&gt;</td><td>1.5</td>" in html
 
 
 def test_what_is_no_rows_is_not_shown():

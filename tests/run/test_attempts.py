@@ -265,13 +265,13 @@ def test_a_name_that_is_a_column_already_has_recorded_before_it():
 
 def test_slow_cells_have_their_own_seconds():
     def trial(replicate):
-        time.sleep(0.004 * (replicate % 3))
+        time.sleep(0.004)
         return 0
 
     result = Experiment(trial, replicates=12, seed=1).run()
     (seconds,) = result.durations.values()
     assert seconds.dtype == np.float64
-    assert (seconds >= 0.004 * (np.arange(12) % 3)).all()
+    assert (seconds >= 0.004).all()
     (row,) = result.duration_summary()
     assert row["mean"] == pytest.approx(seconds.mean())
     assert row["p95"] == pytest.approx(np.quantile(seconds, 0.95), rel=0.005)

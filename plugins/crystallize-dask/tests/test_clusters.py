@@ -234,7 +234,8 @@ LOCAL = {"cluster": "dask.distributed:LocalCluster", "n_workers": 2}
         ({"address": "tls://127.0.0.1:1", "tls_ca_file": "ca.pem"}, "there is no file"),
     ],
 )
-def test_what_cannot_be_opened_is_said_before_anything_runs(options, message):
+def test_what_cannot_be_opened_is_said_before_anything_runs(options, message, monkeypatch):
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))  # also where Slurm is installed
     with pytest.raises(CrystallizeError, match=message):
         Experiment(trial, CONDITIONS, execution="dask", execution_options=options)
 

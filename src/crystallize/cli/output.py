@@ -146,8 +146,11 @@ def output_to(given: str, tables: Wanted, block: Iterable[str] = ()) -> Output:
         If nothing can be written there.
     """
     path = Path(given)
-    if given.endswith(("/", os.sep)) or path.is_dir():
-        if not path.is_dir():
+    is_folder = False
+    with suppress(OSError):  # of which the check says what it is
+        is_folder = path.is_dir()
+    if given.endswith(("/", os.sep)) or is_folder:
+        if not is_folder:
             check_place(path)  # it is made in the folder that is there
         return ToFolder(path, tables)
     exporter = exporter_for("--output", path, tuple(block))

@@ -8,7 +8,6 @@ message that cannot be written is lost, and changes nothing else.
 from __future__ import annotations
 
 import errno
-import io
 import os
 import sys
 from collections.abc import Iterator
@@ -18,22 +17,10 @@ import click
 
 from crystallize.errors import ExportError
 from crystallize.printable import printable
+from crystallize.worker.printed import Forgiving, forgiving
 
 GONE = (errno.EPIPE, errno.ENOSPC, errno.EBADF, errno.EIO, errno.EDQUOT)
 """What the system says of a stream that takes no more."""
-
-
-class _Forgiving(io.TextIOWrapper):
-    """Standard error, whose failures are nobody's business."""
-
-    def write(self, text: str) -> int:
-        with suppress(OSError):
-            super().write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        with suppress(OSError):
-            super().flush()
 
 
 def make_streams_usable() -> None:
@@ -50,15 +37,11 @@ def make_streams_usable() -> None:
     if sys.stderr is None:
         _open_as(2, os.O_WRONLY)
         sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-    elif sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
-        given = sys.stderr
-        sys.stderr = _Forgiving(
-            given.buffer,
-            encoding=given.encoding,
-            errors=given.errors,
-            line_buffering=True,
-            write_through=True,
-        )
+    elif sys.stderr is sys.__stderr__:
+        sys.stderr = forgiving(sys.stderr, line_buffering=True, write_through=True)
+    if (given := sys.stdout) is sys.__stdout__ and given is not None:
+        sys.stdout = answer = forgiving(given, line_buffering=given.isatty())
+        answer.forgives = False
 
 
 def _open_as(number: int, flags: int) -> None:
@@ -119,17 +102,18 @@ def stdout_kept_clean() -> Iterator[None]:
         sys.stdout.flush()
     stdout = os.dup(1)
     os.dup2(2, 1)
-    lines = sys.stdout if isinstance(sys.stdout, io.TextIOWrapper) else None
+    lines = sys.stdout if isinstance(sys.stdout, Forgiving) else None
     before = lines is None or lines.line_buffering
     try:
-        if not before and lines is not None:
+        if lines is not None:
+            lines.forgives = True
             lines.reconfigure(line_buffering=True)  # others write there too
         yield
     finally:
-        if not before and lines is not None:
-            with suppress(OSError):
-                lines.reconfigure(line_buffering=False)
-        with suppress(OSError):
-            sys.stdout.flush()
+        if lines is not None:
+            lines.reconfigure(line_buffering=before)
+            _open_as(1, os.O_WRONLY)  # what could not be written is no part of the answer
+            lines.flush()
+            lines.forgives = False
         os.dup2(stdout, 1)
         os.close(stdout)

@@ -38,6 +38,12 @@ KINDS = {
 """Python's own exceptions."""
 
 
+EXPECTED = (
+    "a whole number, 0 or more, or a table as { times = 3, wait = 0.5 } "
+    "(from Python: Retry(3, wait=0.5))"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Retry:
     """How failed cells are tried again, with the same seed each time.
@@ -212,23 +218,20 @@ RULES: Mapping[str, Rule[Any]] = {
 
 
 def retries(where: str, value: object) -> Retry:
-    """What an experiment is given: :class:`Retry`, or how often whatever fails is tried again."""
-    if isinstance(value, Retry):
-        return value
-    try:
-        return Retry(whole_number(where, value), on=(BaseException,))
-    except InvalidValueError as error:
-        raise InvalidValueError(where, value, "a whole number, 0 or more, or Retry(...)") from error
+    """What an experiment is given; a number alone is how often whatever fails is tried again."""
+    given = retries_written(where, value)
+    return given if isinstance(given, Retry) else Retry(given, on=(BaseException,))
 
 
 def retries_written(where: str, value: object) -> int | Retry:
-    """What a config has: a whole number, or a table of what :class:`Retry` takes."""
+    """A whole number, :class:`Retry`, or as in a config a table of what that takes."""
+    if isinstance(value, Retry):
+        return value
     if not isinstance(value, Mapping):
         try:
             return whole_number(where, value)
         except InvalidValueError as error:
-            expected = "a whole number, 0 or more, or a table as { times = 3, wait = 0.5 }"
-            raise InvalidValueError(where, value, expected) from error
+            raise InvalidValueError(where, value, EXPECTED) from error
     given = table(where, value)
     keys_among(where, given, "key", list(RULES))
     if "times" not in given:

@@ -109,7 +109,7 @@ class Experiment:
         value: a database connection, a client, a loaded model.  A context manager,
         plain or (for coroutine functions) asynchronous, is entered, and left when the
         run ends.  A worker is a thread that runs cells, or an event loop.
-    retries : int or Retry
+    retries : int, Retry or mapping
         How many more times a failed cell is tried, with the same seed; or that, after which
         time, and which exceptions.
     rate_limit : float, optional
@@ -200,7 +200,7 @@ class Experiment:
         plugin_options: Mapping[str, Mapping[str, Any]] | None = None,
         block: Sequence[str] = (),
         resources: Mapping[str, Callable[[], Any]] | None = None,
-        retries: int | Retry = 0,
+        retries: int | Retry | Mapping[str, Any] = 0,
         rate_limit: float | None = None,
         timeout: float | None = None,
         time_limit: float | str | None = None,

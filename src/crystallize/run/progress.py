@@ -155,7 +155,7 @@ def _takes_a_bar() -> bool:
 def _to_stderr(text: str) -> None:
     """Write a line in one piece, behind all that cells have printed here."""
     with suppress(OSError, ValueError, AttributeError):
-        if not sys.stdout.line_buffering:  # else it has whole lines by itself
+        if not getattr(sys.stdout, "line_buffering", False):  # else it has whole lines by itself
             sys.stdout.flush()
     with suppress(OSError, ValueError, AttributeError):
         sys.stderr.write(f"{stamped(text)}\n")

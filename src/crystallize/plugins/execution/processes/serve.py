@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import faulthandler
-import io
 import multiprocessing
 import os
 import pickle
@@ -48,6 +47,7 @@ from crystallize.plugins.execution.processes.messages import (
 from crystallize.worker.clock import clock
 from crystallize.worker.driver_state import DriverState
 from crystallize.worker.logged import Logged, forwarding
+from crystallize.worker.printed import print_whole_lines
 
 SAFE_PATH = "PYTHONSAFEPATH"
 """Keeps a module in the working directory from being taken for one of the standard library."""
@@ -80,7 +80,7 @@ def serve(
     """
     _tie_to(driver, lifeline)
     _look_like_a_program()
-    _print_whole_lines()
+    print_whole_lines()
     if crash is not None:
         faulthandler.enable(crash.fileno(), all_threads=False)
     widen(connection)
@@ -172,13 +172,6 @@ def _tie_to(driver: int, lifeline: Connection) -> None:
     if sys.platform != "win32":
         threading.Thread(target=_die_with, args=(driver,), daemon=True).start()
     end_with(lifeline)
-
-
-def _print_whole_lines() -> None:
-    """Write what cells print a line at a time: other processes write to the same place."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(line_buffering=True, write_through=False)
 
 
 def _look_like_a_program() -> None:
