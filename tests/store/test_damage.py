@@ -7,8 +7,10 @@ import sys
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from crystallize import Experiment, Result, StoreError, StoreWarning
+from crystallize.cli import main
 from crystallize.store.records import LENGTH_BYTES
 from crystallize.store.rows import Record
 from crystallize.store.sqlite import Store
@@ -292,3 +294,18 @@ def test_no_name_commands_the_terminal(tmp_path):
     ):
         done = command(*arguments)
         assert not {"\x1b", "\x07", "\u202e"} & set(done.stdout + done.stderr)
+
+
+def test_what_is_no_text_in_the_description_of_the_tables_is_damage(store):
+    whole = store.read_bytes()
+    places = [at for at in range(len(whole)) if whole[at : at + 4] == b"NULL"]
+    assert places
+    for place in places:
+        damaged = bytearray(whole)
+        damaged[place] |= 0x80  # SQLite quotes it when it says what is wrong
+        store.write_bytes(damaged)
+        for name in ("check", "show"):
+            ended = CliRunner().invoke(main, [name, str(store)])
+            assert isinstance(ended.exception, SystemExit), ended.exception
+            assert ended.exit_code == 2
+            assert "damaged" in ended.output

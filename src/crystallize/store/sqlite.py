@@ -37,6 +37,9 @@ OPEN = "open"
 STATUS = "status"
 """What it says of how far the run is that has it, or had it last."""
 
+FAILURES = (sqlite3.Error, UnicodeDecodeError)
+"""What a damaged file leads to; the second where the message quotes what is no text any more."""
+
 BUSY_SECONDS = 10.0
 """How long another program may keep the file locked."""
 
@@ -201,7 +204,7 @@ class Store:
             rows: Iterable[tuple[Any, ...]] = self._connection.execute(
                 "SELECT id, condition, start, stop FROM blocks ORDER BY id"
             ).fetchall()
-        except sqlite3.DatabaseError:  # what can be read of such a file is read one by one
+        except FAILURES:  # what can be read of such a file is read one by one
             rows = [(n, r.condition, r.start, r.stop) for n, r in self._read() if r is not None]
         return [
             (number, condition, start, stop)
@@ -216,7 +219,7 @@ class Store:
         """One record by its number; ``None`` if it is damaged, or not there any more."""
         try:
             row = self._connection.execute(f"{self._rows} WHERE id = ?", (number,)).fetchone()
-        except sqlite3.DatabaseError:
+        except FAILURES:
             return None
         return None if row is None else self._checked(row)[1]
 
@@ -286,7 +289,7 @@ class Store:
     def close(self) -> None:
         """Close the file; what was added is in it already."""
         if hasattr(self, "_connection"):
-            with suppress(sqlite3.Error):
+            with suppress(*FAILURES):
                 if self._lock is not None:
                     with self._connection:
                         self._connection.execute("DELETE FROM about WHERE key = ?", (OPEN,))
@@ -297,7 +300,7 @@ class Store:
                     elif sys.version_info >= (3, 12):
                         # The log of that name is another store's.
                         self._connection.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE)
-            with suppress(sqlite3.Error):
+            with suppress(*FAILURES):
                 self._connection.close()
         if self._lock is not None:
             if self._lock.now_at != str(self.path.resolve()):
@@ -307,7 +310,7 @@ class Store:
     def _close_by_its_name_of_now(self, lock: DriverLock) -> None:
         """Make a renamed store one file, which SQLite refuses by the name that it had."""
         if lock.now_at is not None and _file_id(Path(lock.now_at)) == lock.file:
-            with suppress(sqlite3.Error), closing(sqlite3.connect(lock.now_at)) as connection:
+            with suppress(*FAILURES), closing(sqlite3.connect(lock.now_at)) as connection:
                 connection.execute("PRAGMA journal_mode = DELETE")
 
     def copy_to(self, path: Path) -> None:
@@ -366,7 +369,7 @@ class Store:
     def _called(self, number: int) -> str:
         """The name of a damaged record, which may be damaged itself."""
         record = None
-        with suppress(sqlite3.DatabaseError):
+        with suppress(*FAILURES):
             row = self._connection.execute(f"{self._rows} WHERE id = ?", (number,)).fetchone()
             record = Record.of_row(row[2:])
         return f"block {number}" if record is None else record.name
@@ -379,7 +382,7 @@ class Store:
                 for row in self._connection.execute(f"{self._rows} ORDER BY id"):
                     last = row[0]
                     yield self._checked(row)
-            except sqlite3.DatabaseError:
+            except FAILURES:
                 if not self._read_only:  # nothing is to be written to such a file
                     raise
                 yield from self._read_one_by_one(last + 1)
@@ -390,7 +393,7 @@ class Store:
         for number in itertools.count(first):
             try:
                 row = self._connection.execute(f"{self._rows} WHERE id = ?", (number,)).fetchone()
-            except sqlite3.DatabaseError:
+            except FAILURES:
                 yield number, None
                 row = None
             if row is not None:
