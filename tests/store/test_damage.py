@@ -297,6 +297,7 @@ def test_no_name_commands_the_terminal(tmp_path):
 
 
 def test_what_is_no_text_in_the_description_of_the_tables_is_damage(store):
+    make(store).run()
     whole = store.read_bytes()
     places = [at for at in range(len(whole)) if whole[at : at + 4] == b"NULL"]
     assert places
