@@ -215,3 +215,41 @@ def _tightened(data: npt.NDArray[Any], present: npt.NDArray[np.bool_]) -> npt.ND
                 stacked[place] = value
             return stacked
     return data
+
+
+def as_numbers(values: npt.NDArray[Any]) -> npt.NDArray[np.float64] | None:
+    """A metric's values as one number for each cell, whatever kind of numbers they are.
+
+    Parameters
+    ----------
+    values : array
+        As :attr:`Result.metrics` has them, position = replicate.
+
+    Returns
+    -------
+    array of float or None
+        NaN where there is none, 1 for yes and 0 for no; ``None`` if a value is anything else.
+
+    Examples
+    --------
+    >>> as_numbers(np.array([True, False])), as_numbers(np.array(["text", None], dtype=object))
+    (array([1., 0.]), None)
+    """
+    if values.ndim != 1:
+        return None
+    if values.dtype.kind in "biuf":
+        # Flags of which some are missing have a mask.
+        return np.asarray(np.ma.filled(values.astype(np.float64), np.nan))
+    if values.dtype != object:
+        return None
+    numbers = np.full(len(values), np.nan)
+    for place, value in enumerate(values):
+        if value is None:
+            continue
+        if not isinstance(value, (bool, int, float)):
+            return None
+        try:
+            numbers[place] = value
+        except OverflowError:  # an integer that no float can hold
+            numbers[place] = np.inf if value > 0 else -np.inf
+    return numbers

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from crystallize._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from crystallize.cells.column import as_numbers as as_numbers
     from crystallize.cells.outcomes import Outcomes as Outcomes
     from crystallize.cells.page import Page as Page
     from crystallize.checks import choice as choice
@@ -53,6 +54,7 @@ __all__ = [
     "RunStatus",
     "Shipped",
     "StreamingExecutor",
+    "as_numbers",
     "as_sure_as",
     "choice",
     "flag",
@@ -85,6 +87,7 @@ if not TYPE_CHECKING:  # or else type checkers would take any name for one of ou
             "RunStatus": "crystallize.contracts",
             "Shipped": "crystallize.plugins.execution.shipping",
             "StreamingExecutor": "crystallize.contracts",
+            "as_numbers": "crystallize.cells.column",
             "as_sure_as": "crystallize.results.digits",
             "choice": "crystallize.checks",
             "flag": "crystallize.checks",

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crystallize import InvalidValueError, Result, UnknownNameError
+from crystallize.plugins import as_numbers
 
 Numbers = npt.NDArray[np.float64]
 Row = dict[str, Any]
@@ -151,28 +152,6 @@ class Study:
         names = dict.fromkeys(name for levels in self.factors.values() for name in levels)
         levels = self.factors[condition]
         return {f"factor.{name}" if name in taken else name: levels.get(name) for name in names}
-
-
-def as_numbers(values: npt.NDArray[Any]) -> Numbers | None:
-    """One number for each cell, NaN where there is none; ``None`` if it is anything else."""
-    if values.ndim != 1:
-        return None
-    if values.dtype.kind in "biuf":
-        # Flags of which some are missing have a mask.
-        return np.ma.filled(values.astype(np.float64), np.nan)
-    if values.dtype != object:
-        return None
-    numbers = np.full(len(values), np.nan)
-    for place, value in enumerate(values):
-        if value is None:
-            continue
-        if not isinstance(value, (bool, int, float)):
-            return None
-        try:
-            numbers[place] = value
-        except OverflowError:  # an integer that no float can hold
-            numbers[place] = np.inf if value > 0 else -np.inf
-    return numbers
 
 
 def number(value: float | np.floating[Any] | None) -> float | None:

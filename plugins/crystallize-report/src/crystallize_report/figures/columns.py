@@ -10,6 +10,7 @@ import numpy.typing as npt
 from scipy import special
 
 from crystallize import CrystallizeError, InvalidValueError, Result, UnknownNameError
+from crystallize.plugins import as_numbers
 from crystallize_report.figures.arrangement import names_in
 from crystallize_report.figures.picture import Row
 
@@ -27,23 +28,7 @@ def numbers(result: Result, condition: str, metric: str) -> Numbers | None:
     values = result.metrics[condition].get(metric)
     if values is None:
         return np.full(len(result.done[condition]), np.nan)
-    if values.ndim != 1:
-        return None
-    if values.dtype.kind in "biuf":
-        return np.asarray(np.ma.filled(values.astype(np.float64), np.nan))
-    if values.dtype != object:
-        return None
-    found = np.full(len(values), np.nan)
-    for place, value in enumerate(values):
-        if value is None:
-            continue
-        if not isinstance(value, (bool, int, float)):
-            return None
-        try:
-            found[place] = value
-        except OverflowError:  # an integer that no float can hold
-            found[place] = np.inf if value > 0 else -np.inf
-    return found
+    return as_numbers(values)
 
 
 def column_of(result: Result, condition: str, metric: str) -> Numbers:
