@@ -27,7 +27,8 @@ class TestThreadPool(ExecutorSuite):
         return FactoryExecution("concurrent.futures:ThreadPoolExecutor", workers=3)
 
 
-@pytest.mark.faults  # slow: each test starts its workers
+@pytest.mark.matrix  # each test starts its workers, as that of loky does
+@pytest.mark.faults
 class TestProcessPool(ExecutorSuite):
     patience = 60.0
 

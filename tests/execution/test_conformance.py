@@ -26,7 +26,8 @@ class TestThreads(ExecutorSuite):
         return ParallelExecution(3)
 
 
-@pytest.mark.faults  # slow, and much like its neighbours
+@pytest.mark.matrix  # slow, and much like its neighbours
+@pytest.mark.faults
 class TestOneThread(ExecutorSuite):
     def make(self):
         return ParallelExecution(1)
@@ -38,7 +39,8 @@ class TestProcesses(ExecutorSuite):
         return ParallelExecution(2, "process")
 
 
-@pytest.mark.faults  # slow: each test starts its workers
+@pytest.mark.matrix  # much like its neighbour, and each test starts its workers
+@pytest.mark.faults
 class TestOneProcess(ExecutorSuite):
     def make(self):
         return ParallelExecution(1, "process")
@@ -49,7 +51,8 @@ class TestAsync(AsyncExecutorSuite):
         return AsyncExecution(max_concurrency=7)
 
 
-@pytest.mark.faults  # slow, and much like its neighbours
+@pytest.mark.matrix  # slow, and much like its neighbours
+@pytest.mark.faults
 class TestAsyncOneAtATime(AsyncExecutorSuite):
     def make(self):
         return AsyncExecution(max_concurrency=1)
@@ -90,7 +93,8 @@ class TestBackwards(LoopExecutorSuite):
         return Backwards()
 
 
-@pytest.mark.faults  # slow: each test starts its workers
+@pytest.mark.matrix  # each test starts its workers, as that of loky does
+@pytest.mark.faults
 class TestStandardPool(LoopExecutorSuite):
     replicates = 20
     processes = True
@@ -99,7 +103,8 @@ class TestStandardPool(LoopExecutorSuite):
         return StandardPool()
 
 
-@pytest.mark.faults  # slow, and much like its neighbours
+@pytest.mark.matrix  # slow, and much like its neighbours
+@pytest.mark.faults
 class TestStandardThreads(ExecutorSuite):
     def make(self):
         return StandardThreads()
