@@ -291,8 +291,11 @@ class Store:
         if hasattr(self, "_connection"):
             with suppress(*FAILURES):
                 if self._lock is not None:
-                    with self._connection:
-                        self._connection.execute("DELETE FROM about WHERE key = ?", (OPEN,))
+                    try:
+                        self._unmark()
+                    except FAILURES:  # no room in the log: what is in it goes to the file first
+                        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                        self._unmark()
                     self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                     if self._lock.is_in_place() or not self.path.exists():
                         # At rest one file without a log, which a read-only folder can hold.
@@ -499,6 +502,11 @@ class Store:
                 self._add_checksums()
             connection.execute(f"PRAGMA user_version = {version}")
         self._format = version
+
+    def _unmark(self) -> None:
+        """Say that no run has the store any more."""
+        with self._connection:
+            self._connection.execute("DELETE FROM about WHERE key = ?", (OPEN,))
 
     def _add_checksums(self) -> None:
         """Give what an earlier format has without them its checksums."""
