@@ -58,8 +58,6 @@ def _function(where: str, value: object) -> str:
 
 
 ELSEWHERE = ("store", "shard", "retry_failed", "accept_changes", "summary")
-
-
 EXPERIMENT_RULES: Mapping[str, Rule[Any]] = {
     "function": _function,
     "baseline": optional(text),
@@ -155,6 +153,7 @@ SECTIONS = (
     "hypothesis", "plugins", "store", "until",
 )  # fmt: skip
 GIVING_CONDITIONS = ("conditions", "grid", "parameters")
+"""The sections of which one says what conditions there are; without them there is one."""
 HYPOTHESES = "hypotheses"
 """The aggregator that decides what ``[hypothesis.NAME]`` claims; a distribution has it."""
 
@@ -234,10 +233,12 @@ class _Reader:
         self._refuse_unknown("", content, (EXTENDS, *SECTIONS))
         numbers = self._numbers_of_tables(content.get("conditions"))
         experiment, conditions = self._experiment(content), self._conditions(content)
+        are_given = any(name in content for name in GIVING_CONDITIONS)
+        sets = conditions if are_given else {ONLY_CONDITION: {}}
         config = Config(
             experiment=experiment,
             conditions=conditions,
-            own_replicates=self._own_replicates(content, conditions, numbers),
+            own_replicates=self._own_replicates(content, sets, numbers),
             with_own_key=tuple(numbers),
             execution=self._execution(content.get("execution", {})),
             aggregation=self._aggregation(content.get("aggregation", {})),
@@ -247,8 +248,7 @@ class _Reader:
             plugins=self._plugins(content.get("plugins", {})),
             hypotheses=self._hypotheses(content.get("hypothesis", {})),
         )
-        has_conditions = any(name in content for name in GIVING_CONDITIONS)
-        self._contradictions(config, has_conditions=has_conditions)
+        self._contradictions(config, sets)
         return config
 
     def _experiment(self, content: Mapping[str, Any]) -> Any:
@@ -309,8 +309,6 @@ class _Reader:
             if name in named:
                 place = f"{inside('conditions', name)}.{REPLICATES}"
                 self._say(f"{inside(f'experiment.{REPLICATES}', name)}, {place}: give one of them.")
-        if conditions is None and not {"conditions", "grid", "parameters"} & set(content):
-            conditions = {ONLY_CONDITION: {}}
         own = {}
         if named and conditions is not None and self._are_numbers(named):
             elsewhere = conditions if "until" in content else numbers
@@ -374,12 +372,11 @@ class _Reader:
             if key in rules
         }
 
-    def _contradictions(self, config: Config, *, has_conditions: bool) -> None:
+    def _contradictions(self, config: Config, sets: Any) -> None:
         baseline = config.experiment and config.experiment.values["baseline"]
         if baseline and config.conditions:
             self._checked(known, "experiment.baseline", baseline, "condition", config.conditions)
         values = config.experiment.values if config.experiment else {}
-        sets = config.conditions if has_conditions else {ONLY_CONDITION: {}}
         if sets is not None and (streams := values.get("streams")):
             rule = values.get("seed_rule", "numpy")
             self._checked(check_streams, "experiment.streams", streams, sets, rule)
