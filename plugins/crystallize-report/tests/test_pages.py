@@ -272,3 +272,16 @@ def test_a_certificate_is_shown_and_that_of_another_seed_is_refused(study, tmp_p
         crystallize_report.html(study, certificate=certificate | {"seed": 4})
     with pytest.raises(InvalidValueError, match="verify --json"):
         crystallize_report.html(study, certificate={"rows": []})
+
+
+@pytest.mark.parametrize("place", ["n" * 5_000, "round"])
+def test_a_place_where_no_file_can_be_is_refused_in_a_sentence(place, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run(noisy).save("study.zip")
+    (tmp_path / "round").symlink_to("back")
+    (tmp_path / "back").symlink_to("round")
+    for arguments in ([place], ["study.zip", "--no-figures", "-o", place]):
+        ended = CliRunner().invoke(main, ["report", *arguments])
+        assert isinstance(ended.exception, SystemExit), ended.exception
+        assert ended.exit_code in (2, 3)
+        assert "Error: " in ended.output

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from crystallize.plugins.execution.futures import FuturesExecution as FuturesExecution
     from crystallize.plugins.execution.shipping import Shipped as Shipped
     from crystallize.results.digits import as_sure_as as as_sure_as
+    from crystallize.results.file import is_saved as is_saved
+    from crystallize.results.replacing import replaced_whole as replaced_whole
 
 __all__ = [
     "API_VERSION",
@@ -59,7 +61,9 @@ __all__ = [
     "choice",
     "flag",
     "hookimpl",
+    "is_saved",
     "optional",
+    "replaced_whole",
     "seconds",
     "text",
     "whole_number",
@@ -92,7 +96,9 @@ if not TYPE_CHECKING:  # or else type checkers would take any name for one of ou
             "choice": "crystallize.checks",
             "flag": "crystallize.checks",
             "hookimpl": "crystallize.hookspecs",
+            "is_saved": "crystallize.results.file",
             "optional": "crystallize.checks",
+            "replaced_whole": "crystallize.results.replacing",
             "seconds": "crystallize.checks",
             "text": "crystallize.checks",
             "whole_number": "crystallize.checks",

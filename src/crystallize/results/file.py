@@ -235,3 +235,14 @@ def _entry(name: str) -> zipfile.ZipInfo:
     info = zipfile.ZipInfo(name, LONG_AGO)
     info.compress_type = zipfile.ZIP_DEFLATED
     return info
+
+
+def is_saved(path: Path) -> bool:
+    """Whether a file may be one that :meth:`crystallize.Result.save` wrote, and no store.
+
+    Where no file can be it is not; who opens it as a store says why.
+    """
+    try:
+        return path.is_file() and zipfile.is_zipfile(path)
+    except OSError:
+        return False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from crystallize.checks import Faults, known
 from crystallize.description.spec import ExperimentSpec
 from crystallize.description.versions import versions
 from crystallize.errors import CrystallizeError, InvalidValueError, listing
+from crystallize.results.file import is_saved
 from crystallize.results.result import Result
 from crystallize.store.generations import Generation
 from crystallize.store.identity import identity
@@ -42,7 +42,7 @@ class Study:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._stored: StoredExperiment | None = None
-        if _is_saved(path):
+        if is_saved(path):
             self.result = Result.load(path)
         else:
             self._stored = StoredExperiment(path)
@@ -147,11 +147,3 @@ def _versions(provenance: Mapping[str, Any]) -> Mapping[str, str]:
 
 def _source(provenance: Mapping[str, Any]) -> Any:
     return provenance.get("function", {}).get("source_sha256")
-
-
-def _is_saved(path: Path) -> bool:
-    """Whether a result was saved here; what no file can be, the store says why."""
-    try:
-        return path.is_file() and zipfile.is_zipfile(path)
-    except OSError:
-        return False

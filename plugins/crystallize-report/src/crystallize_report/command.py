@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -50,8 +51,9 @@ def report(
     STORE_OR_RESULT names is imported.
     """
     target = source.with_suffix(".html") if output is None else output
-    if target.resolve() == source.resolve():
-        raise InvalidValueError("--output", str(target), f"another file than {source} itself")
+    with suppress(OSError):  # of what no file can be, opening and writing say what it is
+        if target.samefile(source):
+            raise InvalidValueError("--output", str(target), f"another file than {source} itself")
     result = opened(source)
     write(result, target, mcse=mcse, certificate=certificate, figures=not no_figures)
     click.echo(target)

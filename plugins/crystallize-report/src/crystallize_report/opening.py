@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 from crystallize import Result
+from crystallize.plugins import is_saved
 
 FEW = 2_000_000
 """How many values of a store are all read; of more only what summaries need of them."""
@@ -22,7 +22,7 @@ def opened(source: Result | str | Path) -> Result:
     if isinstance(source, Result):
         return source
     path = Path(source)
-    if path.is_file() and zipfile.is_zipfile(path):
+    if is_saved(path):
         return Result.load(path)
     # Page by page first, in memory that does not grow with the number of replicates.
     result = Result.from_store(path, keep="summary")

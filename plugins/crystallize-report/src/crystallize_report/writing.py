@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from crystallize import ExportError, InvalidValueError, Result
+from crystallize.plugins import replaced_whole
 from crystallize_report.figures.files import save
 from crystallize_report.figures.fitting import fitting
 from crystallize_report.opening import opened
@@ -85,17 +83,9 @@ def write(
         If it could not be written.
     """
     text = html(source, mcse=mcse, certificate=certificate, figures=figures)
-    target = Path(path).resolve()
-    beside = target.with_name(f".{secrets.token_hex(4)}-{target.name}")
     try:
-        try:
-            beside.touch(mode=0o600)
+        with replaced_whole(Path(path)) as beside:
             beside.write_bytes(text.encode())
-            if target.exists():
-                beside.chmod(stat.S_IMODE(target.stat().st_mode))
-            os.replace(beside, target)  # noqa: PTH105 - over what is there, on Windows too
-        finally:
-            beside.unlink(missing_ok=True)
     except OSError as error:
         raise ExportError(f"{path} could not be written: {error.strerror or error}.") from error
 
