@@ -31,7 +31,7 @@ def simulated(a_second, durations, workers, start_up, failing, retry_after):
     now = 0.0
     limit = RateLimit(a_second, workers, begins_at_once=True)
     schedule = Schedule(
-        [(0, 0, len(durations))], 1, workers, single_cell=True, limit=limit, clock=lambda: now
+        [(0, 0, len(durations))], workers, single_cell=True, limit=limit, clock=lambda: now
     )
     began: list[float] = []
     under_way: list[tuple[float, float, Any]] = []  # when it ends, when it began, what

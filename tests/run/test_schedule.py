@@ -23,7 +23,7 @@ from crystallize.run.schedule import Schedule
 @settings(max_examples=200, deadline=None)
 def test_every_cell_is_done_exactly_once(sizes, workers, single, seconds, data):
     runs = [(condition, 0, size) for condition, size in enumerate(sizes)]
-    schedule = Schedule(runs, len(sizes), workers, single)
+    schedule = Schedule(runs, workers, single)
     choose = data.draw(st.randoms(use_true_random=False))
     poison = (0, sizes[0] // 2)
     in_flight: list[Task] = []
@@ -53,7 +53,7 @@ def test_every_cell_is_done_exactly_once(sizes, workers, single, seconds, data):
 
 
 def test_blocks_fit_the_pace_and_shrink_towards_the_end():
-    schedule = Schedule([(0, 0, 100_000)], 1, workers=2, single_cell=False)
+    schedule = Schedule([(0, 0, 100_000)], workers=2, single_cell=False)
     sizes = []
     while (task := schedule.next_task()) is not None:
         sizes.append(task.stop - task.start)
@@ -65,7 +65,7 @@ def test_blocks_fit_the_pace_and_shrink_towards_the_end():
 
 
 def test_what_a_block_leaves_undone_is_cut_anew():
-    schedule = Schedule([(0, 0, 4000)], 1, workers=2, single_cell=False)
+    schedule = Schedule([(0, 0, 4000)], workers=2, single_cell=False)
     schedule.finished(schedule.next_task(), 1, 1e-5)
     task = schedule.next_task()
     assert task.stop - task.start > 500  # the first cell was quick, these are not
@@ -75,14 +75,14 @@ def test_what_a_block_leaves_undone_is_cut_anew():
 
 
 def test_slow_cells_go_one_by_one():
-    schedule = Schedule([(0, 0, 20)], 1, workers=2, single_cell=False)
+    schedule = Schedule([(0, 0, 20)], workers=2, single_cell=False)
     while (task := schedule.next_task()) is not None:
         assert task.stop - task.start == 1
         schedule.finished(task, 1, 2.0)
 
 
 def test_conditions_advance_side_by_side():
-    schedule = Schedule([(0, 0, 50), (1, 0, 50)], 2, workers=1, single_cell=True)
+    schedule = Schedule([(0, 0, 50), (1, 0, 50)], workers=1, single_cell=True)
     order = []
     while (task := schedule.next_task()) is not None:
         order.append((task.start, task.condition))
@@ -91,7 +91,7 @@ def test_conditions_advance_side_by_side():
 
 
 def test_nothing_is_handed_out_beside_a_suspect():
-    schedule = Schedule([(0, 0, 50)], 1, workers=2, single_cell=True)
+    schedule = Schedule([(0, 0, 50)], workers=2, single_cell=True)
     first, second = schedule.next_task(), schedule.next_task()
     assert not schedule.lost(first)
     assert schedule.next_task() is None
@@ -108,7 +108,7 @@ LATENCY = 0.5
 def makespan(cells, seconds, workers):
     """What a virtual clock says when every worker waits for its trip and then for its cells."""
     longest = 10 * LATENCY
-    schedule = Schedule([(0, 0, cells)], 1, workers, single_cell=False, block_seconds=longest)
+    schedule = Schedule([(0, 0, cells)], workers, single_cell=False, block_seconds=longest)
     running: list[Any] = []
     now, jobs = 0.0, 0
     while True:
@@ -144,7 +144,7 @@ def test_every_cell_of_a_trip_is_done_exactly_once_whatever_is_left_of_it(
     sizes, workers, seconds, seed
 ):
     runs = [(condition, 0, size) for condition, size in enumerate(sizes)]
-    schedule = Schedule(runs, len(sizes), workers, single_cell=False, trips=True)
+    schedule = Schedule(runs, workers, single_cell=False, trips=True)
     choose = Random(seed)
     poison = (len(sizes) // 2, 0)
     in_flight: list[Task | Trip] = []
@@ -185,7 +185,7 @@ def test_every_cell_of_a_trip_is_done_exactly_once_whatever_is_left_of_it(
 
 
 def test_a_block_has_many_conditions_where_there_is_room_and_one_where_there_is_not():
-    schedule = Schedule([(c, 0, 2) for c in range(5000)], 5000, 1, single_cell=False, trips=True)
+    schedule = Schedule([(c, 0, 2) for c in range(5000)], 1, single_cell=False, trips=True)
     first = schedule.next_task()
     assert first == Task(0, 0, 1)
     schedule.finished(first, 1, 1e-6)
@@ -196,7 +196,7 @@ def test_a_block_has_many_conditions_where_there_is_room_and_one_where_there_is_
 
 
 def test_conditions_that_end_together_are_not_handed_out_beyond_their_ends():
-    schedule = Schedule([(c, 0, 8) for c in range(50)], 50, 1, single_cell=False, trips=True)
+    schedule = Schedule([(c, 0, 8) for c in range(50)], 1, single_cell=False, trips=True)
     schedule.finished(schedule.next_task(), 1, 1e-6)
     schedule.end({condition: condition % 4 for condition in range(40)})
     cells = []

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import time
 import warnings
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import cloudpickle
+import numpy as np
 import pytest
 
 from crystallize import CellFailedError, Experiment, Result, hookimpl
@@ -130,6 +133,92 @@ def test_slow_conditions_do_not_keep_the_others_of_their_trip_from_the_workers()
     Experiment(slow, conditions(26), seed=3, execution=executor).run()
     trips = [task for task in executor.tasks if isinstance(task, Trip)]
     assert trips and executor.tasks[-1] == Task(25, 0, 1)
+
+
+class OneByOne(Counting):
+    """A stranger's executor that is given no trips."""
+
+    capabilities = Capabilities(shares_process=False, single_cell=True)
+
+
+class Cutting:
+    """A stranger's executor that runs less of a task than it was given."""
+
+    capabilities = Capabilities(shares_process=False)
+
+    def __init__(self, seed: int) -> None:
+        self.choose = Random(seed)
+
+    @hookimpl
+    def execute(self, experiment: Any, call: Any, next_task: Any, run: Any) -> Any:
+        while (task := next_task()) is not None:
+            cut = task._replace(stop=self.choose.randint(task.start + 1, task.stop))
+            if isinstance(task, Trip):
+                cut = cut._replace(conditions=self.choose.randint(1, task.conditions))
+            yield Completion(task, call(cut))
+
+
+def mixed(condition: str, replicate: int, rng: Any, seed: int, seed32: int, n: int) -> Any:
+    """Of each kind of value something, with metrics that differ between cells."""
+    logging.getLogger("mixed").info("ran")
+    kind = (n + replicate) % 9
+    if kind == 0:
+        raise ValueError(f"{condition} {replicate}")
+    if kind == 1:
+        warnings.warn(f"odd {condition}", stacklevel=1)
+    values = (1, True, "text", 2.5, None, np.arange(3.0), np.float32(0.5), 2**70, 1j)
+    own = {"kind": values[kind], "drawn": rng.random(), "seed": seed == seed32}
+    if n % 4 == 1:
+        own[f"only {n}"] = float(seed32)
+    return own if n % 5 else rng.random()
+
+
+@pytest.mark.parametrize("replicates", [1, 4, 300])
+@pytest.mark.parametrize("seed_globals", [False, True])
+def test_whatever_cells_of_trips_come_to_is_what_they_come_to_alone(
+    replicates: int, seed_globals: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    def experiment(**way: Any) -> Experiment:
+        options: dict[str, Any] = {"replicates": replicates, "seed": 3, "retries": 1}
+        return Experiment(mixed, conditions(30), seed_globals=seed_globals, **options, **way)
+
+    alone = experiment(execution=OneByOne()).run()
+    said = sorted((record.condition, record.replicate) for record in caplog.records)  # type: ignore[attr-defined]
+    for way in ({}, {"execution": Cutting(replicates)}):
+        caplog.clear()
+        store = tmp_path / f"{len(way)}.db"
+        trips = experiment(**way, store=store).run()
+        assert seen(trips) == seen(alone)
+        assert seen(Result.from_store(store)) == seen(alone)
+        assert said == sorted((record.condition, record.replicate) for record in caplog.records)  # type: ignore[attr-defined]
+        for name, values in trips.metrics.items():
+            assert {key: array.dtype for key, array in values.items()} == {
+                key: array.dtype for key, array in alone.metrics[name].items()
+            }
+        known = [np.isfinite(took).all() for took in trips.durations.values()]
+        assert all(known)
+
+
+def test_arrays_of_a_result_are_its_own_to_change() -> None:
+    result = Experiment(lambda n: float(n), conditions(), seed=3).run()
+    for values in result.metrics.values():
+        values["value"][:] = 0.0
+    assert [result.metrics[name]["value"].tolist() for name in ("c0", "c9")] == [[0.0], [0.0]]
+    result.done["c3"][:] = False
+    assert result.done["c4"].all()
+
+
+def test_conditions_whose_parameters_cells_can_change_see_nothing_of_it() -> None:
+    def changing(items: list[int], n: int) -> float:
+        items.append(n)
+        return float(len(items))
+
+    shared = [1, 2]
+    given = {f"c{n}": {"items": shared, "n": n} for n in range(50)}
+    result = Experiment(changing, given, replicates=3, seed=1).run()
+    assert all(arrays["value"].tolist() == [3.0] * 3 for arrays in result.metrics.values())
 
 
 @pytest.mark.faults

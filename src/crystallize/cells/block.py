@@ -59,6 +59,13 @@ class BlockColumn:
     offsets: npt.NDArray[np.intp] | None
     values: Values
 
+    @property
+    def bytes_each(self) -> int:
+        """What a cell's value takes in memory, as far as the first ones tell."""
+        if isinstance(self.values, list):
+            return 8
+        return self.values.nbytes // len(self.values)
+
     def only(self, kept: npt.NDArray[np.bool_]) -> BlockColumn:
         """The values of some of the block's cells."""
         offsets = np.arange(len(self.values)) if self.offsets is None else self.offsets
@@ -127,6 +134,16 @@ class Block:
 
     def __len__(self) -> int:
         return self.stop - self.start if self.cells is None else len(self.cells)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every cell has the same metrics, and there is nothing else to say of any."""
+        return (
+            self.cells is None
+            and not self.failures
+            and self.warned is None
+            and all(column.offsets is None for column in self.columns)
+        )
 
     @property
     def last(self) -> int:

@@ -57,6 +57,19 @@ class Column:
         self.nbytes = 0
         """How much its values take when all are there, as far as the first ones tell."""
 
+    @classmethod
+    def filled(cls, done: npt.NDArray[np.bool_], values: Values, rank: tuple[int, int]) -> Column:
+        """A column that has a value in every cell, of values that came together."""
+        column = cls(done)
+        column.rank, column._lacking = rank, None
+        column._data = data = column._allocated(values)
+        if isinstance(values, np.ndarray) and data.dtype != object:
+            data[:] = values
+        else:
+            for place, value in enumerate(_objects(values)):
+                data[place] = value
+        return column
+
     def add(
         self, start: int, offsets: npt.NDArray[np.intp] | None, values: Values, position: int
     ) -> None:

@@ -104,6 +104,21 @@ class Durations(NamedTuple):
             first += cells
         return found
 
+    def cut(self, width: int) -> Iterator[Durations]:
+        """Those of so many cells at a time."""
+        part, room = Durations([], []), width
+        for cells, seconds in zip(*self, strict=True):
+            while cells:
+                count = min(cells, room)
+                part.cells.append(count)
+                part.seconds.append(seconds)
+                cells, room = cells - count, room - count
+                if not room:
+                    yield part
+                    part, room = Durations([], []), width
+        if part.cells:
+            yield part
+
     def only(self, kept: npt.NDArray[np.bool_]) -> Durations:
         """Those of some of the cells."""
         return self.of_values(self.values()[kept])

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from crystallize.cells.attempts import Attempt
+from crystallize.cells.condition_tables import ConditionTables
+from crystallize.cells.durations import DurationColumn
 from crystallize.cells.outcome import CellError, Outcome
 from crystallize.cells.summaries import PageSummaries
 from crystallize.cells.table import Table
@@ -58,8 +60,17 @@ class Outcomes:
     def __len__(self) -> int:
         if self.summaries is not None:
             return self.summaries.finished + len(self.errors)
+        if isinstance(self.tables, ConditionTables):
+            return self.tables.finished + len(self.errors)
         finished = sum(int(table.done.sum()) for table in self.tables.values())
         return finished + len(self.errors)
+
+    @property
+    def replicates(self) -> dict[str, int]:
+        """Condition -> how many replicates there are of it."""
+        if isinstance(self.tables, ConditionTables):
+            return self.tables.sizes
+        return {condition: table.size for condition, table in self.tables.items()}
 
     def __iter__(self) -> Iterator[Outcome]:
         self._refuse_without("outcomes")
@@ -97,6 +108,21 @@ class Outcomes:
                 arrays[condition] = {name: np.full(table.size, np.nan) for name in everywhere}
         return arrays
 
+    def done(self) -> dict[str, npt.NDArray[np.bool_]]:
+        """Condition -> which cells have metrics.
+
+        Raises
+        ------
+        ValuesNotKeptError
+            If the run keeps none.
+        """
+        self._refuse_without("flags of single cells")
+        return {condition: table.done for condition, table in self.tables.items()}
+
+    def durations(self) -> dict[str, DurationColumn]:
+        """Condition -> how long its cells took."""
+        return {condition: table.durations for condition, table in self.tables.items()}
+
     def warnings(self) -> list[WarningRecord]:
         """What cells warned of, in the order of the first replicates that did.
 
@@ -104,9 +130,12 @@ class Outcomes:
         """
         if self.summaries is not None:
             return self.summaries.warnings()
+        tables = self.tables
         found = [
             record
-            for condition, table in self.tables.items()
+            for condition, table in (
+                tables.made() if isinstance(tables, ConditionTables) else tables.items()
+            )
             if table.warned
             for record in table.warned.records(condition, table.start)
         ]

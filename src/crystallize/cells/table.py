@@ -41,6 +41,9 @@ class Table:
 
     def add(self, block: Block) -> None:
         """Keep a block's metrics."""
+        if not self.columns and block.is_plain and len(block) == self.size:
+            self._fill(block)
+            return
         first = block.start - self.start
         for part in block.columns:
             if part.name not in self.columns:  # before its cells are done: it lacks the others
@@ -63,6 +66,18 @@ class Table:
                     column.lack(cells)
         for part in block.columns:
             self.columns[part.name].add(first, part.offsets, part.values, part.position)
+
+    def _fill(self, block: Block) -> None:
+        """Keep all cells that there are, at once."""
+        self.done[:] = True
+        if self.warned:
+            self.warned.add(slice(0, self.size), 0, None)
+        if block.durations is not None:
+            self.durations.add(slice(0, self.size), block.durations)
+        self.columns = {
+            part.name: Column.filled(self.done, part.values, (0, part.position))
+            for part in block.columns
+        }
 
     def part(self, start: int, stop: int) -> Table:
         """A copy of the replicates [start, stop), which no later block changes."""

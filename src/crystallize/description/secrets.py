@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +18,7 @@ SHOWN = re.compile(
 """In text that shows an object: a name, and a text that is its value."""
 CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 DIGITS = 16
+NUMBERS = frozenset({int, float, bool})
 
 
 @lru_cache(1024)
@@ -67,9 +67,11 @@ def _of_text(value: str | bytes) -> str:
 
 
 def _within(value: Any, secret: bool) -> Any:
+    if type(value) in NUMBERS:  # as most parameters are
+        return value
     if isinstance(value, (str, bytes)):
         return _of_text(value) if secret and value else value
-    if isinstance(value, Mapping) and type(value) is dict:
+    if type(value) is dict:
         made = {
             key: _within(item, secret or (isinstance(key, str) and is_secret(key)))
             for key, item in value.items()

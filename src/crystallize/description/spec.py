@@ -157,14 +157,14 @@ class ExperimentSpec:
 
         return formula(self.seed_rule, self.streams)
 
-    @property
+    @cached_property
     def factors(self) -> dict[str, dict[str, Any]]:
         """Condition -> factor -> level: the parameters whose values differ."""
         from crystallize.description.factors import factors  # NumPy, which no config needs
 
         return factors(self.shown_conditions)
 
-    @property
+    @cached_property
     def shown_conditions(self) -> Mapping[str, Mapping[str, Any]]:
         """The conditions as they are written down, with digests in the place of secrets."""
         if self.keep_secrets:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +49,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+Given = TypeVar("Given")
+Later: TypeAlias = Given | Callable[[], Given]
+"""What is given, or what gives it."""
 Rows = Literal["cells", "attempts"]
 """What the rows of a table are."""
 ROWS: tuple[Rows, ...] = ("cells", "attempts")
@@ -99,6 +102,10 @@ class Result:
         dict.  By replicate, condition and number; of a run that keeps no values the first 10,000.
     durations : mapping, optional
         Condition -> how long its cells took.
+    replicates : mapping of str to int, optional
+        Condition -> how many replicates it has; by default the lengths of `done`.  With it
+        `metrics`, `done` and `durations` may be callables that give the mappings when these
+        are first looked at.
 
     Attributes
     ----------
@@ -114,8 +121,8 @@ class Result:
 
     def __init__(
         self,
-        metrics: Mapping[str, Mapping[str, Array]] | None,
-        done: Mapping[str, npt.NDArray[np.bool_]] | None,
+        metrics: Later[Mapping[str, Mapping[str, Array]]] | None,
+        done: Later[Mapping[str, npt.NDArray[np.bool_]]] | None,
         errors: list[CellError],
         root: int,
         baseline: str,
@@ -128,16 +135,16 @@ class Result:
         summarized: Summarized = USUAL,
         summaries: PageSummaries | None = None,
         attempts: Sequence[Attempt] = (),
-        durations: Mapping[str, DurationColumn] | None = None,
+        durations: Later[Mapping[str, DurationColumn]] | None = None,
+        replicates: Mapping[str, int] | None = None,
     ) -> None:
-        self._metrics = {condition: dict(arrays) for condition, arrays in (metrics or {}).items()}
-        self._done = dict(done or {})
+        self._given: dict[str, Any] = {"metrics": metrics, "done": done, "durations": durations}
         self._summaries = summaries
-        self._replicates = (
-            {condition: len(flags) for condition, flags in self._done.items()}
-            if summaries is None
-            else dict(summaries.replicates)
-        )
+        if summaries is not None:
+            replicates = summaries.replicates
+        elif replicates is None:
+            replicates = {condition: len(flags) for condition, flags in self._done.items()}
+        self._replicates = dict(replicates)
         self.summarized = summarized
         self.errors = errors
         self.root = root
@@ -150,11 +157,27 @@ class Result:
         self.warnings = list(warnings)
         self.stream_keys = {} if stream_keys is None else dict(stream_keys)
         self.attempts = list(attempts)
-        took = {} if durations is None else durations
-        self._durations = CellDurations(
+
+    def _taken(self, name: str) -> Mapping[str, Any]:
+        """One of the mappings that the result was made with; nobody asks for it again."""
+        given = self._given.pop(name)
+        return (given() if callable(given) else given) or {}
+
+    @cached_property
+    def _metrics(self) -> dict[str, dict[str, Array]]:
+        return {condition: dict(arrays) for condition, arrays in self._taken("metrics").items()}
+
+    @cached_property
+    def _done(self) -> dict[str, npt.NDArray[np.bool_]]:
+        return dict(self._taken("done"))
+
+    @cached_property
+    def _durations(self) -> CellDurations:
+        took = self._taken("durations")
+        return CellDurations(
             {
-                name: took.get(name) or DurationColumn(len(flags))
-                for name, flags in self._done.items()
+                name: took.get(name) or DurationColumn(size)
+                for name, size in (self._replicates.items() if self._summaries is None else ())
             }
         )
 
@@ -169,8 +192,8 @@ class Result:
         """Outcomes with their seeds and provenance as a result, without sections."""
         kept = outcomes.summaries is None
         return cls(
-            metrics=outcomes.metrics() if kept else None,
-            done={name: t.done for name, t in outcomes.tables.items()} if kept else None,
+            metrics=outcomes.metrics if kept else None,
+            done=outcomes.done if kept else None,
             errors=list(outcomes.errors),
             root=outcomes.root,
             seed_rule=outcomes.seed_rule,
@@ -182,7 +205,8 @@ class Result:
             summarized=summarized,
             summaries=outcomes.summaries,
             attempts=outcomes.attempts,
-            durations={name: t.durations for name, t in outcomes.tables.items()},
+            durations=outcomes.durations if kept else None,
+            replicates=outcomes.replicates if kept else None,
         )
 
     @classmethod

@@ -9,6 +9,7 @@ from typing import Any
 from crystallize.cells.block import Block, Blocks, Failure, Row
 from crystallize.cells.durations import Durations
 from crystallize.cells.outcome import CellError
+from crystallize.cells.sheet import Sheet
 from crystallize.contracts import Completion, Pause, Task, Trip
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import ExecutorError, ResourceError, described
@@ -115,6 +116,8 @@ class Landing:
             )
         elif type(value) is Row and value.task == task:
             self._take_row(task, value)
+        elif isinstance(task, Trip) and isinstance(value, Sheet):
+            self._take_sheet(task, value)
         elif isinstance(task, Trip):
             self._take_blocks(task, value)
         else:
@@ -181,6 +184,22 @@ class Landing:
             self._keep(block)
         self._warn_of_changes(value)
 
+    def _take_sheet(self, trip: Trip, sheet: Sheet) -> None:
+        cells = sheet.cells
+        if cells.logged:
+            log_again(cells.logged)
+        is_whole = sheet.stop == trip.stop
+        if not (is_whole and cells.is_plain and len(sheet)):
+            blocks = list(sheet.blocks())
+            self._take_blocks(trip, Blocks(blocks, cells.seconds))
+        elif (sheet.condition, sheet.start) != trip[:2] or sheet.conditions > trip.conditions:
+            raise self._something_else(trip)
+        else:
+            self.schedule.sheet_finished(trip, sheet)
+            self._recorder.keep_errors(self._policy.losses_are_certain())
+            self._recorder.keep_sheet(sheet)
+        self._warn_of_changes(sheet)
+
     def _are_of(self, trip: Trip, blocks: list[Block]) -> bool:
         first, start, stop, conditions = trip
         return (
@@ -214,7 +233,7 @@ class Landing:
         if was_refused and not self._recorder.has_finished(block.condition):
             self._policy.none_finished(block.condition)
 
-    def _warn_of_changes(self, ran: Block | Blocks) -> None:
+    def _warn_of_changes(self, ran: Block | Blocks | Sheet) -> None:
         if ran.touched:
             self._warnings.of_global_random(ran.touched)
         if ran.changed:

@@ -13,10 +13,12 @@ from typing import Any
 
 from crystallize.cells.attempts import Attempt
 from crystallize.cells.block import Block, Row
+from crystallize.cells.condition_tables import ConditionTables
 from crystallize.cells.outcome import CellError
 from crystallize.cells.outcomes import Outcomes
 from crystallize.cells.page import PageBounds
 from crystallize.cells.rows import Rows
+from crystallize.cells.sheet import Sheet
 from crystallize.cells.table import Table
 from crystallize.cells.window import Window
 from crystallize.description.seeding import Seeding
@@ -47,10 +49,10 @@ COMMIT_PAUSES = (0.1, 0.5, None)
 class Landed:
     """What came to an end and is to be kept and reported.
 
-    A block, a cell that was lost, or attempts, of which nothing is reported.
+    A block, a plain sheet, a cell that was lost, or attempts, of which nothing is reported.
     """
 
-    block: Block | None
+    block: Block | Sheet | None
     errors: list[CellError]
     attempts: list[Attempt] = field(default_factory=list)
 
@@ -58,21 +60,35 @@ class Landed:
     def has_cells(self) -> bool:
         return self.block is not None or bool(self.errors)
 
+    @property
+    def finished(self) -> int:
+        """How many cells have metrics."""
+        if self.block is None:
+            return 0
+        return len(self.block) - (len(self.block.failures) if isinstance(self.block, Block) else 0)
+
     def records(self, names: Sequence[str]) -> Iterator[Record]:
         yield from attempt_records(self.attempts)
-        if self.block is not None:
+        if isinstance(self.block, Sheet):
+            for block in self.block.blocks():
+                yield from records(names[block.condition], block, ())
+        elif self.block is not None:
             yield from records(names[self.block.condition], self.block, self.errors)
         elif self.errors:
             yield lost_record(self.errors[0])
 
-    def outcomes(self, names: Sequence[str], seeding: Seeding) -> Outcomes:
+    def outcomes(self, names: Sequence[str], seeding: Seeding) -> Iterator[Outcomes]:
         block = self.block
+        if isinstance(block, Sheet):
+            for part in block.blocks():
+                yield from Landed(part, []).outcomes(names, seeding)
+            return
         if block is None:
             name, table = self.errors[0].condition, Table(self.errors[0].replicate, 1)
         else:
             name, table = names[block.condition], Table(block.start, block.stop - block.start)
             table.add(block)
-        return Outcomes({name: table}, self.errors, seeding.root, {}, seeding.rule, seeding.keys)
+        yield Outcomes({name: table}, self.errors, seeding.root, {}, seeding.rule, seeding.keys)
 
 
 class Recorder:
@@ -108,9 +124,13 @@ class Recorder:
         self._room = Room(experiment.replicates_of) if keeps_values else None
         self._parts = experiment.parts
         self._bounds = PageBounds(max(experiment.replicates_of.values()))
-        self.tables: Mapping[str, Table | Window] = {
-            name: self._fresh(size) for name, size in experiment.replicates_of.items()
-        }
+        self.tables: ConditionTables | Mapping[str, Window]
+        if keeps_values:
+            self.tables = ConditionTables(experiment.replicates_of)
+        else:
+            self.tables = {
+                name: Window(size, self._bounds) for name, size in experiment.replicates_of.items()
+            }
         self._observers = observers
         self._makes_batches = makes_batches
         self._archive: Archive | None = None
@@ -123,11 +143,6 @@ class Recorder:
         self._landed: list[Landed] = []
         self._stored: PagedCells | None = None
         self._missing: Mapping[str, Sequence[tuple[int, int]]] = {}
-
-    def _fresh(self, size: int) -> Table | Window:
-        if self._experiment.keep == "summary":
-            return Window(size, self._bounds)
-        return Table(0, size)
 
     def open_store(self, opened: ExitStack) -> dict[tuple[str, int], CellError]:
         """Open the store, if there is one; the errors of the cells that are in it."""
@@ -148,9 +163,9 @@ class Recorder:
             self.tables, errors = self._archive.load()
         self.found = self._archive.found
         self.attempts.found(self._archive.attempts)
-        for name, table in self.tables.items():
-            if self._room is not None and isinstance(table, Table):
-                self._room.take(name, table, table.columns)
+        if isinstance(self.tables, ConditionTables):
+            for name, table in self.tables.made():
+                self._take_room(name, table, table.columns)
         return errors
 
     def missing(self, errors: Iterable[Cell]) -> Iterator[tuple[int, int, int]]:
@@ -161,16 +176,17 @@ class Recorder:
         errors : iterable of (str, int)
             The cells that have an error.
         """
-        failed: dict[str, list[int]] = {name: [] for name in self._names}
+        failed: dict[str, list[int]] = defaultdict(list)
         for name, replicate in errors:
             failed[name].append(replicate)
-        for condition, (name, table) in enumerate(self.tables.items()):
-            part = self._parts[name]
+        for condition, (name, part) in enumerate(self._parts.items()):
             ranges: Iterable[tuple[int, int]]
-            if isinstance(table, Table):
-                ranges = table.missing(failed[name])
-            else:
+            if not isinstance(self.tables, ConditionTables):
                 ranges = self._missing.get(name, [part])
+            elif self.tables.is_unused(name) and name not in failed:
+                ranges = [part]
+            else:
+                ranges = self.tables[name].missing(failed.get(name, []))
             for start, stop in inside(ranges, part):
                 yield condition, start, stop
 
@@ -220,8 +236,10 @@ class Recorder:
             else self._found_of(name, start, stop)
         )
 
-    def whole(self, stops: Mapping[str, int]) -> dict[str, Table]:
+    def whole(self, stops: Mapping[str, int]) -> Mapping[str, Table]:
         """The cells of each condition, up to where it ends; of a run that keeps values."""
+        if stops == self._experiment.replicates_of and isinstance(self.tables, ConditionTables):
+            return self.tables
         return {
             name: table if table.size == stops[name] else table.part(0, stops[name])
             for name, table in self.tables.items()
@@ -272,8 +290,33 @@ class Recorder:
             return
         known = len(table.columns)
         table.add(block)
-        if self._room is not None and len(table.columns) > known:
-            self._room.take(name, table, list(table.columns)[known:])
+        if len(table.columns) > known:
+            self._take_room(name, table, list(table.columns)[known:])
+
+    def keep_sheet(self, sheet: Sheet) -> None:
+        """Keep the cells of many conditions, with which nothing was wrong."""
+        if isinstance(self.tables, ConditionTables) and self.tables.keep(sheet):
+            self._landed.append(Landed(sheet, []))
+            self._take_room_of(sheet)
+            return
+        for block in sheet.blocks():
+            self.keep_block(block, [])
+
+    def _take_room(self, condition: str, table: Table, metrics: Iterable[str]) -> None:
+        """Count in columns of a condition that are new."""
+        if self._room is not None:
+            for metric in metrics:
+                self._room.take(condition, metric, table.columns[metric].nbytes, table.size)
+
+    def _take_room_of(self, sheet: Sheet) -> None:
+        """Count in what a sheet's conditions will take when all of their cells are there."""
+        if self._room is None:
+            return
+        names = self._names[sheet.condition : sheet.condition + sheet.conditions]
+        replicates = sum(map(self._experiment.replicates_of.__getitem__, names))
+        for column in sheet.cells.columns:
+            size = replicates * column.bytes_each
+            self._room.take(names[0], column.name, size, replicates)
 
     def keep_errors(self, errors: Sequence[CellError]) -> None:
         """Keep cells that never came back."""
@@ -281,8 +324,7 @@ class Recorder:
 
     def has_finished(self, condition: int) -> bool:
         """Whether there are metrics of any cell of a condition."""
-        table = self.tables[self._names[condition]]
-        return bool(self._rows.get(condition)) or table.has_any
+        return bool(self._rows.get(condition)) or self.tables[self._names[condition]].has_any
 
     def gathered(self) -> list[Landed]:
         """Take what landed since the last time."""
@@ -317,10 +359,10 @@ class Recorder:
         elif self._has_news and self._is_time_to_tell():
             self.tell()
         self._counted = 0
-        batches = []
+        batches: list[Outcomes] = []
         for item in landed:
             if self._makes_batches and item.has_cells:
-                batches.append(item.outcomes(self._names, self._experiment.seeding))
+                batches += item.outcomes(self._names, self._experiment.seeding)
         if self._log is not None:
             self._log.failed(first)
         for display in self._displays:
@@ -352,7 +394,6 @@ class Recorder:
         if self._tally is None:
             return []
         first = []
-        for block, errors in ((item.block, item.errors) for item in landed):
-            finished = 0 if block is None else len(block) - len(block.failures)
-            first += self._tally.add(finished, errors)
+        for item in landed:
+            first += self._tally.add(item.finished, item.errors)
         return first

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from crystallize.cells.table import Table
 from crystallize.errors import TooLargeError
 
 LEAST_BYTES = 9
@@ -37,26 +36,32 @@ class Room:
                 "parts of them as experiments of their own, each with its seed and store."
             )
 
-    def take(self, condition: str, table: Table, names: Iterable[str]) -> None:
-        """Count in the columns of some metrics, which are allocated but not filled.
+    def take(self, condition: str, metric: str, size: int, replicates: int) -> None:
+        """Count in a column, which is allocated but not filled.
+
+        Parameters
+        ----------
+        condition, metric : str
+        size : int
+            How many bytes it takes.
+        replicates : int
+            Of how many replicates it is.
 
         Raises
         ------
         TooLargeError
-            If there is not the memory to fill them all.
+            If there is not the memory to fill it beside the others.
         """
-        for name in names:
-            size = table.columns[name].nbytes
-            self._needed += size
-            if self._needed > self._memory:
-                raise TooLargeError(
-                    f"Condition {condition!r}, metric {name!r}: {size // table.size:,} bytes in "
-                    f"each of {table.size:,} replicates are {_gigabytes(size)}, all metrics so far "
-                    f"{_gigabytes(self._needed)}, and this machine has {_gigabytes(self._memory)} "
-                    "of memory. Return what is needed of it (a mean, a few quantiles), or write it "
-                    "to a file and return the file's name. What had finished is kept, on this "
-                    "exception as .result and in the store, if there is one."
-                )
+        self._needed += size
+        if self._needed > self._memory:
+            raise TooLargeError(
+                f"Condition {condition!r}, metric {metric!r}: {size // replicates:,} bytes in each "
+                f"of {replicates:,} replicates are {_gigabytes(size)}, all metrics so far "
+                f"{_gigabytes(self._needed)}, and this machine has {_gigabytes(self._memory)} "
+                "of memory. Return what is needed of it (a mean, a few quantiles), or write it "
+                "to a file and return the file's name. What had finished is kept, on this "
+                "exception as .result and in the store, if there is one."
+            )
 
 
 def _memory() -> int:

@@ -504,7 +504,6 @@ class Run:
             )
         return Schedule(
             self._recorder.missing(self._policy.errors),
-            conditions=conditions,
             workers=workers,
             single_cell=limit is not None
             or self._capabilities.single_cell
@@ -519,7 +518,7 @@ class Run:
 
     def _outcomes(self) -> Outcomes:
         errors, stops = self._policy.in_order(), self._stops()
-        if stops != {name: table.size for name, table in self._recorder.tables.items()}:
+        if stops != self.experiment.replicates_of:
             errors = [error for error in errors if error.replicate < stops[error.condition]]
         if self._summaries is not None:
             self._summaries.replicates = stops
@@ -565,7 +564,7 @@ class Run:
 
     def _stops(self) -> dict[str, int]:
         """Condition -> how many replicates of it are in the result."""
-        stops = {name: table.size for name, table in self._recorder.tables.items()}
+        stops = dict(self.experiment.replicates_of)
         if self._stopping is not None:
             stops |= self._present() | self._stopping.ended
         if self._stopped is not None:

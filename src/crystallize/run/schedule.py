@@ -10,11 +10,13 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from math import inf
 from time import perf_counter
 from typing import Any
 
 from crystallize.cells.block import Block
+from crystallize.cells.sheet import Sheet
 from crystallize.contracts import TICK, Pause, Task, Trip, named_tuple
 from crystallize.run.block_size import BLOCK_SECONDS, MAX_CELLS, BlockSize
 from crystallize.run.rate_limit import RateLimit
@@ -34,8 +36,6 @@ class Schedule:
     ----------
     missing : iterable of (int, int, int)
         (condition, start, stop): runs of replicates that are still to be done.
-    conditions : int
-        How many conditions there are.
     workers : int
         How many blocks run at once.
     single_cell : bool
@@ -58,7 +58,6 @@ class Schedule:
     def __init__(
         self,
         missing: Iterable[tuple[int, int, int]],
-        conditions: int,
         workers: int,
         single_cell: bool,
         block_seconds: float = BLOCK_SECONDS,
@@ -77,8 +76,9 @@ class Schedule:
         has_latency = block_seconds > BLOCK_SECONDS
         cells = self.remaining if expected is None else min(expected, self.remaining)
         first = min(MAX_CELLS, -(-cells // workers)) if has_latency else 1
-        self._sizes = [BlockSize(block_seconds, first) for _ in range(conditions)]
         self._size = BlockSize(block_seconds, first)  # of all of them
+        self._new_pace = partial(BlockSize, block_seconds, first)
+        self._paces: dict[int, BlockSize] = {}
         self._trips = trips and not single_cell
         self._workers = workers
         self._single_cell = single_cell
@@ -139,7 +139,7 @@ class Schedule:
         self.ended(task, seconds)
         condition, start, stop = task
         if cells:
-            self._sizes[condition].learn(cells, seconds)
+            self._pace(condition).learn(cells, seconds)
             self._size.learn(cells, seconds)
         self._put_back(condition, start + cells, stop)
 
@@ -151,7 +151,7 @@ class Schedule:
         for block in blocks:
             cells += len(block)
             if block.stop < stop:
-                self._sizes[block.condition].learn(len(block), block.seconds)
+                self._pace(block.condition).learn(len(block), block.seconds)
                 self._put_back(block.condition, block.stop, stop)
         if cells:
             self._size.learn(cells, seconds)
@@ -222,6 +222,20 @@ class Schedule:
     def suspect(self, condition: int, replicate: int) -> None:
         """Run a cell that was lost alone once more, alone."""
         self._suspects.appendleft(Task(condition, replicate, replicate + 1))
+
+    def sheet_finished(self, trip: Trip, sheet: Sheet) -> None:
+        """Learn that the first cells of a trip are done; the rest of it is to be run again."""
+        self.ended(trip)
+        first, start, stop, conditions = trip
+        whole, rest = divmod(len(sheet), stop - start)
+        if len(sheet):
+            self._size.learn(len(sheet), sheet.cells.seconds)
+        if rest:
+            self._pace(first + whole).learn(rest, sheet.seconds_of_last(rest))
+            self._put_back(first + whole, start + rest, stop)
+            whole += 1
+        for condition in range(first + whole, first + conditions):
+            self._put_back(condition, start, stop)
 
     @property
     def done(self) -> bool:
@@ -298,14 +312,23 @@ class Schedule:
 
     def _has_room(self, condition: int, cells: int) -> bool:
         """Whether nothing says that a condition's cells take a block of their own."""
-        pace = self._sizes[condition]
-        return not pace.is_known or pace.cells(self.remaining, self._workers) > cells
+        pace = self._paces.get(condition)
+        if pace is None or not pace.is_known:
+            return True
+        return pace.cells(self.remaining, self._workers) > cells
+
+    def _pace(self, condition: int) -> BlockSize:
+        """What is known of the duration of one condition's cells."""
+        pace = self._paces.get(condition)
+        if pace is None:
+            pace = self._paces[condition] = self._new_pace()
+        return pace
 
     def _cut(self) -> Task:
         start, condition, stop = self._runs[0]
         end = start + 1
         if not self._single_cell:
-            size = self._sizes[condition].cells(self.remaining, self._workers)
+            size = self._pace(condition).cells(self.remaining, self._workers)
             end = min(stop, start + size, self._horizon or stop)
         if end < stop:
             heapq.heapreplace(self._runs, (end, condition, stop))

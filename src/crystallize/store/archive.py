@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from crystallize.cells.attempts import Attempt
+from crystallize.cells.condition_tables import ConditionTables
 from crystallize.cells.outcome import CellError
-from crystallize.cells.table import Table
 from crystallize.description.fingerprint import function_fingerprint
 from crystallize.description.project import in_project
 from crystallize.description.spec import ExperimentSpec
@@ -93,13 +93,13 @@ class Archive:
             "stand beside the new ones."
         )
 
-    def load(self) -> tuple[dict[str, Table], dict[Cell, CellError]]:
+    def load(self) -> tuple[ConditionTables, dict[Cell, CellError]]:
         """The cells that are in the store, of those that the experiment has.
 
         Returns
         -------
-        (dict of str to Table, dict of (str, int) to CellError)
-            Condition -> its cells, and cell -> its error; the errors are left out where
+        (ConditionTables, dict of (str, int) to CellError)
+            The cells, and cell -> its error; the errors are left out where
             failed cells are to be run again.
         """
         experiment = self._experiment
@@ -109,7 +109,7 @@ class Archive:
         self._set_aside(lambda record: record not in cells.unreadable)
         if experiment.retry_failed:
             cells = cells._replace(errors={})
-        self.found = sum(int(t.done.sum()) for t in cells.tables.values()) + len(cells.errors)
+        self.found = cells.tables.finished + len(cells.errors)
         self._cells, self.attempts = cells.ranges(), cells.attempts
         self._warn_of_others()
         return cells.tables, cells.errors

@@ -18,11 +18,11 @@ import numpy.typing as npt
 from crystallize.cells.arrays import Bundle, restored
 from crystallize.cells.attempts import Attempt, Attempts
 from crystallize.cells.block import Block, BlockColumn, Failure
+from crystallize.cells.condition_tables import ConditionTables
 from crystallize.cells.durations import Durations
 from crystallize.cells.metrics import MOST_BYTES
 from crystallize.cells.outcome import CellError
 from crystallize.cells.rows import SPARSE_GAP
-from crystallize.cells.table import Table
 from crystallize.cells.warned import Warned
 from crystallize.description.seeding import Seeding
 from crystallize.store.rows import Record
@@ -198,19 +198,18 @@ class Cells(NamedTuple):
 
     Attributes
     ----------
-    tables : dict of str to Table
-        Condition -> its cells.
+    tables : ConditionTables
     errors : dict of (str, int) to CellError
         Cell -> its error.
     generations : dict of str to array of int
-        Condition -> the generation of each cell, where there is one.
+        Condition -> the generation of each cell, where there is one, of those that have any.
     unreadable : list of Record
         Those of which nothing was taken, since they are none of ours.
     attempts : list of Attempt
         By replicate, condition and number.
     """
 
-    tables: dict[str, Table]
+    tables: ConditionTables
     errors: dict[Cell, CellError]
     generations: dict[str, npt.NDArray[np.int32]]
     unreadable: list[Record]
@@ -222,7 +221,9 @@ class Cells(NamedTuple):
         failed: dict[str, list[int]] = {}
         for condition, replicate in self.errors:
             failed.setdefault(condition, []).append(replicate)
-        for condition, table in self.tables.items():
+        for condition, table in self.tables.made():
+            if condition not in self.generations:
+                continue
             # With a cell that is not there before the first, and one after the last.
             numbers = np.full(table.size + 2, -1, np.int32)
             np.copyto(numbers[1:-1], self.generations[condition], where=table.done)
@@ -260,9 +261,9 @@ def read_records(
     -------
     Cells
     """
-    tables = {condition: Table(0, size) for condition, size in replicates.items()}
+    tables = ConditionTables(replicates)
     errors: dict[Cell, CellError] = {}
-    generations = {condition: np.zeros(size, np.int32) for condition, size in replicates.items()}
+    generations: dict[str, npt.NDArray[np.int32]] = {}
     unreadable = []
     attempts = Attempts(replicates)
     for found in records:  # one after another: never more of the payloads than one in memory
@@ -288,12 +289,14 @@ def read_records(
         places = (
             slice(block.start, block.stop) if block.cells is None else block.start + block.cells
         )
+        if found.condition not in generations:
+            generations[found.condition] = np.zeros(replicates[found.condition], np.int32)
         generations[found.condition][places] = found.generation
         if errors:
             for replicate in block.replicates():
                 errors.pop((found.condition, replicate), None)
         errors.update({(e.condition, e.replicate): e for e in failed})
-    for table in tables.values():
+    for _, table in tables.made():
         table.forget_unused()
     return Cells(tables, errors, generations, unreadable, attempts.in_order())
 

@@ -139,8 +139,7 @@ class StoredExperiment(Stored):
     ----------
     records : list of Record
         The undamaged ones.
-    tables : dict of str to Table
-        Condition -> its cells.
+    tables : ConditionTables
     """
 
     def _read(self, store: Store) -> None:

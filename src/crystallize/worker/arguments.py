@@ -180,6 +180,10 @@ class Arguments:
         cell.recorded = {}
         return cell
 
+    def seed(self, replicate: int) -> int:
+        """The seed of one replicate."""
+        return self.seeding.seed(replicate)
+
     def taken(self, start: int, stop: int) -> dict[int, Recorded] | None:
         """What cells of replicates [start, stop) recorded, by how far they are from `start`.
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from math import inf
 from threading import get_ident
 from time import perf_counter, sleep, time
@@ -23,6 +23,7 @@ from crystallize.cells.block import Block, Blocks, Failure, Row
 from crystallize.cells.durations import Durations
 from crystallize.cells.metrics import checked_metrics
 from crystallize.cells.rows import Rows
+from crystallize.cells.sheet import Sheet
 from crystallize.cells.warned import Notices, Warned, notices
 from crystallize.contracts import Pause, Task, Trip, named_tuple
 from crystallize.description.fingerprint import loaded_fingerprint
@@ -50,6 +51,7 @@ from crystallize.worker.own_modules import OwnModules, unload_provided
 from crystallize.worker.pickling import pickled_by_value
 from crystallize.worker.running_cells import CELL, Awaiting, RunningCells, leave_child, strike_here
 from crystallize.worker.same_code import unlike_driver
+from crystallize.worker.trip_arguments import TripArguments, is_simple
 
 GLANCE_SECONDS = 1e-3
 """How often the clock is read, ..."""
@@ -151,7 +153,7 @@ class BlockCall:
 
     def _prepare(self) -> None:
         self._is_async = is_async(self._function)
-        vars(self).pop("_arguments", None)
+        self._arguments: dict[int, Arguments] = {}
         self._loops: dict[int, OwnLoop] = {}
         self._blocks: dict[int, RunningCells] = {}
         self._awaiting = Awaiting(tuple(self._conditions))
@@ -168,17 +170,18 @@ class BlockCall:
         self._has_contexts = bool(self.contexts)
         self.leave_worker = self.contexts.leave if self._has_contexts else None
 
-    @cached_property
-    def _arguments(self) -> list[Arguments]:
-        """What makes the arguments of each condition's cells, where cells run."""
-        # Coroutines interleave, and a block that is run again would not keep to a time limit.
-        copies_large = self._is_async or self._options.timeout is not None
-        return [
-            Arguments(
-                self._seeding.of(name), name, params, self._injected, copies_large=copies_large
-            )
-            for name, params in self._conditions.items()
-        ]
+    def _arguments_of(self, condition: int) -> Arguments:
+        """What makes the arguments of a condition's cells, where cells run."""
+        arguments = self._arguments.get(condition)
+        if arguments is None:
+            name = self._awaiting.conditions[condition]
+            # Coroutines interleave, and a block that is run again would not keep to a time limit.
+            copies_large = self._is_async or self._options.timeout is not None
+            arguments = self._arguments[condition] = Arguments(
+                self._seeding.of(name), name, self._conditions[name], self._injected,
+                copies_large=copies_large,
+            )  # fmt: skip
+        return arguments
 
     def __getstate__(self) -> dict[str, Any]:
         # cloudpickle's bytes inside, so that an executor's plain pickle takes lambdas too.
@@ -220,7 +223,7 @@ class BlockCall:
         parts = cloudpickle.loads(heavy)
         self._function, self._conditions, self.contexts, self._fresh, self._retried = parts
 
-    def __call__(self, task: Task | Trip | Pause) -> Block | Blocks | None:
+    def __call__(self, task: Task | Trip | Pause) -> Block | Blocks | Sheet | None:
         """Run the cells of a block, or of several, one after another."""
         if self._refusal is not None:
             raise self._refusal
@@ -237,7 +240,7 @@ class BlockCall:
             labels.end()
             noticing.end()
 
-    def _watched(self, task: Task | Trip) -> Block | Blocks:
+    def _watched(self, task: Task | Trip) -> Block | Blocks | Sheet:
         self.blas.apply()
         if self._has_contexts and not self._is_async:
             self.contexts.entered()  # what making them draws or changes is no cell's doing
@@ -262,7 +265,7 @@ class BlockCall:
             await asyncio.sleep(task.seconds)
             return None
         condition, replicate, _ = task
-        arguments = self._arguments[condition]
+        arguments = self._arguments_of(condition)
         timeout = self._options.timeout
         running: Any = asyncio.current_task()
         outcome: Row | Block
@@ -339,7 +342,7 @@ class BlockCall:
 
     def under_way(self) -> list[tuple[int, int]]:
         """The cells, (condition, replicate), that are running in this process now."""
-        blocks = [(cells.task[0], cells.present) for cells in list(self._blocks.values())]
+        blocks = [cells.place for cells in list(self._blocks.values())]
         awaited = [(task[0], task[1]) for task in list(self._awaited.values())]
         return list(dict.fromkeys(blocks + awaited))
 
@@ -364,20 +367,26 @@ class BlockCall:
         """When a block ends early."""
         return min(began + self._options.block_seconds, self.ends)
 
-    def _run_task(self, task: Task | Trip) -> Block | Blocks:
+    def _run_task(self, task: Task | Trip) -> Block | Blocks | Sheet:
         if perf_counter() > self.ends:  # it waited for its worker until then
             return self._none_of(task)
         return self._run_trip(task) if isinstance(task, Trip) else self._run_apart(task)
 
-    def _run_trip(self, trip: Trip) -> Blocks:
-        """Run the blocks of a trip, until one of them or all of it ends early."""
+    def _run_trip(self, trip: Trip) -> Blocks | Sheet:
+        """Run the cells of a trip, until one of its conditions or all of it ends early."""
         first, start, stop, conditions = trip
+        names = self._awaiting.conditions[first : first + conditions]
+        given = [self._conditions[name] for name in names]
+        if not self._is_async and is_simple(given, self._seeding, self._injected):
+            simple = TripArguments(self._seeding, names, given, trip, self._injected)
+            block = self._run(trip, simple)
+            return Sheet(first, start, stop, block)
         stops = self._options.stop_on_failure
         blocks: list[Block] = []
         began = perf_counter()
         deadline = self._deadline(began)
         for condition in range(first, first + conditions):
-            asked = 1 if self._arguments[condition].untried else stop - start
+            asked = 1 if self._arguments_of(condition).untried else stop - start
             block = self._run_apart(named_tuple(Task, (condition, start, stop)))
             if len(block):
                 blocks.append(block)
@@ -389,18 +398,18 @@ class BlockCall:
 
     def _run_apart(self, task: Task) -> Block:
         """Run a block whose cells see nothing of what others did to their parameters."""
-        arguments = self._arguments[task.condition]
+        arguments = self._arguments_of(task.condition)
         if arguments.untried:
             # Alone: what it does, the second might undo. The driver schedules the rest anew.
             task = task._replace(stop=task.start + 1)
-        block = self._run(task, arguments)
+        block = self._run_block(task, arguments)
         arguments.untried = False
         if len(block) and arguments.were_changed():
             name = self._awaiting.conditions[task.condition]
             params = self._conditions[name]
             arguments = Arguments(self._seeding.of(name), name, params, self._injected)
             self._arguments[task.condition] = arguments
-            block = self._run(task._replace(stop=block.stop), arguments)
+            block = self._run_block(task._replace(stop=block.stop), arguments)
         return block
 
     def _listen(self) -> None:
@@ -409,22 +418,27 @@ class BlockCall:
         for held in (noticing, labels, forwarding):
             held.begin()
 
-    def _run(self, task: Task, arguments: Arguments) -> Block:
-        rows, failures = Rows(task.condition), list[Failure]()
-        cells = RunningCells(task, self._awaiting.conditions[task.condition])
+    def _run_block(self, task: Task, arguments: Arguments) -> Block:
         arguments = arguments.of_block(task.stop)
+        block = self._run(task, arguments)
+        block.recorded = arguments.taken(block.start, block.stop) if arguments.recorded else None
+        return block
+
+    def _run(self, task: Task | Trip, arguments: Arguments | TripArguments) -> Block:
+        rows, failures = Rows(task.condition), list[Failure]()
+        cells = RunningCells(task, self._awaiting.conditions)
         thread = get_ident()
         began = perf_counter()
-        cells.points.append((task.start, began))
+        cells.points.append((cells.start, began))
         # On Ctrl-C what finished of the block is kept; the driver knows of the signal.
         with suppress(Interruption):
             try:
                 self._blocks[thread] = cells
                 cells.begin()
-                if self._is_async:
-                    self._await_cells(task, arguments, cells, rows, failures)
+                if isinstance(arguments, Arguments) and self._is_async:
+                    self._await_cells(task.condition, arguments, cells, rows, failures)
                 else:
-                    self._call_cells(task, arguments, cells, rows, failures)
+                    self._call_cells(arguments, cells, rows, failures)
             finally:
                 self._blocks.pop(thread, None)
                 cells.end()
@@ -432,13 +446,12 @@ class BlockCall:
         if cells.warned is not None:
             rows.warned |= {replicate: notices(given) for replicate, given in cells.warned.items()}
         if cells.struck is not None:
-            offset = cells.struck - task.start
+            offset = cells.struck - cells.start
             failures = [failure for failure in failures if failure.offset < offset]
             rows.forget_from(cells.struck)
         ended = perf_counter()
-        block = rows.block(task.start, failures, ended - began)
+        block = rows.block(cells.start, failures, ended - began)
         block.durations = Durations.of_points(cells.points, len(block), ended)
-        block.recorded = arguments.taken(block.start, block.stop) if arguments.recorded else None
         block.stamp = self.stamp
         if self._is_elsewhere:
             block.logged = [*(cells.logged or ()), *self._awaiting.taken()]
@@ -446,8 +459,7 @@ class BlockCall:
 
     def _call_cells(
         self,
-        task: Task,
-        arguments: Arguments,
+        arguments: Arguments | TripArguments,
         cells: RunningCells,
         rows: Rows,
         failures: list[Failure],
@@ -459,10 +471,11 @@ class BlockCall:
         if self._has_contexts:
             function = partial(function, **self.contexts.entered())
         call = partial(function, **arguments.same) if arguments.same else function
-        seed = arguments.seeding.seed if options.seed_globals else None
+        seed = arguments.seed if options.seed_globals else None
         fresh, clock = self._fresh.new, perf_counter
-        most = GLANCE_CELLS if options.timeout is None else 1
-        first, stop, few, points = task.start, task.stop, 1, cells.points
+        # Cells of one condition are alike; another one's may be slow all of a sudden.
+        most = min(GLANCE_CELLS, cells.width) if options.timeout is None else 1
+        first, stop, few, points = cells.start, cells.stop, 1, cells.points
         rows.flush(first)
         looked = clock()
         points[:] = [(first, looked)]
@@ -482,12 +495,12 @@ class BlockCall:
             except Interruption:
                 raise
             except BaseException as error:
-                replicate = cells.present
+                failed = cells.present
                 cells.leave_if_forked(error)
-                failures.append(failure_of(replicate - task.start, error, self._retried, frames=2))
+                failures.append(failure_of(failed - cells.start, error, self._retried, frames=2))
                 if options.stop_on_failure:
                     return
-                following = replicate + 1
+                following = failed + 1
                 rows.flush(following)
             if cells.have_ended:
                 cells.leave_if_forked()
@@ -507,7 +520,7 @@ class BlockCall:
 
     def _await_cells(
         self,
-        task: Task,
+        condition: int,
         arguments: Arguments,
         cells: RunningCells,
         rows: Rows,
@@ -517,10 +530,10 @@ class BlockCall:
         loop = self._loops.get(get_ident())
         if loop is None:
             loop = self._loops[get_ident()] = OwnLoop()
-        for replicate in cells.stretch(task.start, task.stop):
+        for replicate in cells.stretch(cells.start, cells.stop):
             if self._options.seed_globals:
-                seed_global(self._arguments[task.condition].seeding.seed(replicate))
-            cell = task._replace(start=replicate, stop=replicate + 1)
+                seed_global(arguments.seed(replicate))
+            cell = Task(condition, replicate, replicate + 1)
             try:
                 outcome = loop.run(self.run_cell(cell))
             except asyncio.CancelledError:
@@ -539,7 +552,7 @@ class BlockCall:
                     rows.warned[replicate] = outcome.warned
             elif outcome is not None:
                 (failure,) = outcome.failures
-                failures.append(replace(failure, offset=replicate - task.start))
+                failures.append(replace(failure, offset=replicate - cells.start))
                 if outcome.recorded:
                     arguments.recorded[replicate] = outcome.recorded[0]
                 if outcome.warned is not None:
@@ -576,7 +589,7 @@ def _call_until(
     context: Context,
     stretch: Iterator[int],
     call: Callable[..., Any],
-    arguments: Arguments,
+    arguments: Arguments | TripArguments,
     seed: Callable[[int], int] | None,
     rows: Rows,
 ) -> bool:

@@ -57,7 +57,7 @@ class _Labels(ProcessWide):
             # What the cell itself gives by one of the names counts, and logging would
             # refuse it if the record had it already.
             own = sys._getframe(1).f_locals.get("extra") or ()
-            for label, value in zip(LABELS, (cell.condition, cell.present), strict=True):
+            for label, value in zip(LABELS, cell.labels, strict=True):
                 if label not in own:
                     setattr(record, label, value)
         return record

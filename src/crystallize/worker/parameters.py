@@ -50,6 +50,11 @@ def read_only(value: Any) -> Any:
     return value
 
 
+def is_passed_as_it_is(kind: type) -> bool:
+    """Whether every cell gets values of a type as they are: not read-only, and no copy."""
+    return kind in PLAIN or not (issubclass(kind, np.ndarray) or _may_be_copied(kind))
+
+
 def copier(value: Any) -> Copy | None:
     """What makes a copy of a value for each call, or ``None`` where it is passed as it is."""
     kind = type(value)

@@ -11,14 +11,14 @@ import os
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from operator import length_hint
 from typing import Any, NoReturn
 
 from crystallize.cells.warned import Given
-from crystallize.contracts import Task
+from crystallize.contracts import Task, Trip
 
 CELL: ContextVar[Any] = ContextVar("crystallize-cell", default=None)
 """In which cell of a coroutine function code runs, tasks that the cell started included: the
@@ -26,36 +26,47 @@ CELL: ContextVar[Any] = ContextVar("crystallize-cell", default=None)
 
 
 class RunningCells:
-    """A block that is being run.
+    """A block that is being run, or a trip's cells as one.
+
+    Parameters
+    ----------
+    task : Task or Trip
+    conditions : sequence of str
+        The names of the experiment's conditions.
 
     Attributes
     ----------
-    task : Task
+    start, stop : int
+        The cells by number: replicates, or those of a trip counted from 0.
+    width : int
+        How many of them each condition has.
     pending : list of int
-        The replicates of the present stretch; emptied, it ends after the present one.
+        The cells of the present stretch; emptied, it ends after the present one.
     struck : int or None
-        The replicate in which the driver's own signal landed: what it came to is
+        The cell in which the driver's own signal landed: what it came to is
         no result, whatever the function made of the exception.
     outer : RunningCells or None
         The block in one of whose cells this one is run: a nested experiment.
-    condition : str
-        The name of its condition.
     warned : dict or None
-        Replicate -> what it warned of, and how often; ``None`` while none did.
+        Cell -> what it warned of, and how often; ``None`` while none did.
     logged : list of dict or None
         What the cells logged that is to travel with the block.
     points : list of (int, float)
-        Before which replicates the clock was read, and what it said.
+        Before which cells the clock was read, and what it said.
     """
 
     __slots__ = (
-        "_forked", "_stretch", "condition", "logged", "outer", "pending", "points", "struck",
-        "task", "warned",
+        "_conditions", "_forked", "_stretch", "_task", "logged", "outer", "pending", "points",
+        "start", "stop", "struck", "warned", "width",
     )  # fmt: skip
 
-    def __init__(self, task: Task, condition: str) -> None:
-        self.task = task
-        self.condition = condition
+    def __init__(self, task: Task | Trip, conditions: Sequence[str]) -> None:
+        self._task = task
+        self._conditions = conditions
+        self.start, self.stop = task.start, task.stop
+        self.width = task.stop - task.start
+        if isinstance(task, Trip):
+            self.start, self.stop = 0, self.width * task.conditions
         self.warned: dict[int, Counter[Given]] | None = None
         self.logged: list[dict[str, Any]] | None = None
         self.outer = _here.cells
@@ -74,18 +85,32 @@ class RunningCells:
         _here.cells = self.outer
 
     def stretch(self, first: int, following: int) -> Iterator[int]:
-        """The replicates [first, following), one after another."""
+        """The cells [first, following), one after another."""
         self.pending[:] = range(first, following)
         self._stretch = iter(self.pending)
         return self._stretch
 
     @property
     def present(self) -> int:
-        """The replicate whose cell is running."""
+        """The cell that is running."""
         if not self.pending:
-            return self.task.start if self.struck is None else self.struck
+            return self.start if self.struck is None else self.struck
         left = length_hint(self._stretch)
         return self.pending[max(0, len(self.pending) - left - 1)]
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """The condition and the replicate of the cell that is running."""
+        if not isinstance(self._task, Trip):
+            return self._task.condition, self.present
+        further, offset = divmod(self.present, self.width)
+        return self._task.condition + further, self._task.start + offset
+
+    @property
+    def labels(self) -> tuple[str, int]:
+        """The same, with the name of the condition."""
+        condition, replicate = self.place
+        return self._conditions[condition], replicate
 
     def warn(self, given: Given) -> None:
         """Keep what the present cell warned of."""
@@ -161,12 +186,9 @@ class AwaitedCell:
         self._task = task
 
     @property
-    def condition(self) -> str:
-        return self._awaiting.conditions[self._task.condition]
-
-    @property
-    def present(self) -> int:
-        return self._task.start
+    def labels(self) -> tuple[str, int]:
+        """The name of its condition, and its replicate."""
+        return self._awaiting.conditions[self._task.condition], self._task.start
 
     def warn(self, given: Given) -> None:
         """Keep what it warned of; who awaits it takes that when it ends."""

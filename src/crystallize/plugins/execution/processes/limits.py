@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from crystallize.cells.block import Block, Blocks
+from crystallize.cells.sheet import Sheet
 from crystallize.contracts import Pause, Task, Trip
 from crystallize.errors import ExecutorError
 
@@ -81,7 +82,7 @@ class Usage:
         if isinstance(value, Blocks):
             self._cells += sum(map(len, value.blocks))
         else:
-            self._cells += len(value) if isinstance(value, Block) else 1
+            self._cells += len(value) if isinstance(value, (Block, Sheet)) else 1
 
     @property
     def is_over(self) -> bool:

@@ -1,0 +1,144 @@
+"""What a trip comes to: the cells of neighbouring conditions, as one long block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise, repeat
+
+import numpy as np
+
+from crystallize.cells.block import Block, BlockColumn, Failure
+from crystallize.cells.column import Values, packed
+from crystallize.cells.durations import Durations
+from crystallize.cells.warned import Notices, Warned
+
+
+@dataclass(slots=True)
+class Sheet:
+    """Cells of conditions one after another, all cells of the first before those of the second.
+
+    Attributes
+    ----------
+    condition : int
+        The index of the first condition.
+    start, stop : int
+        The replicates [start, stop) of each; of the last there may be fewer.
+    cells : Block
+        Of which cell `k` is replicate ``start + k % width`` of condition
+        ``condition + k // width``.
+    touched, changed
+        As those of a block, for all of it.
+    """
+
+    condition: int
+    start: int
+    stop: int
+    cells: Block
+    touched: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+    @property
+    def stamp(self) -> str:
+        """Which run's call made it."""
+        return self.cells.stamp
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    @property
+    def width(self) -> int:
+        """How many cells each condition has."""
+        return self.stop - self.start
+
+    @property
+    def conditions(self) -> int:
+        """Of how many conditions there are cells."""
+        return -(-len(self) // self.width) if len(self) else 0
+
+    def seconds_of_last(self, cells: int) -> float:
+        """How long so many cells took, the last ones."""
+        durations = self.cells.durations
+        if durations is None:
+            return self.cells.seconds * cells / len(self)
+        last = durations.between(len(self) - cells, len(self))
+        return sum(count * seconds for count, seconds in zip(*last, strict=True))
+
+    def block(self, place: int) -> Block:
+        """The cells of one condition of a plain sheet, by how far it is from the first."""
+        first = place * self.width
+        last = min(first + self.width, len(self))
+        columns = [
+            replace(column, values=_repacked(column.values[first:last]))
+            for column in self.cells.columns
+        ]
+        durations = self.cells.durations and self.cells.durations.between(first, last)
+        return self._block(place, last - first, columns, durations=durations)
+
+    def blocks(self) -> Iterator[Block]:
+        """A block for each condition, as it would be had it been run alone."""
+        width, count = self.width, self.conditions
+        columns: list[list[BlockColumn]] = [[] for _ in range(count)]
+        for column in self.cells.columns:
+            for place, part in self._cut(column):
+                columns[place].append(part)
+        failures: list[list[Failure]] = [[] for _ in range(count)]
+        for failure in self.cells.failures:
+            place, offset = divmod(failure.offset, width)
+            failures[place].append(replace(failure, offset=offset))
+        warned = self._warned()
+        durations = self.cells.durations
+        cut = repeat(None) if durations is None else durations.cut(width)
+        for place, took in zip(range(count), cut, strict=False):
+            cells = min(width, len(self) - place * width)
+            own = Warned.of(warned.get(place, {}))
+            yield self._block(place, cells, columns[place], failures[place], own, took)
+
+    def _block(
+        self,
+        place: int,
+        cells: int,
+        columns: list[BlockColumn],
+        failures: list[Failure] | None = None,
+        warned: Warned | None = None,
+        durations: Durations | None = None,
+    ) -> Block:
+        return Block(
+            self.condition + place, self.start, self.start + cells, columns, failures or [],
+            self.cells.seconds * cells / len(self), warned=warned, durations=durations,
+        )  # fmt: skip
+
+    def _cut(self, column: BlockColumn) -> Iterator[tuple[int, BlockColumn]]:
+        """What each condition has of a column, for those that have anything of it."""
+        width, values = self.width, column.values
+        if column.offsets is None:
+            for place in range(self.conditions):
+                own = values[place * width : (place + 1) * width]
+                yield place, replace(column, values=_repacked(own))
+            return
+        places = column.offsets // width
+        edges = np.flatnonzero(np.diff(places, prepend=-1, append=-1)).tolist()
+        for first, last in pairwise(edges):
+            place = int(places[first])
+            offsets = column.offsets[first:last] - place * width
+            own = _repacked(values[first:last])
+            cells = min(width, len(self) - place * width)
+            yield (
+                place,
+                replace(column, offsets=None if len(offsets) == cells else offsets, values=own),
+            )
+
+    def _warned(self) -> dict[int, dict[int, Notices]]:
+        """How far a condition is from the first -> offset of a cell -> what it warned of."""
+        found: dict[int, dict[int, Notices]] = {}
+        warned = self.cells.warned
+        if warned is not None:
+            for cell, which in zip(warned.offsets.tolist(), warned.which.tolist(), strict=True):
+                place, offset = divmod(cell, self.width)
+                found.setdefault(place, {})[offset] = warned.kinds[which]
+        return found
+
+
+def _repacked(values: Values) -> Values:
+    """Values that were no array beside those of other conditions may be one by themselves."""
+    return packed(values) if isinstance(values, list) else values
