@@ -6,10 +6,11 @@ import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from crystallize.errors import DuplicateNameError, PluginError, UnknownNameError
-from crystallize.installed.metadata import Problem, normalized, read
+from crystallize.installed.metadata import Point, Problem, normalized, read
 
 Kind = Literal["executor", "aggregator", "observer", "plugin", "command", "exporter"]
 Status = Literal["available", "blocked", "conflict", "not autoloaded"]
@@ -112,19 +113,8 @@ class Catalog:
         blocked = {name.strip() for name in environ.get(BLOCK, "").split(",")} - {""}
         autoload = environ.get(NO_AUTOLOAD, "") in ("", "0")
         reading = read(GROUPS)
-
-        def status(info: PluginInfo) -> Status:
-            if _is_in(info, blocked):
-                return "blocked"
-            return "available" if autoload or info.kind != "plugin" else "not autoloaded"
-
-        found = (
-            PluginInfo(GROUPS[point.group], point.name, point.distribution, *rest)
-            for point in reading.points
-            for rest in [(point.version, point.value)]
-        )
-        entries = (replace(info, status=status(info)) for info in found)
-        return cls(entries, reading.problems, block=block)
+        points, problems = tuple(reading.points), tuple(reading.problems)
+        return _catalog(points, problems, frozenset(blocked), autoload, tuple(block))
 
     def observers(self) -> list[PluginInfo]:
         """The plugins that are active in every experiment."""
@@ -181,6 +171,29 @@ class Catalog:
     def _blocker(self, info: PluginInfo) -> str:
         here = _is_in(info, self._block)
         return "this experiment's 'block'" if here else f"the environment variable {BLOCK}"
+
+
+@lru_cache(maxsize=4)
+def _catalog(
+    points: Sequence[Point],
+    problems: Sequence[Problem],
+    blocked: Collection[str],
+    autoload: bool,
+    block: Sequence[str],
+) -> Catalog:
+    """One of what is installed, which is the same for every experiment until that changes."""
+
+    def status(info: PluginInfo) -> Status:
+        if _is_in(info, blocked):
+            return "blocked"
+        return "available" if autoload or info.kind != "plugin" else "not autoloaded"
+
+    found = (
+        PluginInfo(GROUPS[point.group], point.name, point.distribution, *rest)
+        for point in points
+        for rest in [(point.version, point.value)]
+    )
+    return Catalog((replace(info, status=status(info)) for info in found), problems, block=block)
 
 
 def _judged(entries: Iterable[PluginInfo], block: Sequence[str]) -> list[PluginInfo]:

@@ -94,6 +94,16 @@ def declaration(factory: Factory) -> Declaration:
     >>> declared.required, declared.options["every"].words
     (['path'], 'a whole number')
     """
+    return _of_class(factory) if isinstance(factory, type) else _read(factory)
+
+
+@functools.lru_cache(maxsize=128)
+def _of_class(factory: type) -> Declaration:
+    """That of a class, which every experiment that names it would read anew."""
+    return _read(factory)
+
+
+def _read(factory: Factory) -> Declaration:
     try:
         parameters = inspect.signature(factory).parameters.values()
     except (TypeError, ValueError):

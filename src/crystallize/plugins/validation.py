@@ -170,10 +170,12 @@ def _check_role(
 def _check_marks(label: str, plugin: object, implementations: Collection[Implementation]) -> None:
     """Refuse a method that is named like a hook and would never be called."""
     marked = {found.name for found in implementations}
+    attributes = _static_attributes(plugin)
     for hook in HOOKS:
-        if hook in marked or not _has_method(plugin, hook):
+        found = attributes.get(hook)
+        if hook in marked or not inspect.isroutine(found):
             continue
-        if _mark(inspect.getattr_static(plugin, hook)) is not None:
+        if _mark(found) is not None:
             continue  # an optional one, of another version
         raise PluginError(
             f"Plugin {label} has a method {hook} without the mark, which nobody would call: put "

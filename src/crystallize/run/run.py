@@ -172,8 +172,7 @@ class Run:
         self._started = datetime.now(UTC)
         self._limit.begin()
         self.call.ends = self._limit.ends
-        if not self._capabilities.local_processes:
-            self._git.ask()
+        self._git.ask()
         if self.experiment.log is not None:
             self._log = RunLog(self.experiment.log, self.experiment.name)
         self._policy.errors.update(self._recorder.open_store(self._opened))
@@ -380,8 +379,6 @@ class Run:
                     has_pages = self._take_pages()
                 batches += self._recorder.release(landed)
                 self._show_pages()
-            if self._released:
-                self._git.ask()  # where processes were to start first: that needs every CPU
             self._released = perf_counter()
             return batches
 

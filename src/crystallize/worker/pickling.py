@@ -15,8 +15,8 @@ import cloudpickle
 MAIN = ("__main__", "__mp_main__")
 """Names of the program's own file, which no other process imports under them."""
 
-_importable: set[str] = set()
-"""Names of modules that another process finds where this one did."""
+_looked_at: set[str] = set()
+"""Names of modules of which it is known whether another process finds them where this one did."""
 
 
 def pickled_by_value(value: object) -> bytes:
@@ -27,12 +27,11 @@ def pickled_by_value(value: object) -> bytes:
     Exception
         If something in it cannot be pickled.
     """
-    decided = _importable | cloudpickle.list_registry_pickle_by_value()
+    decided = _looked_at | cloudpickle.list_registry_pickle_by_value()
     for name, module in sys.modules.copy().items():
         if name not in decided and "." not in name and isinstance(module, ModuleType):
-            if name == "__main__" or _is_found(name, module):
-                _importable.add(name)
-            else:
+            _looked_at.add(name)
+            if name != "__main__" and not _is_found(name, module):
                 cloudpickle.register_pickle_by_value(module)
     buffer = io.BytesIO()
     _Pickler(buffer).dump(value)
