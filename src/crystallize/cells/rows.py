@@ -143,9 +143,12 @@ class Rows:
 
     def add_checked(self, replicate: int, names: Names, values: Collection[Any]) -> None:
         """Keep metrics that were checked."""
-        group = self._group_of(names)
+        group = self._group if names == self._group.names else self._group_of(names)
         if group.are_floats:
-            group.are_floats = all(type(value) is float for value in values)
+            for value in values:
+                if type(value) is not float:
+                    group.are_floats = False
+                    break
         group.replicates.append(replicate)
         group.values.extend(values)
 

@@ -36,11 +36,14 @@ class FailurePolicy:
         (condition, replicate) -> error, of all cells that failed for good.
     hopeless : CellError or None
         That of the first cell of a condition of which nothing can be kept.
+    ends_the_run : bool
+        Whether enough has failed to end the run.
     """
 
     def __init__(self, experiment: ExperimentSpec, *, loss_is_the_tasks: bool) -> None:
         self.errors: dict[tuple[str, int], CellError] = {}
         self.hopeless: CellError | None = None
+        self.ends_the_run = False
         self._refused: dict[int, list[CellError]] = {}
         self._experiment = experiment
         self._names = tuple(experiment.conditions)
@@ -49,13 +52,6 @@ class FailurePolicy:
         self._lost: dict[Cell, CellError] = {}
         self._wanted: Mapping[str, int] | None = None
         self._counted = 0
-
-    @property
-    def ends_the_run(self) -> bool:
-        """Whether enough has failed to end the run."""
-        if self.hopeless is not None:
-            return True
-        return bool(self._count) and (self.raises or self.too_many)
 
     @property
     def raises(self) -> bool:
@@ -71,6 +67,11 @@ class FailurePolicy:
         if isinstance(allowed, float):
             allowed = allowed * self._experiment.cells
         return self._count > allowed
+
+    def found(self, errors: Mapping[tuple[str, int], CellError]) -> None:
+        """Take the errors of cells that had failed before the run."""
+        self.errors.update(errors)
+        self._judge()
 
     def next_try(self, cell: Cell, failure: Failure) -> float | None:
         """Count one attempt at a cell.
@@ -106,6 +107,7 @@ class FailurePolicy:
         start, stop = self._experiment.parts[self._names[condition]]
         if SURELY <= len(refused) < stop - start and self.hopeless is None:
             self.hopeless = min(refused, key=lambda error: error.replicate)
+            self.ends_the_run = True
 
     def lost_alone(self, task: Task, failure: Failure) -> list[CellError]:
         """Judge a cell that was lost while it ran alone, and is not tried again.
@@ -121,6 +123,11 @@ class FailurePolicy:
         cell = task.condition, task.start
         self._lost[cell] = self._error(cell, failure)
         return self.losses_are_certain() if self._loss_is_the_tasks else []
+
+    @property
+    def has_losses(self) -> bool:
+        """Whether there are cells that were lost alone, and wait for a verdict."""
+        return bool(self._lost)
 
     @property
     def engine_is_broken(self) -> bool:
@@ -150,6 +157,7 @@ class FailurePolicy:
         """
         self._wanted = wanted
         self._counted = sum(map(self._is_wanted, self.errors.values()))
+        self._judge()
 
     @property
     def _count(self) -> int:
@@ -161,6 +169,11 @@ class FailurePolicy:
     def _keep(self, error: CellError) -> None:
         self.errors[error.condition, error.replicate] = error
         self._counted += self._is_wanted(error)
+        self._judge()
+
+    def _judge(self) -> None:
+        failed = bool(self._count) and (self.raises or self.too_many)
+        self.ends_the_run = failed or self.hopeless is not None
 
     def _error(self, cell: Cell, failure: Failure) -> CellError:
         condition, replicate = cell

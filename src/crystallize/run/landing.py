@@ -74,6 +74,8 @@ class Landing:
         self._warnings = warnings
         self._limit = limit
         self._call = call
+        self._stamp = call.stamp
+        self._has_timeout = experiment.timeout is not None
         self._interrupts = interrupts
         self._needs_control = experiment.timeout is not None and engine.capabilities.can_cancel
         self._in_flight: dict[Task | Trip | Pause, None] = {}
@@ -92,7 +94,8 @@ class Landing:
 
     def look(self) -> None:
         """Cancel every task whose cell has taken too long."""
-        self._deadlines.look(self._in_flight)
+        if self._has_timeout:
+            self._deadlines.look(self._in_flight)
 
     def take(self, completion: Completion) -> None:
         """Take what a task came to.
@@ -105,17 +108,21 @@ class Landing:
         if self._needs_control:
             self._check_control()
         task, value, error = self._checked(completion)
-        if isinstance(task, Pause):
+        if (
+            type(value) is Row
+            and error is None
+            and (value.task, value.stamp) == (task, self._stamp)
+        ):
+            self._take_row(task, value)  # at once: nothing else is so many
+        elif isinstance(task, Pause):
             self._take_pause(task, error)
         elif error is not None:
             self._take_loss(task, error, value)
-        elif getattr(value, "stamp", self._call.stamp) != self._call.stamp:
+        elif getattr(value, "stamp", self._stamp) != self._stamp:
             raise self._engine.broken_contract(
                 f"it completed {task} with what the call of another run returned; it must use "
                 "the call that it was given for this run, and keep none"
             )
-        elif type(value) is Row and value.task == task:
-            self._take_row(task, value)
         elif isinstance(task, Trip) and isinstance(value, Sheet):
             self._take_sheet(task, value)
         elif isinstance(task, Trip):
@@ -147,14 +154,17 @@ class Landing:
         self.schedule.ended(pause)
 
     def _take_row(self, task: Task, row: Row) -> None:
-        if self._deadlines.was_cancelled(task) or self._deadlines.is_late(row.seconds):
+        if self._has_timeout and (
+            self._deadlines.was_cancelled(task) or self._deadlines.is_late(row.seconds)
+        ):
             self._take_late(task, value=row)
             return
-        self._recorder.attempts.of_row(row)
+        if row.recorded:
+            self._recorder.attempts.of_row(row)
         if row.warned:
             self._warnings.of_cells([row.warned])
         self.schedule.ended(task)
-        self._recorder.keep_errors(self._policy.losses_are_certain())
+        self._losses_are_certain()
         self._recorder.keep_row(row)
 
     def _take_block(self, task: Task, block: Any) -> None:
@@ -169,7 +179,7 @@ class Landing:
         if not len(block):
             self._limit.reach()
         self.schedule.finished(task, len(block), block.seconds)
-        self._recorder.keep_errors(self._policy.losses_are_certain())
+        self._losses_are_certain()
         self._keep(block)
         self._warn_of_changes(block)
 
@@ -179,7 +189,7 @@ class Landing:
         if not value.blocks:
             self._limit.reach()
         self.schedule.trip_finished(trip, value.blocks, value.seconds)
-        self._recorder.keep_errors(self._policy.losses_are_certain())
+        self._losses_are_certain()
         for block in value.blocks:
             self._keep(block)
         self._warn_of_changes(value)
@@ -196,9 +206,14 @@ class Landing:
             raise self._something_else(trip)
         else:
             self.schedule.sheet_finished(trip, sheet)
-            self._recorder.keep_errors(self._policy.losses_are_certain())
+            self._losses_are_certain()
             self._recorder.keep_sheet(sheet)
         self._warn_of_changes(sheet)
+
+    def _losses_are_certain(self) -> None:
+        """Keep the errors of cells that were lost, now that the engine is seen to work."""
+        if self._policy.has_losses:
+            self._recorder.keep_errors(self._policy.losses_are_certain())
 
     def _are_of(self, trip: Trip, blocks: list[Block]) -> bool:
         first, start, stop, conditions = trip

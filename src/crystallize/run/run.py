@@ -175,7 +175,7 @@ class Run:
         self._git.ask()
         if self.experiment.log is not None:
             self._log = RunLog(self.experiment.log, self.experiment.name)
-        self._policy.errors.update(self._recorder.open_store(self._opened))
+        self._policy.found(self._recorder.open_store(self._opened))
         self._landing = Landing(
             self.experiment,
             self.engine,
@@ -313,11 +313,9 @@ class Run:
         """Whether not even cells that run now are waited for."""
         if self._abandoned or self._has_reason_to_end:
             return True
-        return (
-            self._limit.is_over
-            and self._landing is not None
-            and (self._limit.stops_cells or not self._landing.waits)
-        )
+        if self._limit.seconds is None or self._landing is None:
+            return False
+        return self._limit.is_over and (self._limit.stops_cells or not self._landing.waits)
 
     @property
     def _has_reason_to_end(self) -> bool:
@@ -332,9 +330,10 @@ class Run:
     def next_task(self) -> Task | Trip | Pause | None:
         """What the executor is to run next."""
         with self._lock:
-            if self._landing is None or self._abandoned or self._limit.is_over:
+            landing, limit = self._landing, self._limit
+            if landing is None or self._abandoned or (limit.seconds is not None and limit.is_over):
                 return None
-            return self._landing.next_task()
+            return landing.next_task()
 
     def land(self, completion: Completion | None) -> bool:
         """Take what a task came to, or a tick; whether it is time to release what landed.

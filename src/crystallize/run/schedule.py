@@ -109,8 +109,8 @@ class Schedule:
             self._suspect = task
         elif self._again:
             task = self._again.popleft()
-        elif self._runs and self._is_near():
-            task = self._cut_trip() or self._cut()
+        elif self._runs and (self._horizon is None or self._is_near(self._horizon)):
+            task = (self._cut_trip() if self._trips else None) or self._cut()
         else:
             return self._pause() if self._later else None
         self._in_flight += 1
@@ -264,11 +264,11 @@ class Schedule:
         self._in_flight += 1
         return Pause.of(min(max(self._next_start() - self._clock(), 0.0), TICK))
 
-    def _is_near(self) -> bool:
+    def _is_near(self, horizon: int) -> bool:
         start = self._runs[0][0]
-        if self._horizon is not None and start >= self._horizon and not self._in_flight:
-            self._horizon = 2 * start
-        return self._horizon is None or start < self._horizon
+        if start >= horizon and not self._in_flight:
+            self._horizon = horizon = 2 * start
+        return start < horizon
 
     def _is_wanted(self, task: Task | Trip) -> bool:
         if isinstance(task, Trip):
@@ -288,8 +288,6 @@ class Schedule:
 
     def _cut_trip(self) -> Trip | None:
         """All that is left of neighbouring conditions, where one block has room for several."""
-        if not self._trips:
-            return None
         start, first, stop = self._runs[0]
         cells = self._size.cells(self.remaining, self._workers)
         most = min(MAX_CONDITIONS, cells // (stop - start))

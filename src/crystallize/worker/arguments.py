@@ -142,7 +142,8 @@ class Arguments:
         self._seed = "seed" in injected
         self._seed32 = "seed32" in injected
         self._replicate = "replicate" in injected
-        self._ctx = "ctx" in injected
+        self.records = "ctx" in injected
+        """Whether cells can record values."""
         self.recorded: dict[int, Recorded] = {}
         if self._rng or self._seed or self._seed32:
             self._streams = Streams(seeding, 0)
@@ -164,7 +165,7 @@ class Arguments:
     def of_block(self, stop: int) -> Arguments:
         """The same for the cells of a block that ends before `stop`, in index order."""
         has_streams = self._rng or self._seed or self._seed32
-        if not (has_streams or self._ctx):
+        if not (has_streams or self.records):
             return self
         block = self.of_cell()
         if has_streams:
@@ -174,7 +175,7 @@ class Arguments:
 
     def of_cell(self) -> Arguments:
         """The same for a cell beside which others run, or a block of them."""
-        if not self._ctx:
+        if not self.records:
             return self
         cell = copy(self)
         cell.recorded = {}
@@ -211,7 +212,7 @@ class Arguments:
             own["seed"] = self._streams.seed(replicate)
         if self._seed32:
             own["seed32"] = self._streams.seed(replicate) % 2**32
-        if self._ctx:
+        if self.records:
             params = {**self._params, **{key: fresh() for key, fresh in self._copies}}
             own["ctx"] = CellContext(
                 self.seeding, self._condition, replicate, params, self.recorded

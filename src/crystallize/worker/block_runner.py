@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -49,7 +48,14 @@ from crystallize.worker.logged import forwarding, labels, this_process
 from crystallize.worker.noticed import noticing
 from crystallize.worker.own_modules import OwnModules, unload_provided
 from crystallize.worker.pickling import pickled_by_value
-from crystallize.worker.running_cells import CELL, Awaiting, RunningCells, leave_child, strike_here
+from crystallize.worker.running_cells import (
+    CELL,
+    Awaiting,
+    RunningCells,
+    leave_child,
+    process,
+    strike_here,
+)
 from crystallize.worker.same_code import unlike_driver
 from crystallize.worker.trip_arguments import TripArguments, is_simple
 
@@ -159,7 +165,8 @@ class BlockCall:
         self._awaiting = Awaiting(tuple(self._conditions))
         self._awaited: dict[asyncio.Task[Any], Task] = self._awaiting.cells
         self._struck: set[Task] = set()
-        self._process = os.getpid()
+        self._forks = process.forks
+        self._running_loops: dict[int, asyncio.AbstractEventLoop] = {}
         self.has_timeout = self._options.timeout is not None
         self.leaving = False
         self._is_to_stop = False
@@ -265,11 +272,11 @@ class BlockCall:
             await asyncio.sleep(task.seconds)
             return None
         condition, replicate, _ = task
-        arguments = self._arguments_of(condition)
+        arguments = self._arguments.get(condition) or self._arguments_of(condition)
+        arguments = arguments.of_cell() if arguments.records else arguments
         timeout = self._options.timeout
-        running: Any = asyncio.current_task()
+        running = self._running_task()
         outcome: Row | Block
-        arguments = arguments.of_cell()
         began = perf_counter()
         cell = self._awaiting, task
         CELL.set(cell)
@@ -301,9 +308,9 @@ class BlockCall:
         finally:
             del self._awaited[running]
             noted = self._awaiting.warned.pop(id(task), None) if self._awaiting.warned else None
-            if os.getpid() != self._process:
+            if process.forks != self._forks:
                 leave_child(sys.exc_info()[1])
-        if task in self._struck:
+        if self._struck and task in self._struck:
             raise Interruption
         if running.cancelling() and not self.leaving:
             # The cell cancelled the task that others run in after it.
@@ -314,6 +321,16 @@ class BlockCall:
         if arguments.recorded and (recorded := arguments.taken(task.start, task.stop)):
             outcome = _with_recorded(outcome, recorded[0])
         return _with_warnings(outcome, notices(noted)) if noted else outcome
+
+    def _running_task(self) -> Any:
+        """asyncio's task that runs here; asking for the loop takes longer than the rest of it."""
+        thread = get_ident()
+        loop = self._running_loops.get(thread)
+        task = None if loop is None else asyncio.current_task(loop)
+        if task is None:
+            loop = self._running_loops[thread] = asyncio.get_running_loop()
+            task = asyncio.current_task(loop)
+        return task
 
     def strike(self) -> bool:
         """Strike the cell that this thread is running, if it is.

@@ -241,7 +241,23 @@ def leave_child(error: BaseException | None) -> NoReturn:
     os._exit(code)
 
 
+class _Process:
+    """This process; asking the system for its number takes longer than many a cell.
+
+    Attributes
+    ----------
+    forks : int
+        How many forks it is away from the one that imported this module.
+    """
+
+    forks = 0
+
+
+process = _Process()
+
+
 def _in_child() -> None:
+    process.forks += 1
     if _here.cells is not None:
         _here.cells._forget()
 

@@ -186,7 +186,7 @@ class _Window:
         call, next_task, done, running = self._call, self._next_task, self.done, self._running
         worker: Any = asyncio.current_task()
         while task is not None:
-            running[task] = perf_counter(), worker
+            running[task] = under_way = perf_counter(), worker
             try:
                 completion = named_tuple(Completion, (task, await call(task), None))
             except asyncio.CancelledError as error:
@@ -195,7 +195,7 @@ class _Window:
                 completion = Completion(task, error=error)
             except Exception as error:
                 completion = Completion(task, error=error)
-            if task not in running or running[task][1] is not worker:
+            if running.get(task) is not under_way:
                 return  # left behind, and another has its place
             del running[task]
             if self._cancelled and self._cancelled.pop(task, None) is not None:
