@@ -14,12 +14,9 @@ EXACT_IN_FLOAT = 2**53
 Values = npt.NDArray[Any] | list[Any]
 
 
-def packed(values: Sequence[Any], only: type | None = None) -> Values:
-    """Checked values of one metric as an array, where one kind of number or shape fits all.
-
-    `only` is the type of all of them, where that is known.
-    """
-    kinds = set(map(type, values)) if only is None else {only}
+def packed(values: Sequence[Any]) -> Values:
+    """Checked values of one metric as an array, where one kind of number or shape fits all."""
+    kinds = set(map(type, values))
     if len(kinds) == 1:
         (kind,) = kinds
         if kind is float or kind is bool or kind is complex:

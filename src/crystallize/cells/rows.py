@@ -40,12 +40,15 @@ class _Group:
 
     Attributes
     ----------
+    keys : list
+        The names, as they are compared in the least time.
     are_floats : bool
         Whether every value is known to be one.
     """
 
     def __init__(self, names: Names) -> None:
         self.names = names
+        self.keys = list(names)
         self.are_floats = True
         self.replicates: list[int] = []
         self.values: list[Any] = []
@@ -60,9 +63,14 @@ class _Group:
 
     def columns(self, offsets: Cells | None) -> Iterator[BlockColumn]:
         width = len(self.names)
-        only = float if self.are_floats else None
+        if self.are_floats:
+            count = len(self) * width
+            rows = np.fromiter(self.values, np.float64, count).reshape(-1, width or 1)
+            for position, name in enumerate(self.names):
+                yield BlockColumn(name, position, offsets, rows[:, position].copy())
+            return
         for position, name in enumerate(self.names):
-            yield BlockColumn(name, position, offsets, packed(self.values[position::width], only))
+            yield BlockColumn(name, position, offsets, packed(self.values[position::width]))
 
 
 class Rows:
@@ -119,23 +127,27 @@ class Rows:
             If `result` is neither a mapping of metrics nor one number.
         """
         kind = type(result)
-        if kind is np.float64 and replicate == self._first + len(self.numbers):
+        if kind is dict:
+            if self.numbers:
+                self.flush(replicate)
+            group = self._group
+            if [*result] == group.keys:
+                values: Collection[Any] = result.values()
+                for value in values:
+                    if type(value) is not float:
+                        group.are_floats = False
+                        values = _plain(result)
+                        break
+                group.replicates.append(replicate)
+                group.values.extend(values)
+                self._first = replicate + 1
+                return
+        elif kind is np.float64 and replicate == self._first + len(self.numbers):
             self.numbers.append(float(result))
             return
-        if self.numbers:
+        elif self.numbers:
             self.flush(replicate)
         self._first = replicate + 1
-        group = self._group
-        if kind is dict and tuple(result) == group.names:
-            values: Collection[Any] = result.values()
-            for value in values:
-                if type(value) is not float:
-                    group.are_floats = False
-                    values = _plain(result)
-                    break
-            group.replicates.append(replicate)
-            group.values.extend(values)
-            return
         if kind in NUMBERS:
             self.add_checked(replicate, NUMBER_NAMES, (checked_value(ONLY_METRIC, result),))
             return
