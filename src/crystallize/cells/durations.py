@@ -149,10 +149,13 @@ class Durations(NamedTuple):
         ValueError, TypeError, LookupError
             If it is something else.
         """
-        seconds = np.asarray(restored(kept["seconds"], array), np.float64)
-        cells = np.ones(len(seconds), np.int64)
+        given: Any = restored(kept["seconds"], array)
+        counts: Any = [1] * len(given)
         if kept["cells"] is not None:
-            cells = np.asarray(restored(kept["cells"], array))
+            counts = restored(kept["cells"], array)
+        if _are_runs(counts, given):
+            return cls(counts, given)
+        seconds, cells = np.asarray(given, np.float64), np.asarray(counts)
         if seconds.ndim != 1 or cells.shape != seconds.shape or cells.dtype.kind not in "iu":
             if len(cells) or len(seconds):
                 raise ValueError("durations are no runs of cells")
@@ -325,6 +328,16 @@ def summed(durations: Durations) -> DurationSummary:
     summary = DurationSummary()
     summary.add(durations)
     return summary
+
+
+def _are_runs(cells: Any, seconds: Any) -> bool:
+    """Whether two lists are runs for certain: arrays would take longer to tell of so few."""
+    return (
+        type(cells) is type(seconds) is list
+        and len(cells) == len(seconds)
+        and all(type(count) is int and count > 0 for count in cells)
+        and all(type(each) is float and not each < 0 for each in seconds)
+    )
 
 
 def _one(cells: int, seconds: float) -> Durations:

@@ -61,6 +61,8 @@ class Moments(NamedTuple):
         if scale:
             numbers = np.ldexp(numbers, -scale)
         total, rest = _sum(numbers)
+        if n == 1:
+            return cls(n, scale, total, rest, 0.0, 0.0, 0.0)
         center, off = _divided(total, rest, n)
         apart = numbers - center
         squares = apart * apart

@@ -139,6 +139,8 @@ class Table:
         if not failed and not self.done.any():  # and no array as long as the run is made
             yield 0, self.size
             return
+        if self.done.all():
+            return
         over = self.done.copy()
         over[failed] = True
         edges = np.flatnonzero(np.diff(np.concatenate(([True], over, [True])).astype(np.int8)))
