@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -44,6 +45,14 @@ def without_secrets(name: str, value: Any) -> Any:
     {'user': 'me', 'password': 'secret sha256:f52fbd32b2b3b86f'}
     """
     return _within(value, is_secret(name))
+
+
+def without_secrets_among(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Parameters with a digest in the place of every secret; themselves if there is none."""
+    for value in parameters.values():
+        if type(value) not in NUMBERS:
+            return {key: without_secrets(key, value) for key, value in parameters.items()}
+    return parameters
 
 
 def without_secrets_in_text(text: str) -> str:

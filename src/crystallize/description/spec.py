@@ -25,7 +25,7 @@ from crystallize.checks import (
     whole_number,
 )
 from crystallize.description.retry import NEVER, Retry, retries
-from crystallize.description.secrets import without_secrets
+from crystallize.description.secrets import without_secrets_among
 from crystallize.description.shard import WHOLE, Shard, shard
 from crystallize.description.summarized import USUAL, Summarized, summarized
 
@@ -169,10 +169,7 @@ class ExperimentSpec:
         """The conditions as they are written down, with digests in the place of secrets."""
         if self.keep_secrets:
             return self.conditions
-        return {
-            condition: {key: without_secrets(key, value) for key, value in parameters.items()}
-            for condition, parameters in self.conditions.items()
-        }
+        return {name: without_secrets_among(given) for name, given in self.conditions.items()}
 
     @cached_property
     def replicates_of(self) -> Mapping[str, int]:

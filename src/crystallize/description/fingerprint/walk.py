@@ -127,7 +127,18 @@ class Walk:
 
     def add(self, name: str, value: Any) -> None:
         """Make a value a part, also if it is a function that is one of its own."""
-        self._part(name, value)
+        if name in self._parts:
+            return
+        if type(value) not in PLAIN:
+            self._add(name, b"")  # it may contain itself
+        self._state.note_value(name, value)
+        if name in self._only:
+            token = self._exact.named(name, value)
+        elif data.is_frame(value) and self._reading != "nothing":
+            token = self._frame(name, value)
+        else:
+            token = self._values.named(name, value)
+        self._add(name, token, shown=short(name, value))
 
     def add_condition(self, name: str, parameters: Mapping[str, Any]) -> None:
         """Make each parameter a part, and follow what it refers to.
@@ -139,7 +150,7 @@ class Walk:
         self._called.condition = name
         self._add(f"condition {name!r}", joined("names", (k.encode() for k in sorted(parameters))))
         for key, value in parameters.items():
-            self._part(f"condition {name!r}, `{key}`", value)
+            self.add(f"condition {name!r}, `{key}`", value)
         self.follow()
         if self._called.forget_conditions():
             self._values.forget(mark)
@@ -218,16 +229,7 @@ class Walk:
         return self._part(name, value)
 
     def _part(self, name: str, value: Any) -> bytes:
-        if name not in self._parts:
-            self._add(name, b"")  # it may contain itself
-            self._state.note_value(name, value)
-            if name in self._only:
-                token = self._exact.named(name, value)
-            elif data.is_frame(value) and self._reading != "nothing":
-                token = self._frame(name, value)
-            else:
-                token = self._values.named(name, value)
-            self._add(name, token, shown=short(name, value))
+        self.add(name, value)
         return combined("to", name.encode())
 
     def _frame(self, name: str, frame: Any) -> bytes:
