@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
+import pickle
 import sys
 import time
 import warnings
@@ -52,6 +54,10 @@ def drawn(rng: Any, n: int) -> dict[str, float]:
     if n % 50 == 9:
         warnings.warn(f"odd {n}", stacklevel=1)
     return {"x": rng.random() + n, "n": float(n)}
+
+
+def _half(n: int) -> float:
+    return n / 2
 
 
 def conditions(number: int = CONDITIONS) -> dict[str, dict[str, Any]]:
@@ -208,6 +214,36 @@ def test_arrays_of_a_result_are_its_own_to_change() -> None:
     assert [result.metrics[name]["value"].tolist() for name in ("c0", "c9")] == [[0.0], [0.0]]
     result.done["c3"][:] = False
     assert result.done["c4"].all()
+
+
+@pytest.mark.parametrize("replicates", [1, 3])
+def test_a_result_nobody_has_looked_into_can_be_copied_and_pickled(replicates: int) -> None:
+    def result() -> Result:
+        return Experiment(_half, conditions(), replicates=replicates, seed=3).run()
+
+    looked_into = result()
+    expected = seen(looked_into)
+    for other in (pickle.loads(pickle.dumps(result())), copy.deepcopy(result())):
+        assert seen(other) == expected
+        assert other.finished == looked_into.finished
+        assert list(other.durations) == list(looked_into.durations)
+
+
+def test_outcomes_say_which_cells_finished_and_how_long_they_took() -> None:
+    found: list[Any] = []
+
+    class Looks:
+        @hookimpl
+        def aggregate_results(self, outcomes: Any) -> None:
+            found.append(outcomes)
+
+    Experiment(drawn, conditions(60), replicates=2, seed=3, aggregators=[Looks()]).run()
+    (outcomes,) = found
+    assert outcomes.replicates == {f"c{n}": 2 for n in range(60)}
+    done, took = outcomes.done(), outcomes.durations()
+    assert [name for name, flags in done.items() if not flags.any()] == ["c7", "c57"]
+    assert len(outcomes) == 2 * 60
+    assert all(np.isfinite(took[name].values()).all() for name in done)
 
 
 def test_conditions_whose_parameters_cells_can_change_see_nothing_of_it() -> None:
