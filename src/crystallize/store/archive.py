@@ -103,10 +103,13 @@ class Archive:
             failed cells are to be run again.
         """
         experiment = self._experiment
+        damaged: list[int] = []
+        records = self._store.records(damaged)
         cells = read_records(
-            self._store.records(), experiment.replicates_of, experiment.seeding, experiment.parts
+            records, experiment.replicates_of, experiment.seeding, experiment.parts
         )
-        self._set_aside(lambda record: record not in cells.unreadable)
+        if damaged or cells.unreadable:
+            self._set_aside(lambda record: record not in cells.unreadable)
         if experiment.retry_failed:
             cells = cells._replace(errors={})
         self.found = cells.tables.finished + len(cells.errors)

@@ -189,11 +189,19 @@ class Store:
         if not in_place:
             raise StoreLostError(self._what_became_of_it())
 
-    def records(self) -> Iterator[Record]:
-        """The undamaged records, in the order in which they were added."""
-        for _, record in self._read():
+    def records(self, damaged: list[int] | None = None) -> Iterator[Record]:
+        """The undamaged records, in the order in which they were added.
+
+        Parameters
+        ----------
+        damaged : list of int, optional
+            Where the numbers of the others go.
+        """
+        for number, record in self._read():
             if record is not None:
                 yield record
+            elif damaged is not None:
+                damaged.append(number)
 
     def places(self) -> list[tuple[int, str, int, int]]:
         """Number, condition, start and stop of every record, in the order in which they came.

@@ -22,7 +22,6 @@ from crystallize.store.identity import is_open, replicates_of, stored_factors
 from crystallize.store.paged import PagedCells
 from crystallize.store.parts import Range, inside, parts_of, shard_of
 from crystallize.store.records import Cell, Ranges, is_readable, read_records
-from crystallize.store.rows import Record
 from crystallize.store.sqlite import Identity, Store
 
 
@@ -61,6 +60,7 @@ class Stored:
     cells: Ranges
     errors: dict[Cell, CellError]
     attempts: list[Attempt]
+    damaged: list[str]
 
     def __init__(self, path: str | Path) -> None:
         with Store(path, read_only=True) as store:
@@ -73,14 +73,9 @@ class Stored:
             self.shard = shard_of(self.path, identity)
             self._parts = parts_of(self.shard, self.replicates)
             self._read(store)
-            self.damaged = store.damaged(self._is_readable)
 
     def _read(self, store: Store) -> None:
         raise NotImplementedError
-
-    def _is_readable(self, record: Record) -> bool:
-        """Whether an undamaged record holds what it must."""
-        return is_readable(record)
 
     @property
     def baseline(self) -> str:
@@ -148,15 +143,15 @@ class StoredExperiment(Stored):
     """
 
     def _read(self, store: Store) -> None:
-        records = list(store.records())
+        damaged: list[int] = []
+        records = list(store.records(damaged))
         cells = read_records(records, self.replicates, self._seeding)
-        self._unreadable = cells.unreadable
-        self.records = [one for one in records if self._is_readable(one)]
+        self.records = [one for one in records if one not in cells.unreadable]
+        self.damaged = []
+        if damaged or cells.unreadable:  # or else they need not be read once more
+            self.damaged = store.damaged(lambda record: record not in cells.unreadable)
         self.tables, self.errors, self.cells = cells.tables, cells.errors, cells.ranges()
         self.attempts = cells.attempts
-
-    def _is_readable(self, record: Record) -> bool:
-        return record not in self._unreadable  # as was seen when all of them were read
 
     @property
     def done(self) -> dict[str, int]:
@@ -191,6 +186,7 @@ class StoredSummaries(Stored):
         self.errors, self.cells = survey.errors, survey.ranges
         self.attempts = survey.attempts
         self._missing = survey.missing
+        self.damaged = store.damaged(is_readable)
 
     @property
     def missing(self) -> dict[str, list[Range]]:
