@@ -43,7 +43,7 @@ def config(tmp_path):
 
 @pytest.fixture(scope="module")
 def made(crystallize, tmp_path_factory):
-    """What all tests have a copy of, since a store says nothing of where it was made."""
+    """A store that each test has a copy of, beside a copy of its config."""
     config = write(tmp_path_factory.mktemp("made"))
     path = config.parent / "s.db"
     assert crystallize("run", config, "--store", path).returncode == 1
