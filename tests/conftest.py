@@ -46,6 +46,14 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call() -> Iterator[None]:
+    # pytest names the test there, and a worker is kept for the next run in the same surroundings
+    # alone: without it the runs of one test after another are as those of any program.
+    os.environ.pop("PYTEST_CURRENT_TEST", None)
+    return (yield)
+
+
 class Program:
     """A program in a process of its own, which can be awaited at any line that it prints.
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def crystallize():
     def call(*arguments, **options):
         return subprocess.run(

@@ -29,18 +29,31 @@ shift = 1.0
 """
 
 
-@pytest.fixture
-def config(tmp_path):
-    (tmp_path / "store_trials.py").write_text(TRIALS)
-    path = tmp_path / "experiment.toml"
+def write(folder):
+    (folder / "store_trials.py").write_text(TRIALS)
+    path = folder / "experiment.toml"
     path.write_text(CONFIG)
     return path
 
 
 @pytest.fixture
-def store(crystallize, config):
+def config(tmp_path):
+    return write(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def made(crystallize, tmp_path_factory):
+    """A store that each test has a copy of, beside a copy of its config."""
+    config = write(tmp_path_factory.mktemp("made"))
     path = config.parent / "s.db"
     assert crystallize("run", config, "--store", path).returncode == 1
+    return path.read_bytes()
+
+
+@pytest.fixture
+def store(config, made):
+    path = config.parent / "s.db"
+    path.write_bytes(made)
     return path
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def examples():
     return Path(__file__).parents[2] / "examples"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def python():
     def call(*arguments, **environment):
         done = subprocess.run(
@@ -30,7 +30,7 @@ def python():
     return call
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run_json(python):
     def call(config, *arguments, **environment):
         printed = python("-m", "crystallize", "run", config, "--json", *arguments, **environment)

@@ -15,34 +15,33 @@ from sklearn.preprocessing import StandardScaler
 
 pytestmark = pytest.mark.faults  # it takes long
 
-REPLICATES = 20
+REPLICATES = 100
 
 
-@pytest.fixture
-def folder(examples, tmp_path):
-    copy = tmp_path / "classifiers"
+@pytest.fixture(scope="module")
+def content(examples, run_json, tmp_path_factory):
+    """What the config with the conclusion, which is the other one and more, comes to."""
+    copy = tmp_path_factory.mktemp("copy") / "classifiers"
     shutil.copytree(examples / "classifiers", copy)
     config = copy / "experiment.toml"
     text = config.read_text("utf-8")
     assert "replicates = 200" in text
     config.write_text(text.replace("replicates = 200", f"replicates = {REPLICATES}"), "utf-8")
-    return copy
+    return run_json(copy / "conclusion.toml")
 
 
-def test_pairing_pays(examples, run_json):
-    config = examples / "classifiers" / "experiment.toml"
-    content = run_json(config, "--replicates", "100")
+def test_pairing_pays(examples, run_json, content):
     accuracy = {c: np.array(m["accuracy"]) for c, m in content["metrics"].items()}
     assert content["errors"] == []
-    assert {len(values) for values in accuracy.values()} == {100}
+    assert {len(values) for values in accuracy.values()} == {REPLICATES}
     difference = accuracy["forest"] - accuracy["logistic"]
     assert difference.std() < sqrt(sum(values.var() for values in accuracy.values()))
+    config = examples / "classifiers" / "experiment.toml"
     serial = run_json(config, "--execution", "serial", "--replicates", "6")
     assert serial["metrics"]["forest"]["auc"] == content["metrics"]["forest"]["auc"][:6]
 
 
-def test_a_split_is_reproduced_by_hand_under_both_conditions(folder, run_json):
-    content = run_json(folder / "experiment.toml")
+def test_a_split_is_reproduced_by_hand_under_both_conditions(content):
     word = np.random.SeedSequence(2001).spawn(REPLICATES)[7].generate_state(1, np.uint64)[0]
     assert content["seeds"][7] == int(word)
     state = int(word) % 2**32
@@ -59,9 +58,8 @@ def test_a_split_is_reproduced_by_hand_under_both_conditions(folder, run_json):
         assert content["metrics"][condition]["accuracy"][7] == pytest.approx(score), condition
 
 
-def test_the_conclusion_counts_what_splits_share(folder, run_json):
+def test_the_conclusion_counts_what_splits_share(content):
     """Nadeau and Bengio (2003): the variance of a mean of resampled differences, by hand."""
-    content = run_json(folder / "conclusion.toml")
     metrics = content["metrics"]
     difference = np.subtract(metrics["forest"]["accuracy"], metrics["logistic"]["accuracy"])
     error = sqrt((1 / REPLICATES + 0.43) * difference.var(ddof=1))

@@ -33,13 +33,13 @@ class TestOneThread(ExecutorSuite):
         return ParallelExecution(1)
 
 
-@pytest.mark.faults  # slow: each test starts its workers
+@pytest.mark.faults  # slow: workers are killed, and start again
 class TestProcesses(ExecutorSuite):
     def make(self):
         return ParallelExecution(2, "process")
 
 
-@pytest.mark.matrix  # much like its neighbour, and each test starts its workers
+@pytest.mark.matrix  # slow, and much like its neighbour
 @pytest.mark.faults
 class TestOneProcess(ExecutorSuite):
     def make(self):

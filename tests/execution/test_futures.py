@@ -37,6 +37,12 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])
 PATIENCE = 60.0
 """Seconds after which something hangs."""
 
+# Nearly every test starts workers, and what they take longest for is to import this.
+FORKSERVER = get_context("forkserver")
+FORKSERVER.set_forkserver_preload(
+    ["numpy", "cloudpickle", "crystallize.testing.noted", "crystallize.worker.block_runner"]
+)
+
 
 class Pool(FuturesExecution):
     """Another process pool, which is sent the call once and whose running calls can be ended."""
@@ -53,7 +59,7 @@ class Pool(FuturesExecution):
 
     @contextmanager
     def submitter(self, call: Any, workers: int) -> Iterator[Callable[[Any], FutureLike]]:
-        pool = ProcessPoolExecutor(workers, get_context("spawn"))
+        pool = ProcessPoolExecutor(workers, FORKSERVER)
         try:
             yield Shipped(call).through(pool.submit, workers, local_processes=True)
         except BaseException:
@@ -70,7 +76,7 @@ class Pool(FuturesExecution):
         return future.running_seconds()
 
 
-@pytest.mark.faults  # slow: each test starts its workers
+@pytest.mark.faults  # slow: workers are killed, and programs interrupted
 class TestPool(ExecutorSuite):
     patience = PATIENCE
 

@@ -3,6 +3,10 @@
 Arguments: store, strategy, and what is to happen: ``none``; ``kill N`` or ``fail N`` or
 ``always-fail N`` at the N-th SQL statement; ``pages N`` and ``bytes N`` limit the file;
 ``after N`` kills when the N-th block has arrived, before its commit.
+
+Without arguments it takes them from its standard input, a list of JSON on each line, with where
+the cells and the two streams are written in front; it forks for each, so that nothing has to be
+imported again, and says how that process ended.
 """
 
 import json
@@ -23,6 +27,8 @@ real_connect = sqlite3.connect
 def trial(rng, replicate, shift):
     with Path(os.environ["CELL_LOG"]).open("a") as log:
         log.write(f"{replicate}\n")
+    while replicate and Path(os.environ.get("CELL_GATE", os.devnull)).is_file():
+        time.sleep(0.01)
     time.sleep(float(os.environ.get("CELL_SECONDS", "0.004")))
     return {"x": rng.normal() + shift, "text": "t" * replicate * 200, "replicate": replicate}
 
@@ -126,5 +132,22 @@ def main():
         sys.exit(3)
 
 
+def take_orders():
+    """Fork for each order; who has forked stays here, and each of its processes comes back."""
+    for line in sys.stdin:
+        os.environ["CELL_LOG"], out, err, *order = json.loads(line)
+        child = os.fork()
+        if not child:
+            for number, name in ((1, out), (2, err)):
+                os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+            sys.argv[1:] = order
+            return
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+    sys.exit()
+
+
 if __name__ == "__main__":
+    if not sys.argv[1:]:
+        take_orders()
     main()

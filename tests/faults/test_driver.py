@@ -46,6 +46,31 @@ def drive(store, strategy="serial", what="none", number=0):
     )
 
 
+@pytest.fixture(scope="module")
+def template():
+    """The program of :func:`drive` with its imports done, which forks for each order."""
+    command = [sys.executable, SCRIPT]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as program:
+        yield program
+
+
+@pytest.fixture
+def forked(paths, template):
+    """Drives as :func:`drive` does, where what is imported at the start is not looked at."""
+    store, log = paths
+    streams = store.with_name("out"), store.with_name("err")
+
+    def drive(store, strategy="serial", what="none", number=0):
+        order = [*map(str, (log, *streams, store, strategy, what, number))]
+        print(json.dumps(order), file=template.stdin, flush=True)
+        code = int(template.stdout.readline())
+        return subprocess.CompletedProcess(order, code, *(path.read_text() for path in streams))
+
+    return drive
+
+
 def reported(done):
     return {tuple(json.loads(line)) for line in done.stdout.splitlines() if line.endswith("]")}
 
@@ -68,7 +93,9 @@ def assert_resumes(store, log, clean, strategy="serial"):
     """A resume runs exactly what is missing, and its bytes are those of an undisturbed run."""
     kept = finished(store)
     log.write_text("")
-    result = driven.experiment(strategy, store=store).run()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CELL_SECONDS", "0")
+        result = driven.experiment(strategy, store=store).run()
     assert Counter(log.read_text().split()).total() == CELLS - len(kept)
     assert result.provenance["store"]["found"] == len(kept)
     same_result(clean, result)
@@ -85,11 +112,11 @@ def test_killed_between_a_results_arrival_and_its_commit(paths, clean, strategy,
 
 
 @pytest.mark.parametrize("part", range(4))
-def test_killed_at_every_store_operation(paths, clean, part):
+def test_killed_at_every_store_operation(paths, clean, forked, part):
     store, log = paths
     number = part + 1
     while True:
-        done = drive(store, "serial", "kill", number)
+        done = forked(store, "serial", "kill", number)
         assert reported(done) <= finished(store)
         if done.returncode == 0:
             break
@@ -104,12 +131,12 @@ def test_killed_at_every_store_operation(paths, clean, part):
 
 @pytest.mark.filterwarnings("ignore:.*was left in its middle")  # where even closing failed
 @pytest.mark.parametrize("part", range(4))
-def test_every_store_operation_failing_once_and_for_good(paths, clean, part):
+def test_every_store_operation_failing_once_and_for_good(paths, clean, forked, part):
     store, log = paths
     number = part + 1
     while True:
         for what in ("fail", "always-fail"):
-            done = drive(store, "serial", what, number)
+            done = forked(store, "serial", what, number)
             assert reported(done) <= finished(store)
             assert "Traceback" not in done.stderr
             assert (done.returncode == 3) == bool(done.stderr)
@@ -258,24 +285,26 @@ def test_no_worker_that_holds_the_gil_outlives_a_driver_that_is_killed(program):
     assert alive == []
 
 
-def test_two_drivers_on_one_store(start, paths, clean, monkeypatch):
+def test_two_drivers_on_one_store(start, paths, clean, tmp_path, monkeypatch):
     store, log = paths
     log.touch()
-    monkeypatch.setenv("CELL_SECONDS", "0.1")
+    gate = tmp_path / "gate"
+    gate.touch()
+    monkeypatch.setenv("CELL_GATE", str(gate))
     first = start(sys.executable, SCRIPT, store, "serial", "none", 0)
     first.wait_for("]")
-    monkeypatch.delenv("CELL_SECONDS")
     second = drive(store)
     assert second.returncode == 3
     assert "another run is using this store" in second.stderr
+    gate.unlink()
     first.ended(timeout=30)
     assert Counter(log.read_text().split()).total() == CELLS
     assert_resumes(store, log, clean)
 
 
-def test_a_store_that_is_locked_for_a_while_is_waited_for(program, paths, clean):
+def test_a_store_that_is_locked_for_a_while_is_waited_for(program, paths, clean, forked):
     store, log = paths
-    drive(store)
+    forked(store)
     other = program(
         "import sqlite3\n"
         "c = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
@@ -289,9 +318,9 @@ def test_a_store_that_is_locked_for_a_while_is_waited_for(program, paths, clean)
 
 
 @pytest.mark.parametrize("place", ["payload", "checksum", "start"])
-def test_a_damaged_block_is_named_set_aside_and_run_again(paths, clean, place):
+def test_a_damaged_block_is_named_set_aside_and_run_again(paths, clean, forked, place):
     store, log = paths
-    drive(store)
+    forked(store)
     connection = sqlite3.connect(store)
     # Which condition comes last depends on the durations that were measured.
     number, condition = connection.execute("SELECT max(id), condition FROM blocks").fetchone()
@@ -325,28 +354,28 @@ def test_a_damaged_block_is_named_set_aside_and_run_again(paths, clean, place):
         (lambda b: b"no database at all" * 100, "not a store"),
     ],
 )
-def test_a_damaged_file_is_refused(paths, damage, message):
+def test_a_damaged_file_is_refused(paths, forked, damage, message):
     store, _ = paths
-    drive(store)
+    forked(store)
     store.write_bytes(damage(store.read_bytes()))
-    done = drive(store)
+    done = forked(store)
     assert done.returncode == 3
     assert message in done.stderr
 
 
-def test_a_foreign_database_and_a_newer_store_are_refused(tmp_path, paths):
+def test_a_foreign_database_and_a_newer_store_are_refused(tmp_path, paths, forked):
     store, _ = paths
     foreign = tmp_path / "foreign.db"
     connection = sqlite3.connect(foreign)
     connection.execute("CREATE TABLE t (x)")
     connection.commit()
     connection.close()
-    assert "not a store of Crystallize" in drive(foreign).stderr
-    drive(store)
+    assert "not a store of Crystallize" in forked(foreign).stderr
+    forked(store)
     connection = sqlite3.connect(store)
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    assert "format 99" in drive(store).stderr
+    assert "format 99" in forked(store).stderr
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path, monkeypatch):

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 QUICK = 3
-"""How many cells are quick, before those in which the program is interrupted."""
+"""How many cells are quick, before those in which the program is interrupted; whichever the
+executor begins with."""
 
 
 def noted(replicate: int, notes: str, seconds: float) -> float:
     """Note that a cell has begun, and take long after the first few."""
-    _note(notes, replicate)
-    time.sleep(seconds if replicate >= QUICK else 0.0)
+    time.sleep(0.0 if _is_quick(notes, replicate) else seconds)
     return float(replicate)
 
 
@@ -28,14 +28,15 @@ async def noted_async(replicate: int, notes: str, seconds: float) -> float:
     """The same as a coroutine function."""
     import asyncio
 
-    _note(notes, replicate)
-    await asyncio.sleep(seconds if replicate >= QUICK else 0.0)
+    await asyncio.sleep(0.0 if _is_quick(notes, replicate) else seconds)
     return float(replicate)
 
 
-def _note(notes: str, replicate: int) -> None:
+def _is_quick(notes: str, replicate: int) -> bool:
+    """Note that a cell has begun; whether it is one of the first."""
     with Path(notes).open("a") as file:
         file.write(f"{replicate}\n")
+    return Path(notes).read_text().split().index(str(replicate)) < QUICK
 
 
 def say(**found: Any) -> None:

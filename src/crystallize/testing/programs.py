@@ -5,6 +5,10 @@ from __future__ import annotations
 from crystallize.testing.facts import CLOSE_SECONDS, MARGIN_SECONDS, ExecutorChecks, streaming
 from crystallize.testing.interruption import Elsewhere, run_elsewhere
 
+OUTLASTING_SECONDS = 8.0
+"""How long a cell takes that a program must not wait for, nor its workers when it has ended; an
+engine that cannot end a call is busy with it for as long, and no more is needed."""
+
 
 class ProgramChecks(ExecutorChecks):
     """What an executor does to the program that it is in."""
@@ -76,7 +80,7 @@ class ProgramChecks(ExecutorChecks):
                 self.folder,
                 is_async=self.is_async,
                 # A loop is looked at between two cells.
-                seconds=20.0 if streams else 0.3,
+                seconds=OUTLASTING_SECONDS if streams else 0.3,
                 replicates=40 if streams else 400,
                 patience=self.patience / 2,
             )

@@ -208,14 +208,14 @@ class RunChecks(ExecutorChecks):
     def test_an_engine_that_loses_everything_ends_the_run(self) -> None:
         parameters = {"driver": os.getpid()}
         experiment = self.experiment(
-            "killed_always", conditions={"baseline": parameters}, replicates=6
+            "killed_always", conditions={"baseline": parameters}, replicates=3
         )
         try:
             result = self.within(experiment.run)
         except ExecutorError:
             return
         lost = [(e.replicate, e.type) for e in result.errors]
-        assert lost == [(replicate, "WorkerLost") for replicate in range(6)], (
+        assert lost == [(replicate, "WorkerLost") for replicate in range(3)], (
             f"every cell kills its worker, and the run came to an end with the errors {lost}. "
             "Report each task that is lost with an error, or raise where the engine is broken."
         )

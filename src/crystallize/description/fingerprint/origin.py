@@ -16,6 +16,7 @@ MAIN = ("__main__", "__mp_main__")
 SITE = {"site-packages", "dist-packages"}
 """What the folders are called that distributions are installed in."""
 OURS = "crystallize"
+OUR_DISTRIBUTION = "crystallize-core"
 CYTHON = "_cython_"
 """How the module is called that has the types of compiled functions."""
 STANDARD = tuple(
@@ -66,8 +67,11 @@ def distribution_of(module: str) -> tuple[str, str] | None:
     top = module.partition(".")[0]
     if top in sys.stdlib_module_names or top in MAIN:
         return None
+    # Which other one has ours need not be looked for in all that is installed, as each new worker
+    # would that is given a function of ours, or one that calls it.
+    name = OUR_DISTRIBUTION if top == OURS else top
     try:
-        return top, importlib_metadata.version(top)
+        return name, importlib_metadata.version(name)
     except importlib_metadata.PackageNotFoundError:
         pass
     for name in _by_module().get(top, ()):
