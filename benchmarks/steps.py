@@ -10,6 +10,7 @@ import asyncio
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -27,7 +28,9 @@ from crystallize.cells.block import Block
 from crystallize.cells.rows import Rows
 from crystallize.cells.table import Table
 from crystallize.contracts import Task
+from crystallize.description.seeding import Seeding
 from crystallize.plugins.execution import AsyncExecution
+from crystallize.plugins.execution.base import AloneRun
 from crystallize.plugins.execution.processes.messages import (
     RUN,
     VALUE,
@@ -72,7 +75,7 @@ async def awaited() -> float:
 
 
 def call_of(function: Callable[..., Any], *injected: str, **parameters: Any) -> BlockCall:
-    return BlockCall(function, {"only": parameters}, ROOT_SEED, injected, CellOptions())
+    return BlockCall(function, {"only": parameters}, Seeding(ROOT_SEED), injected, CellOptions())
 
 
 def bare() -> None:
@@ -87,7 +90,7 @@ def by_hand() -> None:
 
 def schedule(single_cell: bool, blocks: int) -> None:
     size = 1 if single_cell else 10
-    waiting = Schedule([(0, 0, blocks * size)], 1, 2, single_cell)
+    waiting = Schedule([(0, 0, blocks * size)], 2, single_cell)
     while (task := waiting.next_task()) is not None:
         waiting.finished(task, task.stop - task.start, 0.1)
 
@@ -101,7 +104,7 @@ def landed(block: Block, times: int) -> None:
 def gathered() -> None:
     rows = Rows(0)
     for index in range(CELLS):
-        rows.keep(index, ("value",), (0.5,))
+        rows.add_checked(index, ("value",), (0.5,))
     for block in rows.sparse_blocks():
         Table(0, CELLS).add(block)
 
@@ -118,7 +121,8 @@ async def completions() -> None:
         return task
 
     executor = AsyncExecution(max_concurrency=1000)
-    stream: Any = executor.execute(SimpleNamespace(), answer, lambda: next(tasks, None))
+    next_task = partial(next, tasks, None)
+    stream: Any = executor.execute(SimpleNamespace(), answer, next_task, AloneRun())
     async for _ in stream:
         pass
 
@@ -199,6 +203,7 @@ def main() -> None:
         prog="python -m benchmarks.steps", description="Time each step of a replicate."
     )
     parser.add_argument("--write", action="store_true", help="replace the table in docs/speed.md")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="times that each is done")
     asked = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -207,7 +212,7 @@ def main() -> None:
     ):
         found = list(steps(pipe, store))
         seconds: dict[str, list[float]] = {what: [] for what, _, _ in found}
-        for _ in range(ROUNDS + 1):
+        for _ in range(asked.rounds + 1):
             for what, times, run in found:
                 began = perf_counter()
                 run()

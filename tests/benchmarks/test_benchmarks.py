@@ -192,3 +192,12 @@ def test_the_command_runs_a_workload_and_writes_what_it_measured(tmp_path):
     each = {name: found["median"] / 50 * 1e6 for name, found in null.items()}
     assert beyond["value"] == pytest.approx(each["crystallize serial"] - each["bare loop"])
     assert "crystallize serial" in done.stdout
+
+
+def test_every_step_of_a_replicate_can_be_measured():
+    command = [sys.executable, "-m", "benchmarks.steps", "--rounds", "1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    page = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
+    steps = [line.split("|")[1].strip() for line in page.splitlines() if line.endswith("s |")]
+    assert steps and all(f"\n{step}  " in done.stdout for step in steps)
