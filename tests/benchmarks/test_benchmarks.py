@@ -200,4 +200,7 @@ def test_every_step_of_a_replicate_can_be_measured():
     assert (done.returncode, done.stderr) == (0, "")
     page = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
     steps = [line.split("|")[1].strip() for line in page.splitlines() if line.endswith("s |")]
-    assert steps and all(f"\n{step}  " in done.stdout for step in steps)
+    printed = [line.strip() for line in done.stdout.splitlines()]
+    assert len(steps) == len(printed)
+    for step, line in zip(steps, printed, strict=True):
+        assert line.startswith(step)
