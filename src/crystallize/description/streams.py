@@ -13,7 +13,7 @@ O'Neill (2015), "Developing a seed_seq alternative", pcg-random.org, and its for
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any
 
@@ -122,6 +122,10 @@ def _pool(shared: Sequence[int], own: Sequence[Words]) -> list[Words]:
     return pool
 
 
+GIVEN = frozenset({"rng", "seed", "seed32"})
+"""What a function may ask for that is made of its replicate's stream."""
+
+
 class ReplicateSequence(ISpawnableSeedSequence):
     """The seed sequence of one replicate, whose words are made already.
 
@@ -177,12 +181,17 @@ class Streams:
     seeding : Seeding
     stop : int
         The replicate before which nobody will ask for more.
+    asked : collection of str
+        What the function asks for by name; what is no :data:`GIVEN` is left out.
     """
 
     ALONE = 6
     AHEAD = 256
 
-    def __init__(self, seeding: Seeding, stop: int) -> None:
+    def __init__(self, seeding: Seeding, stop: int, asked: Collection[str]) -> None:
+        self._rng = "rng" in asked
+        self._seed = "seed" in asked
+        self._seed32 = "seed32" in asked
         self._seeding = seeding
         self._root = seeding.root
         self._key = () if seeding.key is None else (seeding.key,)
@@ -190,6 +199,15 @@ class Streams:
         self._asked = 0
         self._first = self._end = 0
         self._words: npt.NDArray[np.uint64] = np.empty((0, 4), dtype=np.uint64)
+
+    def give(self, arguments: dict[str, Any], replicate: int) -> None:
+        """Put what is asked for of one replicate among the arguments of its cell."""
+        if self._rng:
+            arguments["rng"] = self.rng(replicate)
+        if self._seed:
+            arguments["seed"] = self.seed(replicate)
+        if self._seed32:
+            arguments["seed32"] = self.seed(replicate) % 2**32
 
     def rng(self, replicate: int) -> Generator:
         """The generator of one replicate, nobody's else."""

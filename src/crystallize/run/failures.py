@@ -38,6 +38,8 @@ class FailurePolicy:
         That of the first cell of a condition of which nothing can be kept.
     ends_the_run : bool
         Whether enough has failed to end the run.
+    lost : dict
+        (condition, replicate) -> error, of cells that were lost alone and wait for a verdict.
     """
 
     def __init__(self, experiment: ExperimentSpec, *, loss_is_the_tasks: bool) -> None:
@@ -49,7 +51,7 @@ class FailurePolicy:
         self._names = tuple(experiment.conditions)
         self._loss_is_the_tasks = loss_is_the_tasks
         self._attempts: dict[Cell, int] = {}
-        self._lost: dict[Cell, CellError] = {}
+        self.lost: dict[Cell, CellError] = {}
         self._wanted: Mapping[str, int] | None = None
         self._counted = 0
 
@@ -121,25 +123,20 @@ class FailurePolicy:
             What is certain now.
         """
         cell = task.condition, task.start
-        self._lost[cell] = self._error(cell, failure)
+        self.lost[cell] = self._error(cell, failure)
         return self.losses_are_certain() if self._loss_is_the_tasks else []
-
-    @property
-    def has_losses(self) -> bool:
-        """Whether there are cells that were lost alone, and wait for a verdict."""
-        return bool(self._lost)
 
     @property
     def engine_is_broken(self) -> bool:
         """Whether so many cells were lost alone in a row that it is no fault of theirs."""
-        return len(self._lost) >= ENGINE_LOSSES
+        return len(self.lost) >= ENGINE_LOSSES
 
     def losses_are_certain(self) -> list[CellError]:
         """Learn that the engine works: who was lost alone took its worker down."""
-        if not self._lost:
+        if not self.lost:
             return []
-        certain = list(self._lost.values())
-        self._lost.clear()
+        certain = list(self.lost.values())
+        self.lost.clear()
         for error in certain:
             self._keep(error)
         return certain

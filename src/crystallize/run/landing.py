@@ -212,7 +212,7 @@ class Landing:
 
     def _losses_are_certain(self) -> None:
         """Keep the errors of cells that were lost, now that the engine is seen to work."""
-        if self._policy.has_losses:
+        if self._policy.lost:
             self._recorder.keep_errors(self._policy.losses_are_certain())
 
     def _are_of(self, trip: Trip, blocks: list[Block]) -> bool:

@@ -13,7 +13,7 @@ from numpy.random import default_rng
 
 from crystallize.cells.attempts import Recorded, checked_record
 from crystallize.description.seeding import Seeding
-from crystallize.description.streams import Streams
+from crystallize.description.streams import GIVEN, Streams
 from crystallize.worker.parameters import Copy, Large, copier, is_large, read_only
 
 
@@ -138,24 +138,22 @@ class Arguments:
             self._copies.append((key, copy))
         self.untried = bool(self._large)
         """Whether no cell has shown yet whether it changes a large container."""
-        self._rng = "rng" in injected
-        self._seed = "seed" in injected
-        self._seed32 = "seed32" in injected
+        self._asked = GIVEN.intersection(injected)
         self._replicate = "replicate" in injected
         self.records = "ctx" in injected
         """Whether cells can record values."""
         self.recorded: dict[int, Recorded] = {}
-        if self._rng or self._seed or self._seed32:
-            self._streams = Streams(seeding, 0)
+        if self._asked:
+            self._streams = Streams(seeding, 0, self._asked)
         copied = {key for key, _ in self._copies}
         self.same = {key: value for key, value in self._params.items() if key not in copied}
         """Those that every cell gets."""
         if "condition" in injected:
             self.same["condition"] = condition
-        varying = {"rng", "seed", "seed32", "ctx"}.intersection(injected)
-        self.only_replicate = self._replicate and not (varying or self._copies)
+        varies = bool(self._asked or self.records or self._copies)
+        self.only_replicate = self._replicate and not varies
         """Whether nothing but the replicate's number differs from cell to cell."""
-        self.constant = bool(not varying and not self._copies and not self._replicate)
+        self.constant = not (varies or self._replicate)
         """Whether nothing does."""
 
     def were_changed(self) -> bool:
@@ -164,13 +162,12 @@ class Arguments:
 
     def of_block(self, stop: int) -> Arguments:
         """The same for the cells of a block that ends before `stop`, in index order."""
-        has_streams = self._rng or self._seed or self._seed32
-        if not (has_streams or self.records):
+        if not (self._asked or self.records):
             return self
         block = self.of_cell()
-        if has_streams:
+        if self._asked:
             block = copy(block)
-            block._streams = Streams(self.seeding, stop)
+            block._streams = Streams(self.seeding, stop, self._asked)
         return block
 
     def of_cell(self) -> Arguments:
@@ -206,12 +203,8 @@ class Arguments:
         own = {key: fresh() for key, fresh in self._copies} if self._copies else {}
         if self._replicate:
             own["replicate"] = replicate
-        if self._rng:
-            own["rng"] = self._streams.rng(replicate)
-        if self._seed:
-            own["seed"] = self._streams.seed(replicate)
-        if self._seed32:
-            own["seed32"] = self._streams.seed(replicate) % 2**32
+        if self._asked:
+            self._streams.give(own, replicate)
         if self.records:
             params = {**self._params, **{key: fresh() for key, fresh in self._copies}}
             own["ctx"] = CellContext(

@@ -11,10 +11,10 @@ from typing import Any
 
 from crystallize.contracts import Trip
 from crystallize.description.seeding import Seeding
-from crystallize.description.streams import Streams
+from crystallize.description.streams import GIVEN, Streams
 from crystallize.worker.parameters import is_passed_as_it_is
 
-INJECTED = frozenset({"replicate", "condition", "rng", "seed", "seed32"})
+INJECTED = GIVEN | {"replicate", "condition"}
 
 
 def is_simple(
@@ -71,10 +71,7 @@ class TripArguments:
         self._start, self._width = trip.start, trip.stop - trip.start
         self._replicate = "replicate" in injected
         self._condition = "condition" in injected
-        self._rng = "rng" in injected
-        self._seed = "seed" in injected
-        self._seed32 = "seed32" in injected
-        self._streams = Streams(seeding, trip.stop)
+        self._streams = Streams(seeding, trip.stop, injected)
         self.varying: Callable[[int], Mapping[str, Any]] = self._varying
         """What gives the arguments of a cell."""
         if self._width == 1 and not injected:
@@ -92,10 +89,5 @@ class TripArguments:
             own["replicate"] = replicate
         if self._condition:
             own["condition"] = self._names[place]
-        if self._rng:
-            own["rng"] = self._streams.rng(replicate)
-        if self._seed:
-            own["seed"] = self._streams.seed(replicate)
-        if self._seed32:
-            own["seed32"] = self._streams.seed(replicate) % 2**32
+        self._streams.give(own, replicate)
         return own
