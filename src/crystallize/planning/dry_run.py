@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,16 +96,18 @@ def dry_run(experiment: ExperimentSpec, host: Host) -> DryRun:
 def _found(experiment: ExperimentSpec, path: Path) -> dict[str, Any]:
     """What is in the store of what would run."""
     found: dict[str, Any] = {"path": str(path), "found": 0, "failed": 0, "changes": []}
-    with suppress(OSError):  # of which opening it says what it is
-        if not whole_path(path).exists():
-            return found
+    try:
+        whole_path(path).stat()
+    except FileNotFoundError:
+        return found
+    except OSError:  # of which opening it says what it is
+        pass
     stored = StoredExperiment(path)
     cells = read_records(
         stored.records, experiment.replicates_of, experiment.seeding, experiment.parts
     )
     failed = 0 if experiment.retry_failed else len(cells.errors)
-    done = sum(int(table.done.sum()) for table in cells.tables.values())
-    found |= {"found": done + failed, "failed": failed}
+    found |= {"found": cells.tables.finished + failed, "failed": failed}
     if stored.records and not experiment.accept_changes:
         now = Generation.now(experiment, identity(experiment))
         found["changes"] = stored.latest.changes(now)
