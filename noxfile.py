@@ -100,7 +100,7 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0])
 def matrix(session: nox.Session) -> None:
-    """What takes too long for CI: broken plugins, executors much like others; writes the page."""
+    """What takes too long for CI: every broken plugin under its suite; writes the page of it."""
     install(session)
     pytest(session, "-m", "matrix")
     session.run("python", "tests/testing/broken_matrix.py")

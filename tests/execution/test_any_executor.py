@@ -27,7 +27,6 @@ class TestThreadPool(ExecutorSuite):
         return FactoryExecution("concurrent.futures:ThreadPoolExecutor", workers=3)
 
 
-@pytest.mark.matrix  # each test starts its workers, as that of loky does
 @pytest.mark.faults
 class TestProcessPool(ExecutorSuite):
     patience = 60.0

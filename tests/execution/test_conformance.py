@@ -26,7 +26,6 @@ class TestThreads(ExecutorSuite):
         return ParallelExecution(3)
 
 
-@pytest.mark.matrix  # slow, and much like its neighbours
 @pytest.mark.faults
 class TestOneThread(ExecutorSuite):
     def make(self):
@@ -39,7 +38,6 @@ class TestProcesses(ExecutorSuite):
         return ParallelExecution(2, "process")
 
 
-@pytest.mark.matrix  # slow, and much like its neighbour
 @pytest.mark.faults
 class TestOneProcess(ExecutorSuite):
     def make(self):
@@ -51,7 +49,6 @@ class TestAsync(AsyncExecutorSuite):
         return AsyncExecution(max_concurrency=7)
 
 
-@pytest.mark.matrix  # slow, and much like its neighbours
 @pytest.mark.faults
 class TestAsyncOneAtATime(AsyncExecutorSuite):
     def make(self):
@@ -93,7 +90,6 @@ class TestBackwards(LoopExecutorSuite):
         return Backwards()
 
 
-@pytest.mark.matrix  # each test starts its workers, as that of loky does
 @pytest.mark.faults
 class TestStandardPool(LoopExecutorSuite):
     replicates = 20
@@ -103,7 +99,6 @@ class TestStandardPool(LoopExecutorSuite):
         return StandardPool()
 
 
-@pytest.mark.matrix  # slow, and much like its neighbours
 @pytest.mark.faults
 class TestStandardThreads(ExecutorSuite):
     def make(self):
