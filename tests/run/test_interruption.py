@@ -52,8 +52,12 @@ if __name__ == "__main__":
         except Interrupted as error:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             interrupted = error
-    except KeyboardInterrupt:
-        pass  # a second signal, after the run had ended by the first
+    except KeyboardInterrupt as error:
+        # A second signal, after the run had ended by the first: while the loop was closed, say.
+        interrupted = error
+        while not isinstance(interrupted, Interrupted):
+            interrupted = interrupted.__context__
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     values = interrupted.result.metrics["baseline"]["value"]
     kept = [i for i, value in enumerate(values) if value == i]
     print(len(kept), done(interrupted.result), interrupted.signum, len(interrupted.result.errors))
