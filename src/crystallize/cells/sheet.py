@@ -9,7 +9,7 @@ from itertools import pairwise, repeat
 import numpy as np
 
 from crystallize.cells.block import Block, BlockColumn, Failure
-from crystallize.cells.column import Values, packed
+from crystallize.cells.column import packed
 from crystallize.cells.durations import Durations
 from crystallize.cells.warned import Notices, Warned
 
@@ -68,10 +68,7 @@ class Sheet:
         """The cells of one condition of a plain sheet, by how far it is from the first."""
         first = place * self.width
         last = min(first + self.width, len(self))
-        columns = [
-            replace(column, values=_repacked(column.values[first:last]))
-            for column in self.cells.columns
-        ]
+        columns = [_repacked(column.between(first, last)) for column in self.cells.columns]
         durations = self.cells.durations and self.cells.durations.between(first, last)
         return self._block(place, last - first, columns, durations=durations)
 
@@ -110,23 +107,19 @@ class Sheet:
 
     def _cut(self, column: BlockColumn) -> Iterator[tuple[int, BlockColumn]]:
         """What each condition has of a column, for those that have anything of it."""
-        width, values = self.width, column.values
+        width = self.width
         if column.offsets is None:
             for place in range(self.conditions):
-                own = values[place * width : (place + 1) * width]
-                yield place, replace(column, values=_repacked(own))
+                yield place, _repacked(column.between(place * width, (place + 1) * width))
             return
         places = column.offsets // width
         edges = np.flatnonzero(np.diff(places, prepend=-1, append=-1)).tolist()
         for first, last in pairwise(edges):
             place = int(places[first])
             offsets = column.offsets[first:last] - place * width
-            own = _repacked(values[first:last])
             cells = min(width, len(self) - place * width)
-            yield (
-                place,
-                replace(column, offsets=None if len(offsets) == cells else offsets, values=own),
-            )
+            own = None if len(offsets) == cells else offsets
+            yield place, _repacked(replace(column, offsets=own, values=column.values[first:last]))
 
     def _warned(self) -> dict[int, dict[int, Notices]]:
         """How far a condition is from the first -> offset of a cell -> what it warned of."""
@@ -139,6 +132,8 @@ class Sheet:
         return found
 
 
-def _repacked(values: Values) -> Values:
+def _repacked(column: BlockColumn) -> BlockColumn:
     """Values that were no array beside those of other conditions may be one by themselves."""
-    return packed(values) if isinstance(values, list) else values
+    if isinstance(column.values, list):
+        return replace(column, values=packed(column.values))
+    return column

@@ -69,17 +69,20 @@ def checked_implementations(kind: Kind, label: str, plugin: object) -> list[Impl
         If it is written for another version of the plugin API.
     """
     check_api(f"{kind} {label}", plugin)
-    found = list(_marked(label, plugin))
+    attributes = _static_attributes(plugin)
+    found = list(_marked(label, plugin, attributes))
     if kind == "executor" and not {i.hook for i in found} & set(EXECUTOR_HOOKS):
         found += _unmarked_loops(label, plugin)
     _check_role(kind, label, plugin, found)
-    _check_marks(label, plugin, found)
+    _check_marks(label, attributes, found)
     return found
 
 
-def _marked(label: str, plugin: object) -> Iterator[Implementation]:
+def _marked(
+    label: str, plugin: object, attributes: Mapping[str, object]
+) -> Iterator[Implementation]:
     # Looked up without running properties, which may do anything.
-    for name, static in sorted(_static_attributes(plugin).items()):
+    for name, static in sorted(attributes.items()):
         options = _mark(static)
         if options is None:
             _check_not_lost(label, plugin, name, static)
@@ -167,10 +170,11 @@ def _check_role(
     raise PluginError(f"{label} is not {article} {kind}. {advice}")
 
 
-def _check_marks(label: str, plugin: object, implementations: Collection[Implementation]) -> None:
+def _check_marks(
+    label: str, attributes: Mapping[str, object], implementations: Collection[Implementation]
+) -> None:
     """Refuse a method that is named like a hook and would never be called."""
     marked = {found.name for found in implementations}
-    attributes = _static_attributes(plugin)
     for hook in HOOKS:
         found = attributes.get(hook)
         if hook in marked or not inspect.isroutine(found):

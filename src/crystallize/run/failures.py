@@ -109,7 +109,7 @@ class FailurePolicy:
         start, stop = self._experiment.parts[self._names[condition]]
         if SURELY <= len(refused) < stop - start and self.hopeless is None:
             self.hopeless = min(refused, key=lambda error: error.replicate)
-            self.ends_the_run = True
+            self._judge()
 
     def lost_alone(self, task: Task, failure: Failure) -> list[CellError]:
         """Judge a cell that was lost while it ran alone, and is not tried again.

@@ -224,12 +224,11 @@ class Schedule:
         self._suspects.appendleft(Task(condition, replicate, replicate + 1))
 
     def sheet_finished(self, trip: Trip, sheet: Sheet) -> None:
-        """Learn that the first cells of a trip are done; the rest of it is to be run again."""
+        """Learn that the first cells of a trip are done, one at least; the rest runs again."""
         self.ended(trip)
         first, start, stop, conditions = trip
         whole, rest = divmod(len(sheet), stop - start)
-        if len(sheet):
-            self._size.learn(len(sheet), sheet.cells.seconds)
+        self._size.learn(len(sheet), sheet.cells.seconds)
         if rest:
             self._pace(first + whole).learn(rest, sheet.seconds_of_last(rest))
             self._put_back(first + whole, start + rest, stop)
