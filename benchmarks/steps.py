@@ -43,7 +43,8 @@ from crystallize.run.block_size import MAX_CELLS
 from crystallize.run.schedule import Schedule
 from crystallize.store import Store
 from crystallize.store.records import record
-from crystallize.worker.block_runner import BlockCall, CellOptions
+from crystallize.worker.block_runner import BlockCall
+from crystallize.worker.cell_options import CellOptions
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "speed.md"
 BEGIN, END = (

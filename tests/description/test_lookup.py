@@ -18,7 +18,8 @@ from crystallize import Experiment
 from crystallize.description.lookup import find_function
 from crystallize.description.seeding import Seeding
 from crystallize.errors import CrystallizeError, FunctionLookupError
-from crystallize.worker.block_runner import BlockCall, CellOptions
+from crystallize.worker.block_runner import BlockCall
+from crystallize.worker.cell_options import CellOptions
 
 Write = Callable[..., Path]
 

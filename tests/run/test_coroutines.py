@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import warnings
 from collections import Counter
 from contextlib import suppress
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from crystallize import CellLeftBehindWarning, ExecutorError, Experiment, hookimpl
+from crystallize.testing import same_result
 
 ASYNC = {"execution": "async", "execution_options": {"max_concurrency": 4}}
 BOTH = pytest.mark.parametrize("options", [ASYNC, {}], ids=["async", "serial"])
@@ -200,6 +202,81 @@ def test_arun_ends_at_once_when_it_is_cancelled_and_keeps_what_finished(tmp_path
     (row,) = StoredExperiment(tmp_path / "cells.db").counts()
     assert 0 < row["done"] < 1000
     assert row["failed"] == 0
+
+
+def test_what_finished_of_a_block_is_kept_when_it_is_cancelled_in_its_middle(tmp_path):
+    from crystallize.store.stored import StoredExperiment
+
+    ended = []
+
+    async def trial(replicate):
+        await asyncio.sleep(0.002 if replicate < 1000 else 0.02)
+        ended.append(replicate)
+        return float(replicate)
+
+    experiment = Experiment(trial, replicates=10**5, seed=1, store=tmp_path / "cells.db", **ASYNC)
+
+    async def main():
+        run = asyncio.create_task(experiment.arun())
+        while len(ended) < 1100:
+            await asyncio.sleep(0)
+        run.cancel()
+        had_ended = set(ended)
+        with suppress(asyncio.CancelledError):
+            await run
+        return had_ended
+
+    had_ended = asyncio.run(main())
+    table = StoredExperiment(tmp_path / "cells.db").tables["baseline"]
+    assert had_ended <= set(np.flatnonzero(table.done).tolist())
+
+
+def test_cells_that_never_wait_leave_the_loop_its_turns():
+    turns, at = 0, []
+
+    async def trial(replicate):
+        time.sleep(0.002)
+        at.append(turns)
+        return float(replicate)
+
+    async def main():
+        nonlocal turns
+        run = asyncio.create_task(Experiment(trial, replicates=300, **ASYNC).arun())
+        while not run.done():
+            turns += 1
+            await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert at[-1] - at[0] > 20
+
+
+@pytest.mark.parametrize("options", [{}, {"on_error": "raise"}, {"retries": 1}], ids=str)
+def test_cells_of_one_block_come_to_what_they_come_to_alone(options):
+    async def trial(replicate, ctx, rng):
+        await asyncio.sleep(0)
+        drawn = float(rng.random())
+        if replicate % 13 == 5:
+            warnings.warn(f"{replicate} is odd", stacklevel=1)
+        if replicate % 29 == 7:
+            ctx.record(drawn=drawn)
+        if replicate % 17 == 16 and "on_error" not in options:
+            raise ValueError(f"no {replicate}")
+        if replicate % 11 == 3:
+            return {"drawn": drawn, "text": "three"}
+        return drawn if replicate % 7 else {"value": drawn, "more": replicate}
+
+    def came_to(**strategy):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            result = Experiment(trial, replicates=2000, seed=5, **options, **strategy).run()
+        recorded = [(*a.key, a.type, a.message, a.recorded) for a in result.attempts]
+        return result, recorded
+
+    serial, recorded = came_to()
+    at_once, at_once_recorded = came_to(**ASYNC)
+    same_result(serial, at_once)
+    assert recorded == at_once_recorded
+    assert serial.warnings == at_once.warnings
 
 
 def test_arun_of_a_plain_function_ends_when_it_is_cancelled_though_its_cell_does_not():

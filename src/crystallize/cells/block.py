@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import compress
 from typing import Any, NamedTuple
 
@@ -258,3 +258,69 @@ class Row(NamedTuple):
     @property
     def start(self) -> int:
         return self.task.start
+
+
+@dataclass(slots=True)
+class Stretch:
+    """Neighbouring cells that ran on an event loop and came to the same metrics, checked.
+
+    Attributes
+    ----------
+    condition, start : int
+        The condition, and the first replicate.
+    names : tuple of str
+    values : list
+        Those of the first cell, then those of the next.
+    seconds : list of float
+        How long each took, other cells on the loop among it.
+    """
+
+    condition: int
+    start: int
+    names: Names
+    values: list[Any]
+    seconds: list[float]
+
+    @property
+    def replicates(self) -> range:
+        return range(self.start, self.start + len(self.seconds))
+
+
+@dataclass(slots=True)
+class CellByCell:
+    """What a block of cells that ran on an event loop comes to: few, so that no columns are made.
+
+    Attributes
+    ----------
+    stamp : str
+        Which run's call made it.
+    outcomes : list of Stretch, Row or Block
+        From the first cell on, one after another; a row where there is more to say of a cell
+        than its metrics, a block where it failed.
+    cells : int
+        Of how many cells they are.
+    seconds : float
+        How long these took.
+    """
+
+    stamp: str
+    outcomes: list[Stretch | Row | Block] = field(default_factory=list)
+    cells: int = 0
+    seconds: float = 0.0
+
+    def add(self, outcome: Row | Block) -> None:
+        """Take what the next cell came to."""
+        self.outcomes.append(outcome)
+        self.cells += 1
+
+    def add_plain(
+        self, condition: int, replicate: int, names: Names, values: Collection[Any], seconds: float
+    ) -> None:
+        """Take what it came to where there is nothing else to say of it."""
+        last = self.outcomes[-1] if self.outcomes else None
+        if type(last) is Stretch and last.names == names:
+            last.values.extend(values)
+            last.seconds.append(seconds)
+        else:
+            self.outcomes.append(Stretch(condition, replicate, names, [*values], [seconds]))
+        self.cells += 1

@@ -164,6 +164,14 @@ class Rows:
         group.replicates.append(replicate)
         group.values.extend(values)
 
+    def add_stretch(self, replicates: range, names: Names, values: list[Any]) -> None:
+        """Keep metrics of cells one after another, that were checked."""
+        group = self._group if names == self._group.names else self._group_of(names)
+        if group.are_floats and set(map(type, values)) != {float}:
+            group.are_floats = False
+        group.replicates.extend(replicates)
+        group.values.extend(values)
+
     def forget_from(self, replicate: int) -> None:
         """Keep nothing of a cell and of those after it."""
         self.flush(replicate)

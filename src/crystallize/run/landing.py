@@ -6,7 +6,7 @@ from math import nan
 from time import sleep
 from typing import Any
 
-from crystallize.cells.block import Block, Blocks, Failure, Row
+from crystallize.cells.block import Block, Blocks, CellByCell, Failure, Row, Stretch
 from crystallize.cells.durations import Durations
 from crystallize.cells.outcome import CellError
 from crystallize.cells.sheet import Sheet
@@ -114,6 +114,8 @@ class Landing:
             and (value.task, value.stamp) == (task, self._stamp)
         ):
             self._take_row(task, value)  # at once: nothing else is so many
+        elif type(value) is CellByCell and error is None and value.stamp == self._stamp:
+            self._take_cells(task, value)
         elif isinstance(task, Pause):
             self._take_pause(task, error)
         elif error is not None:
@@ -129,6 +131,12 @@ class Landing:
             self._take_blocks(task, value)
         else:
             self._take_block(task, value)
+
+    def take_unfinished(self) -> None:
+        """Take what finished of blocks of coroutines that did not come back."""
+        for task, cells in self._call.take_unfinished().items():
+            if task in self._in_flight:
+                self.take(Completion(task, cells))
 
     def _check_control(self) -> None:
         if not self._deadlines.enforceable:
@@ -159,13 +167,35 @@ class Landing:
         ):
             self._take_late(task, value=row)
             return
+        self.schedule.cell_finished(task, row.seconds)
+        self._losses_are_certain()
+        self._keep_row(row)
+
+    def _keep_row(self, row: Row) -> None:
         if row.recorded:
             self._recorder.attempts.of_row(row)
         if row.warned:
             self._warnings.of_cells([row.warned])
-        self.schedule.ended(task)
-        self._losses_are_certain()
         self._recorder.keep_row(row)
+
+    def _take_cells(self, task: Task, cells: CellByCell) -> None:
+        condition, start, stop = task
+        first = cells.outcomes[0] if cells.cells else None
+        if first is None:
+            if not self._was_cut:
+                raise self._something_else(task)
+            self._limit.reach()
+        elif (first.condition, first.start) != (condition, start) or cells.cells > stop - start:
+            raise self._something_else(task)
+        self.schedule.finished(task, cells.cells, cells.seconds)
+        self._losses_are_certain()
+        for one in cells.outcomes:
+            if isinstance(one, Stretch):
+                self._recorder.keep_stretch(one)
+            elif isinstance(one, Row):
+                self._keep_row(one)
+            else:
+                self._keep(one)
 
     def _take_block(self, task: Task, block: Any) -> None:
         least = task.start if self._was_cut else task.start + 1

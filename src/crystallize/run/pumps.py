@@ -196,6 +196,7 @@ async def _apump(
             run.leave()
             with engine.failing():
                 await completions.aclose()
+            run.take_unfinished()
             await run.call.contexts.aleave()
             run.warnings.of_cells_left()
         yield await release()

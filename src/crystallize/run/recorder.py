@@ -12,7 +12,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from crystallize.cells.attempts import Attempt
-from crystallize.cells.block import Block, Row
+from crystallize.cells.block import Block, Row, Stretch
 from crystallize.cells.condition_tables import ConditionTables
 from crystallize.cells.outcome import CellError
 from crystallize.cells.outcomes import Outcomes
@@ -264,14 +264,23 @@ class Recorder:
 
     def keep_row(self, row: Row) -> None:
         """Keep one cell; a block for each would cost more than the cell does."""
-        condition = row.task.condition
-        rows = self._rows.get(condition)
-        if rows is None:
-            rows = self._rows[condition] = Rows(condition)
+        rows = self._rows_of(row.task.condition)
         rows.add_checked(row.task.start, row.names, row.values)
         rows.seconds[row.task.start] = row.seconds
         if row.warned:
             rows.warned[row.task.start] = row.warned
+
+    def keep_stretch(self, stretch: Stretch) -> None:
+        """Keep a few cells."""
+        rows, replicates = self._rows_of(stretch.condition), stretch.replicates
+        rows.add_stretch(replicates, stretch.names, stretch.values)
+        rows.seconds.update(zip(replicates, stretch.seconds, strict=True))
+
+    def _rows_of(self, condition: int) -> Rows:
+        rows = self._rows.get(condition)
+        if rows is None:
+            rows = self._rows[condition] = Rows(condition)
+        return rows
 
     def keep_block(self, block: Block, errors: list[CellError]) -> None:
         """Keep a block's metrics, and the errors of those of its cells that failed for good."""

@@ -60,7 +60,8 @@ from crystallize.run.tally import Tally
 from crystallize.run.time_limit import TimeLimit
 from crystallize.run.until import Stopping
 from crystallize.store.lock import Lent
-from crystallize.worker.block_runner import BlockCall, CellOptions
+from crystallize.worker.block_runner import BlockCall
+from crystallize.worker.cell_options import CellOptions
 from crystallize.worker.interruption import Interruption
 from crystallize.worker.logged import labels
 from crystallize.worker.noticed import noticing
@@ -427,6 +428,12 @@ class Run:
         for tables in self._pages.rest(self._recorder.page_starts()):
             self._summaries.take(tables)
 
+    def take_unfinished(self) -> None:
+        """Take what finished of blocks of coroutines that did not come back."""
+        with self._lock:
+            if self._landing is not None and not (self._abandoned or self._closed):
+                self._landing.take_unfinished()
+
     def exhausted(self) -> None:
         """Learn that the executor has come to its end.
 
@@ -494,6 +501,9 @@ class Run:
         """A schedule of the cells that are not in the store."""
         least, conditions = self.experiment.fewest, len(self.experiment.conditions)
         limit, workers = None, self._capabilities.workers
+        is_async, has_timeout = (
+            self._capabilities.calls_are_async, self.experiment.timeout is not None
+        )  # fmt: skip
         if self.experiment.rate_limit is not None:
             limit = RateLimit(
                 self.experiment.rate_limit, workers, begins_at_once=self.engine.streams
@@ -503,10 +513,10 @@ class Run:
             workers=workers,
             single_cell=limit is not None
             or self._capabilities.single_cell
-            or self._capabilities.calls_are_async
+            or (is_async and has_timeout)
             or not self.engine.streams,
             block_seconds=self._capabilities.block_seconds,
-            trips=self.experiment.timeout is None,
+            trips=not (is_async or has_timeout),
             expected=least * conditions if self._stopping is not None else None,
             horizon=least if self._stopping is not None and not self.engine.streams else None,
             limit=limit,

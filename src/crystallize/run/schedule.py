@@ -139,9 +139,18 @@ class Schedule:
         self.ended(task, seconds)
         condition, start, stop = task
         if cells:
+            self._learn(condition, cells, seconds)
+        self._put_back(condition, start + cells, stop)
+
+    def cell_finished(self, task: Task, seconds: float) -> None:
+        """Learn that a task of one cell is done, by a worker that was there already."""
+        self.ended(task)
+        self._learn(task.condition, 1, seconds)
+
+    def _learn(self, condition: int, cells: int, seconds: float) -> None:
+        if not self._single_cell:
             self._pace(condition).learn(cells, seconds)
             self._size.learn(cells, seconds)
-        self._put_back(condition, start + cells, stop)
 
     def trip_finished(self, trip: Trip, blocks: Sequence[Block], seconds: float) -> None:
         """Learn that these blocks of a trip are done; the rest of it is to be run again."""

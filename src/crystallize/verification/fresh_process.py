@@ -21,7 +21,8 @@ from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import CrystallizeError, ExecutorError, described
 from crystallize.results.result import Result
 from crystallize.run.rate_limit import MARGIN
-from crystallize.worker.block_runner import BlockCall, CellOptions
+from crystallize.worker.block_runner import BlockCall
+from crystallize.worker.cell_options import CellOptions
 from crystallize.worker.contexts import WorkerContexts
 from crystallize.worker.driver_state import DriverState
 from crystallize.worker.interpreter_flags import interpreter_flags

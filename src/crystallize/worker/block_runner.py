@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from contextvars import Context, copy_context
-from dataclasses import dataclass, replace
+from contextvars import Context
 from functools import partial
 from math import inf
 from threading import get_ident
@@ -17,29 +16,22 @@ from typing import Any
 import cloudpickle
 
 from crystallize.callables import is_async
-from crystallize.cells.attempts import Recorded
-from crystallize.cells.block import Block, Blocks, Failure, Row
+from crystallize.cells.block import Block, Blocks, CellByCell, Failure, Row
 from crystallize.cells.durations import Durations
-from crystallize.cells.metrics import checked_metrics
 from crystallize.cells.rows import Rows
 from crystallize.cells.sheet import Sheet
-from crystallize.cells.warned import Notices, Warned, notices
+from crystallize.cells.warned import notices
 from crystallize.contracts import Pause, Task, Trip, named_tuple
 from crystallize.description.fingerprint import loaded_fingerprint
 from crystallize.description.seeding import Seeding
-from crystallize.errors import ResourceError, WorkerDiffersError
+from crystallize.errors import WorkerDiffersError
 from crystallize.worker.arguments import Arguments
 from crystallize.worker.blas import BlasLimits, limits_of_worker
+from crystallize.worker.cell_options import CellOptions
 from crystallize.worker.cell_state import StateWatch
 from crystallize.worker.clock import clock
 from crystallize.worker.contexts import WorkerContexts
-from crystallize.worker.event_loop import (
-    CellTask,
-    InContext,
-    OwnLoop,
-    StepTimer,
-    loop_is_running,
-)
+from crystallize.worker.coroutine_cells import CoroutineCells
 from crystallize.worker.failures import TimedOut, failure_of
 from crystallize.worker.fresh_contexts import FreshContexts
 from crystallize.worker.global_random import GlobalRandomWatch, GlobalStateKept, seed_global
@@ -49,11 +41,7 @@ from crystallize.worker.noticed import noticing
 from crystallize.worker.own_modules import OwnModules, unload_provided
 from crystallize.worker.pickling import pickled_by_value
 from crystallize.worker.running_cells import (
-    CELL,
-    Awaiting,
     RunningCells,
-    leave_child,
-    process,
     strike_here,
 )
 from crystallize.worker.same_code import unlike_driver
@@ -65,36 +53,6 @@ GLANCE_SECONDS = 1e-3
 
 GLANCE_CELLS = 64
 """... but after so many cells: as many may come too late if they are slow all of a sudden."""
-
-
-@dataclass(frozen=True)
-class CellOptions:
-    """What the driver asks of every cell.
-
-    Attributes
-    ----------
-    stop_on_failure : bool
-        End a block at its first failed cell.
-    seed_globals : bool
-        Seed the global generators before each cell.
-    blas_threads : int or None
-        How many threads BLAS and OpenMP may use in a worker; ``None`` leaves
-        them alone.
-    timeout : float or None
-        Seconds that a cell may take.
-    block_seconds : float
-        When a block ends early, and the driver schedules the rest of it anew.
-    cancels_late_cells : bool
-        Whether a coroutine that takes longer is cancelled where it runs, because its
-        executor cannot stop it.
-    """
-
-    stop_on_failure: bool = False
-    seed_globals: bool = False
-    blas_threads: int | None = 1
-    timeout: float | None = None
-    block_seconds: float = 0.3
-    cancels_late_cells: bool = False
 
 
 class BlockCall:
@@ -124,8 +82,6 @@ class BlockCall:
         Whether a cell may take only so long.
     ends : float
         When no more cells are to begin, by ``perf_counter`` of this process.
-    leaving : bool
-        Whether a cancellation is the driver's; otherwise it is the cell's own failure.
     leave_worker : callable or None
         Leaves what the calling thread has opened for cells; for an executor whose threads
         end before the run does.  ``None`` where there is nothing.
@@ -160,15 +116,13 @@ class BlockCall:
     def _prepare(self) -> None:
         self._is_async = is_async(self._function)
         self._arguments: dict[int, Arguments] = {}
-        self._loops: dict[int, OwnLoop] = {}
         self._blocks: dict[int, RunningCells] = {}
-        self._awaiting = Awaiting(tuple(self._conditions))
-        self._awaited: dict[asyncio.Task[Any], Task] = self._awaiting.cells
-        self._struck: set[Task] = set()
-        self._forks = process.forks
-        self._running_loops: dict[int, asyncio.AbstractEventLoop] = {}
+        self._names = tuple(self._conditions)
+        self._coroutines = CoroutineCells(
+            self._function, self._names, self._arguments_of, self.contexts, self._fresh,
+            self._options, self._retried, self.stamp, self._deadline,
+        )  # fmt: skip
         self.has_timeout = self._options.timeout is not None
-        self.leaving = False
         self._is_to_stop = False
         self.watch = GlobalRandomWatch()
         self.state = StateWatch(self._function)
@@ -181,7 +135,7 @@ class BlockCall:
         """What makes the arguments of a condition's cells, where cells run."""
         arguments = self._arguments.get(condition)
         if arguments is None:
-            name = self._awaiting.conditions[condition]
+            name = self._names[condition]
             # Coroutines interleave, and a block that is run again would not keep to a time limit.
             copies_large = self._is_async or self._options.timeout is not None
             arguments = self._arguments[condition] = Arguments(
@@ -264,73 +218,27 @@ class BlockCall:
         block.changed = self.state.end(state)
         return block
 
-    async def run_cell(self, task: Task | Pause) -> Row | Block | None:
-        """Run a block of one cell of a coroutine function on the running loop."""
+    async def run_coroutines(self, task: Task | Pause) -> Row | Block | CellByCell | None:
+        """Run the cells of a block of a coroutine function on the running loop."""
         if self._refusal is not None:
             raise self._refusal
         if isinstance(task, Pause):
             await asyncio.sleep(task.seconds)
             return None
-        condition, replicate, _ = task
-        arguments = self._arguments.get(condition) or self._arguments_of(condition)
-        arguments = arguments.of_cell() if arguments.records else arguments
-        timeout = self._options.timeout
-        running = self._running_task()
-        outcome: Row | Block
-        began = perf_counter()
-        cell = self._awaiting, task
-        CELL.set(cell)
-        if type(running) is CellTask:
-            running.cell = cell
-        self._awaited[running] = task
-        try:
-            given = arguments.same if arguments.constant else arguments(replicate)
-            if self._has_contexts:
-                given = {**await self.contexts.aentered(), **given}
-            if self._fresh.is_empty and len(copy_context()) == 1:  # nobody's but ours
-                awaitable: Awaitable[Any] = self._function(**given)
-            else:
-                context = self._fresh.new()
-                context.run(CELL.set, cell)
-                awaitable = InContext(context, context.run(self._function, **given))
-            if timeout is None:
-                result = await awaitable
-            else:
-                result = await _within(timeout, awaitable, self._options.cancels_late_cells)
-            seconds = perf_counter() - began
-            names, values = checked_metrics(result)
-            outcome = named_tuple(Row, (task, names, values, self.stamp, seconds, (), None))
-        except BaseException as error:
-            cancelled = isinstance(error, (asyncio.CancelledError, GeneratorExit))
-            if isinstance(error, (Interruption, ResourceError)) or (cancelled and self.leaving):
-                raise
-            outcome = self._failed(task, error, perf_counter() - began)
-        finally:
-            del self._awaited[running]
-            noted = self._awaiting.warned.pop(id(task), None) if self._awaiting.warned else None
-            if process.forks != self._forks:
-                leave_child(sys.exc_info()[1])
-        if self._struck and task in self._struck:
-            raise Interruption
-        if running.cancelling() and not self.leaving:
-            # The cell cancelled the task that others run in after it.
-            with suppress(asyncio.CancelledError):
-                await asyncio.sleep(0)
-            while running.uncancel():
-                pass
-        if arguments.recorded and (recorded := arguments.taken(task.start, task.stop)):
-            outcome = _with_recorded(outcome, recorded[0])
-        return _with_warnings(outcome, notices(noted)) if noted else outcome
+        return await self._coroutines.run(task)
 
-    def _running_task(self) -> Any:
-        """asyncio's task that runs here; asking for the loop takes longer than the rest of it."""
-        thread = get_ident()
-        loop = self._running_loops.get(thread)
-        task = None if loop is None else asyncio.current_task(loop)
-        if task is None:
-            loop = self._running_loops[thread] = asyncio.get_running_loop()
-            task = asyncio.current_task(loop)
-        return task
+    @property
+    def leaving(self) -> bool:
+        """Whether a cancellation is the driver's; otherwise it is the cell's own failure."""
+        return self._coroutines.leaving
+
+    @leaving.setter
+    def leaving(self, leaves: bool) -> None:
+        self._coroutines.leaving = leaves
+
+    def take_unfinished(self) -> dict[Task, CellByCell]:
+        """Take what there is of blocks of coroutines that were cancelled, or left behind."""
+        return self._coroutines.take_unfinished()
 
     def strike(self) -> bool:
         """Strike the cell that this thread is running, if it is.
@@ -343,24 +251,16 @@ class BlockCall:
         self._is_to_stop = True
         if strike_here():
             return True
-        if not loop_is_running():
-            return False
-        task = self._awaited.get(asyncio.current_task())  # type: ignore[arg-type]
-        if task is None or task in self._struck:
-            return False
-        self._struck.add(task)
-        return True
+        return self._coroutines.strike()
 
     def cancel_cells(self) -> None:
         """Ask the coroutines that a loop of ours runs for others to end, from any thread."""
-        self.leaving = True
-        for loop in list(self._loops.values()):
-            loop.cancel()
+        self._coroutines.cancel()
 
     def under_way(self) -> list[tuple[int, int]]:
         """The cells, (condition, replicate), that are running in this process now."""
         blocks = [cells.place for cells in list(self._blocks.values())]
-        awaited = [(task[0], task[1]) for task in list(self._awaited.values())]
+        awaited = [(task[0], task[1]) for task in list(self._coroutines.awaiting.cells.values())]
         return list(dict.fromkeys(blocks + awaited))
 
     def close(self) -> None:
@@ -372,13 +272,7 @@ class BlockCall:
                 self._listens = False
                 for held in (forwarding, labels, noticing):
                     held.end()
-            while self._loops:
-                _, loop = self._loops.popitem()
-                try:
-                    if self._has_contexts and not loop.loop.is_closed():
-                        loop.run(self.contexts.aleave())
-                finally:
-                    loop.close()
+            self._coroutines.close()
 
     def _deadline(self, began: float) -> float:
         """When a block ends early."""
@@ -392,7 +286,7 @@ class BlockCall:
     def _run_trip(self, trip: Trip) -> Blocks | Sheet:
         """Run the cells of a trip, until one of its conditions or all of it ends early."""
         first, start, stop, conditions = trip
-        names = self._awaiting.conditions[first : first + conditions]
+        names = self._names[first : first + conditions]
         given = [self._conditions[name] for name in names]
         if not self._is_async and is_simple(given, self._seeding, self._injected):
             simple = TripArguments(self._seeding, names, given, trip, self._injected)
@@ -422,7 +316,7 @@ class BlockCall:
         block = self._run_block(task, arguments)
         arguments.untried = False
         if len(block) and arguments.were_changed():
-            name = self._awaiting.conditions[task.condition]
+            name = self._names[task.condition]
             params = self._conditions[name]
             arguments = Arguments(self._seeding.of(name), name, params, self._injected)
             self._arguments[task.condition] = arguments
@@ -443,7 +337,7 @@ class BlockCall:
 
     def _run(self, task: Task | Trip, arguments: Arguments | TripArguments) -> Block:
         rows, failures = Rows(task.condition), list[Failure]()
-        cells = RunningCells(task, self._awaiting.conditions)
+        cells = RunningCells(task, self._names)
         thread = get_ident()
         began = perf_counter()
         cells.points.append((cells.start, began))
@@ -452,8 +346,8 @@ class BlockCall:
             try:
                 self._blocks[thread] = cells
                 cells.begin()
-                if isinstance(arguments, Arguments) and self._is_async:
-                    self._await_cells(task.condition, arguments, cells, rows, failures)
+                if self._is_async and isinstance(task, Task) and isinstance(arguments, Arguments):
+                    self._coroutines.run_here(task, arguments, cells, rows, failures)
                 else:
                     self._call_cells(arguments, cells, rows, failures)
             finally:
@@ -471,7 +365,7 @@ class BlockCall:
         block.durations = Durations.of_points(cells.points, len(block), ended)
         block.stamp = self.stamp
         if self._is_elsewhere:
-            block.logged = [*(cells.logged or ()), *self._awaiting.taken()]
+            block.logged = [*(cells.logged or ()), *self._coroutines.awaiting.taken()]
         return block
 
     def _call_cells(
@@ -535,58 +429,10 @@ class BlockCall:
                 return
             first, looked = following, now
 
-    def _await_cells(
-        self,
-        condition: int,
-        arguments: Arguments,
-        cells: RunningCells,
-        rows: Rows,
-        failures: list[Failure],
-    ) -> None:
-        deadline = self._deadline(perf_counter())
-        loop = self._loops.get(get_ident())
-        if loop is None:
-            loop = self._loops[get_ident()] = OwnLoop()
-        for replicate in cells.stretch(cells.start, cells.stop):
-            if self._options.seed_globals:
-                seed_global(arguments.seed(replicate))
-            cell = Task(condition, replicate, replicate + 1)
-            try:
-                outcome = loop.run(self.run_cell(cell))
-            except asyncio.CancelledError:
-                return  # the driver's own: it leaves
-            except ResourceError:
-                raise
-            except RuntimeError as error:  # a cell that closes the loop, or uses one in it
-                outcome = self._failed(cell, error, 0.0)
-            now = perf_counter()
-            cells.points.append((replicate + 1, now))
-            if isinstance(outcome, Row):
-                if outcome.recorded:
-                    arguments.recorded[replicate] = outcome.recorded
-                rows.add_checked(replicate, outcome.names, outcome.values)
-                if outcome.warned:
-                    rows.warned[replicate] = outcome.warned
-            elif outcome is not None:
-                (failure,) = outcome.failures
-                failures.append(replace(failure, offset=replicate - cells.start))
-                if outcome.recorded:
-                    arguments.recorded[replicate] = outcome.recorded[0]
-                if outcome.warned is not None:
-                    (rows.warned[replicate],) = outcome.warned.kinds
-                if self._options.stop_on_failure:
-                    return
-            if now > deadline:
-                return
-
     def _none_of(self, task: Task | Trip) -> Block | Blocks:
         if isinstance(task, Trip):
             return Blocks([], 0.0, self.stamp)
         return Block(task.condition, task.start, task.start, [], [], 0.0, stamp=self.stamp)
-
-    def _failed(self, task: Task, error: BaseException, seconds: float) -> Block:
-        failures, durations = [failure_of(0, error, self._retried)], Durations([1], [seconds])
-        return Block(*task, [], failures, seconds, stamp=self.stamp, durations=durations)
 
     def _timed(self, **arguments: Any) -> Any:
         """Refuse a result that came too late, but before anyone stopped the worker."""
@@ -635,38 +481,3 @@ def _call_until(
         if context:  # one that is empty still, no cell has changed
             return False
     return True
-
-
-def _with_warnings(outcome: Row | Block, given: Notices) -> Row | Block:
-    """One cell's outcome with what it warned of."""
-    if isinstance(outcome, Row):
-        return outcome._replace(warned=given)
-    outcome.warned = Warned.of({0: given})
-    return outcome
-
-
-def _with_recorded(outcome: Row | Block, recorded: Recorded) -> Row | Block:
-    """One cell's outcome with what it recorded."""
-    if isinstance(outcome, Row):
-        return outcome._replace(recorded=recorded)
-    outcome.recorded = {0: recorded}
-    return outcome
-
-
-async def _within(timeout: float, awaitable: Awaitable[Any], cancels: bool) -> Any:
-    """Await a cell that may not keep the loop from others for longer than it may take itself.
-
-    Whether it waited for too long is the driver's to say, who knows how long it was kept
-    from running by others; unless nobody but the loop can cancel it.
-    """
-    steps = StepTimer(awaitable, perf_counter)
-    try:
-        async with asyncio.timeout(timeout if cancels else None) as limit:
-            result = await steps
-    except TimeoutError:
-        if limit.expired():
-            raise TimedOut(timeout) from None
-        raise
-    if steps.seconds > timeout:
-        raise TimedOut(timeout)
-    return result

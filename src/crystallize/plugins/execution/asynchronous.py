@@ -72,9 +72,7 @@ class AsyncExecution(Execution):
 
     @default
     def capabilities(self) -> Capabilities:
-        return Capabilities(
-            functions=ASYNC, workers=self.max_concurrency, single_cell=True, can_cancel=True
-        )
+        return Capabilities(functions=ASYNC, workers=self.max_concurrency, can_cancel=True)
 
     @hookimpl
     async def execute(

@@ -1,0 +1,318 @@
+"""Running the cells of coroutine functions."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
+from contextvars import copy_context
+from dataclasses import replace
+from threading import get_ident
+from time import perf_counter
+from typing import Any
+
+from crystallize.cells.attempts import Recorded
+from crystallize.cells.block import Block, CellByCell, Failure, Row
+from crystallize.cells.durations import Durations
+from crystallize.cells.metrics import Names, checked_metrics
+from crystallize.cells.rows import Rows
+from crystallize.cells.warned import Given, Warned, notices
+from crystallize.contracts import Task, named_tuple
+from crystallize.errors import ResourceError
+from crystallize.worker.arguments import Arguments
+from crystallize.worker.cell_options import CellOptions
+from crystallize.worker.contexts import WorkerContexts
+from crystallize.worker.event_loop import (
+    CellTask,
+    InContext,
+    OwnLoop,
+    StepTimer,
+    loop_is_running,
+)
+from crystallize.worker.failures import TimedOut, failure_of
+from crystallize.worker.fresh_contexts import FreshContexts
+from crystallize.worker.global_random import seed_global
+from crystallize.worker.interruption import Interruption
+from crystallize.worker.running_cells import CELL, Awaiting, RunningCells, leave_child, process
+
+TURN_SECONDS = 0.01
+"""How often others on a loop have their turn, also where no cell waits for anything."""
+
+
+class CoroutineCells:
+    """Runs the cells of a coroutine function: of a block one after another, of many blocks at once.
+
+    Parameters
+    ----------
+    function : callable
+    conditions : tuple of str
+        The names of the conditions.
+    arguments_of : callable
+        The index of a condition -> what makes the arguments of its cells.
+    contexts : WorkerContexts
+    fresh : FreshContexts
+    options : CellOptions
+    retried : tuple of exception types
+    stamp : str
+    deadline : callable
+        When a block ends early, by when it began.
+
+    Attributes
+    ----------
+    awaiting : Awaiting
+        The cells that are awaited now.
+    leaving : bool
+        Whether a cancellation is the driver's; otherwise it is the cell's own failure.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        conditions: tuple[str, ...],
+        arguments_of: Callable[[int], Arguments],
+        contexts: WorkerContexts,
+        fresh: FreshContexts,
+        options: CellOptions,
+        retried: tuple[type[BaseException], ...],
+        stamp: str,
+        deadline: Callable[[float], float],
+    ) -> None:
+        self.awaiting = Awaiting(conditions)
+        self.leaving = False
+        self._function = function
+        self._arguments_of = arguments_of
+        self._contexts = contexts
+        self._has_contexts = bool(contexts)
+        self._fresh = fresh
+        self._options = options
+        self._retried = retried
+        self._stamp = stamp
+        self._deadline = deadline
+        self._awaited: dict[asyncio.Task[Any], Task] = self.awaiting.cells
+        self._struck: set[Task] = set()
+        self._unfinished: dict[Task, CellByCell] = {}
+        self._turn = perf_counter() + TURN_SECONDS
+        self._own_loops: dict[int, OwnLoop] = {}
+        self._running_loops: dict[int, asyncio.AbstractEventLoop] = {}
+        self._forks = process.forks
+
+    async def run(self, task: Task) -> Row | Block | CellByCell:
+        """Run the cells of a block on the running loop, until one of them has it end early."""
+        # In one: a frame more in each of a thousand that wait costs as much as what it does.
+        condition, start, stop = task
+        is_lone, options = stop - start == 1, self._options
+        of_block = self._arguments_of(condition)
+        cells = CellByCell(self._stamp)
+        if not is_lone:
+            of_block = of_block.of_block(stop)
+            self._unfinished[task] = cells
+        running, awaiting = self._running_task(), self.awaiting
+        awaited, noted = awaiting.cells, awaiting.warned
+        first = began = perf_counter()
+        deadline = self._deadline(first)
+        for replicate in range(start, stop):
+            if began > self._turn:
+                self._turn = began + TURN_SECONDS
+                await asyncio.sleep(0)
+                began = perf_counter()
+            one = task if is_lone else named_tuple(Task, (condition, replicate, replicate + 1))
+            arguments = of_block.of_cell() if of_block.records else of_block
+            cell, failed = (awaiting, one), None
+            CELL.set(cell)
+            if type(running) is CellTask:
+                running.cell = cell
+            awaited[running] = one
+            try:
+                given = arguments.same if arguments.constant else arguments(replicate)
+                if self._has_contexts:
+                    given = {**await self._contexts.aentered(), **given}
+                if self._fresh.is_empty and len(copy_context()) == 1:  # nobody's but ours
+                    awaitable: Awaitable[Any] = self._function(**given)
+                else:
+                    context = self._fresh.new()
+                    context.run(CELL.set, cell)
+                    awaitable = InContext(context, context.run(self._function, **given))
+                if options.timeout is None:
+                    result = await awaitable
+                else:
+                    result = await _within(options.timeout, awaitable, options.cancels_late_cells)
+                now = perf_counter()
+                names, values = checked_metrics(result)
+            except BaseException as error:
+                now = perf_counter()
+                cancelled = isinstance(error, (asyncio.CancelledError, GeneratorExit))
+                if isinstance(error, (Interruption, ResourceError)) or (cancelled and self.leaving):
+                    raise
+                names, values, failed = (), (), failure_of(0, error, self._retried)
+            finally:
+                del awaited[running]
+                warned = noted.pop(id(one), None) if noted else None
+                if process.forks != self._forks:
+                    leave_child(sys.exc_info()[1])
+            if self._struck and one in self._struck:
+                raise Interruption
+            if running.cancelling() and not self.leaving:
+                await _taken_back(running)
+            if self.leaving and not is_lone:  # what ended though it was cancelled is no result
+                return cells
+            recorded = arguments.taken(replicate, replicate + 1) if arguments.recorded else None
+            if is_lone or failed or warned or recorded:
+                outcome = self._outcome(one, names, values, failed, now - began, warned, recorded)
+                if is_lone:
+                    return outcome
+                cells.add(outcome)
+            else:
+                cells.add_plain(condition, replicate, names, values, now - began)
+            cells.seconds = now - first
+            if now > deadline or (failed and options.stop_on_failure):
+                break
+            began = now
+        del self._unfinished[task]
+        return cells
+
+    def _outcome(
+        self,
+        task: Task,
+        names: Names,
+        values: Collection[Any],
+        failed: Failure | None,
+        seconds: float,
+        warned: Counter[Given] | None,
+        recorded: dict[int, Recorded] | None,
+    ) -> Row | Block:
+        """What one cell came to, with all that there is to say of it."""
+        given = notices(warned) if warned else ()
+        if failed is None:
+            kept = recorded[0] if recorded else None
+            row: Row = named_tuple(Row, (task, names, values, self._stamp, seconds, given, kept))
+            return row
+        return Block(
+            *task, [], [failed], seconds, stamp=self._stamp, recorded=recorded,
+            warned=Warned.of({0: given} if given else {}), durations=Durations([1], [seconds]),
+        )  # fmt: skip
+
+    def take_unfinished(self) -> dict[Task, CellByCell]:
+        """Take what there is of blocks that were cancelled, or left behind."""
+        unfinished, self._unfinished = self._unfinished, {}
+        return unfinished
+
+    def _running_task(self) -> Any:
+        """asyncio's task that runs here; asking for the loop takes longer than the rest of it."""
+        thread = get_ident()
+        loop = self._running_loops.get(thread)
+        task = None if loop is None else asyncio.current_task(loop)
+        if task is None:
+            loop = self._running_loops[thread] = asyncio.get_running_loop()
+            task = asyncio.current_task(loop)
+        return task
+
+    def run_here(
+        self,
+        task: Task,
+        arguments: Arguments,
+        cells: RunningCells,
+        rows: Rows,
+        failures: list[Failure],
+    ) -> None:
+        """Run the cells of a block in this thread, where no event loop runs.
+
+        Parameters
+        ----------
+        task : Task
+        arguments : Arguments
+            Those of the block, to which goes what its cells record.
+        cells : RunningCells
+        rows, failures
+            Where the outcomes go.
+        """
+        deadline = self._deadline(perf_counter())
+        loop = self._own_loops.get(get_ident())
+        if loop is None:
+            loop = self._own_loops[get_ident()] = OwnLoop()
+        for replicate in cells.stretch(cells.start, cells.stop):
+            if self._options.seed_globals:
+                seed_global(arguments.seed(replicate))
+            one = Task(task.condition, replicate, replicate + 1)
+            try:
+                outcome = loop.run(self.run(one))
+            except asyncio.CancelledError:
+                return  # the driver's own: it leaves
+            except ResourceError:
+                raise
+            except RuntimeError as error:  # a cell that closes the loop, or uses one in it
+                failed = failure_of(0, error, self._retried)
+                outcome = self._outcome(one, (), (), failed, 0.0, None, None)
+            now = perf_counter()
+            cells.points.append((replicate + 1, now))
+            if isinstance(outcome, Row):
+                rows.add_checked(replicate, outcome.names, outcome.values)
+                if outcome.warned:
+                    rows.warned[replicate] = outcome.warned
+                if outcome.recorded:
+                    arguments.recorded[replicate] = outcome.recorded
+            elif isinstance(outcome, Block):
+                (failure,) = outcome.failures
+                failures.append(replace(failure, offset=replicate - cells.start))
+                if outcome.warned is not None:
+                    (rows.warned[replicate],) = outcome.warned.kinds
+                if outcome.recorded:
+                    arguments.recorded[replicate] = outcome.recorded[0]
+                if self._options.stop_on_failure:
+                    return
+            if now > deadline:
+                return
+
+    def strike(self) -> bool:
+        """Strike the cell that runs in this thread, if there is one on its loop."""
+        if not loop_is_running():
+            return False
+        task = self._awaited.get(asyncio.current_task())  # type: ignore[arg-type]
+        if task is None or task in self._struck:
+            return False
+        self._struck.add(task)
+        return True
+
+    def cancel(self) -> None:
+        """Ask the coroutines that a loop of ours runs for others to end, from any thread."""
+        self.leaving = True
+        for loop in list(self._own_loops.values()):
+            loop.cancel()
+
+    def close(self) -> None:
+        """Leave what was entered on loops of ours, and close these."""
+        while self._own_loops:
+            _, loop = self._own_loops.popitem()
+            try:
+                if self._has_contexts and not loop.loop.is_closed():
+                    loop.run(self._contexts.aleave())
+            finally:
+                loop.close()
+
+
+async def _taken_back(running: asyncio.Task[Any]) -> None:
+    """Take back that a cell cancelled the task that others run in after it."""
+    with suppress(asyncio.CancelledError):
+        await asyncio.sleep(0)
+    while running.uncancel():
+        pass
+
+
+async def _within(timeout: float, awaitable: Awaitable[Any], cancels: bool) -> Any:
+    """Await a cell that may not keep the loop from others for longer than it may take itself.
+
+    Whether it waited for too long is the driver's to say, who knows how long it was kept
+    from running by others; unless nobody but the loop can cancel it.
+    """
+    steps = StepTimer(awaitable, perf_counter)
+    try:
+        async with asyncio.timeout(timeout if cancels else None) as limit:
+            result = await steps
+    except TimeoutError:
+        if limit.expired():
+            raise TimedOut(timeout) from None
+        raise
+    if steps.seconds > timeout:
+        raise TimedOut(timeout)
+    return result
