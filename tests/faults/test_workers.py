@@ -224,9 +224,10 @@ def test_a_thread_that_holds_a_lock_when_the_pool_starts_does_not_block_it():
     assert result.errors == []
 
 
-def test_a_busy_worker_does_not_outlive_a_dropped_stream():
+def test_a_busy_worker_does_not_outlive_a_dropped_stream(tmp_path):
     def trial(replicate):
         if replicate:
+            (tmp_path / str(os.getpid())).touch()
             time.sleep(60)
         return 1.0
 
@@ -234,11 +235,9 @@ def test_a_busy_worker_does_not_outlive_a_dropped_stream():
         trial, replicates=4, execution=PROCESS[0], execution_options=PROCESS[1]
     ).stream()
     next(stream)
-    workers = [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]
-    # Loky's tracker goes on for as long as this process.
-    lines = {p: " ".join(p.cmdline()) for p in workers}
-    busy = [p for p, line in lines.items() if "loky" in line and "tracker" not in line]
-    assert len(busy) >= 2
+    while len(begun := list(tmp_path.iterdir())) < 2:
+        time.sleep(0.01)
+    busy = [psutil.Process(int(file.name)) for file in begun]
     stream.close()
     _, alive = psutil.wait_procs(busy, 5)
     assert alive == []
