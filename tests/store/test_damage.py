@@ -49,7 +49,7 @@ def replaced(store, make_payload):
     with Store(store) as opened:
         first = next(opened.records())
         payload = make_payload(first.payload)
-        record = Record(first.condition, first.start, first.stop, payload, first.generation)
+        record = Record(first.conditions, first.start, first.stop, payload, first.generation)
         checksum = record.checksum(opened.id)
     change(
         store,
@@ -91,7 +91,7 @@ def test_a_block_that_cannot_be_read_is_set_aside_and_run_again(store, kind):
     stored = StoredExperiment(store)
     assert stored.damaged == [record.name]
     missing = record.stop - record.start
-    assert int(stored.tables[record.condition].done.sum()) == 40 - missing
+    assert int(stored.tables[record.conditions[0]].done.sum()) == 40 - missing
     assert Result.from_store(store).metrics.keys() == {"a", "b"}
     with pytest.warns(StoreWarning, match="are damaged; they are set aside and run again"):
         again = make(store).run()
@@ -187,14 +187,14 @@ def test_a_view_in_the_place_of_a_table_is_not_asked(store):
     assert "it has a view 'blocks'" in command("show", store).stderr
 
 
-@pytest.mark.parametrize("version", [0, -1, 4, 99])
+@pytest.mark.parametrize("version", [0, -1, 5, 99])
 def test_a_format_that_is_none_is_refused(store, version):
     make(store).run()
     change(store, f"PRAGMA user_version = {version}")
     assert command("show", store).returncode == 2
 
 
-def test_a_store_of_format_2_is_read_and_made_one_of_format_3(store):
+def test_a_store_of_format_2_is_read_and_made_one_of_this_format(store):
     fresh = make(store).run()
     change(
         store,

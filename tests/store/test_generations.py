@@ -331,7 +331,9 @@ def _as_format_1(store):
         for number, *parts in connection.execute(
             "SELECT id, condition, start, stop, payload FROM blocks"
         ):
-            checksum = Record(*parts).checksum()
+            record = Record.of_row((*parts, 0))
+            assert record is not None
+            checksum = record.checksum()
             connection.execute("UPDATE blocks SET checksum = ? WHERE id = ?", (checksum, number))
         connection.execute("PRAGMA user_version = 1")
     connection.close()

@@ -14,7 +14,8 @@ from crystallize.cells.page import PageBounds, page_stop
 from crystallize.cells.warned import Notice, Warned
 from crystallize.description.seeding import Seeding
 from crystallize.store.paged import PagedCells
-from crystallize.store.records import read_records, record
+from crystallize.store.reading import read_records
+from crystallize.store.records import record
 from crystallize.store.sqlite import Store
 
 SIZES = {"a": 150, "b": 90}

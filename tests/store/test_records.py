@@ -16,7 +16,8 @@ from crystallize.cells.outcome import CellError
 from crystallize.cells.rows import Rows
 from crystallize.cells.table import Table
 from crystallize.description.seeding import Seeding
-from crystallize.store.records import lost_record, read_records, record
+from crystallize.store.reading import read_records
+from crystallize.store.records import lost_record, record
 from crystallize.store.rows import Record
 from crystallize.store.sqlite import Store
 
@@ -72,7 +73,7 @@ def test_looking_at_a_store_unpickles_nothing_and_imports_no_code(store):
 
     with Store(store, create=True) as opened:
         opened.set_identity({"seed": 1})
-        evil = Record("a", 0, 1, pickle.dumps(Evil()))
+        evil = Record(("a",), 0, 1, pickle.dumps(Evil()))
         opened.add([evil])
         assert read_records(opened.records(), {"a": 1}, Seeding(1)).unreadable == [evil]
     assert opened_pickles == []
@@ -133,7 +134,7 @@ def test_of_two_records_of_a_cell_the_later_one_counts():
 
 def test_a_cell_that_took_its_worker_down_is_a_record_of_its_own():
     stored = lost_record(error_of(6))
-    assert (stored.condition, stored.start, stored.stop) == ("c", 6, 7)
+    assert (stored.conditions, stored.start, stored.stop) == (("c",), 6, 7)
     assert read_records([stored], {"c": 9}, Seeding(5))[1] == {("c", 6): error_of(6)}
 
 

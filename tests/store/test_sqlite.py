@@ -10,7 +10,7 @@ from crystallize.store.rows import Record
 from crystallize.store.schema import APPLICATION_ID
 from crystallize.store.sqlite import Store, stored_root
 
-FIRST, SECOND = Record("a", 0, 3, b"first"), Record("b", 3, 9, b"second")
+FIRST, SECOND = Record(("a",), 0, 3, b"first"), Record(("b",), 3, 9, b"second")
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_a_store_of_the_first_format_is_read_and_made_one_of_the_next_when_writt
     connection = sqlite3.connect(store)
     connection.executescript(f"{FORMAT_1} PRAGMA application_id = {APPLICATION_ID}")
     with connection:
-        row = (FIRST.condition, FIRST.start, FIRST.stop, FIRST.checksum(), FIRST.payload)
+        row = (FIRST.given, FIRST.start, FIRST.stop, FIRST.checksum(), FIRST.payload)
         connection.execute("INSERT INTO blocks VALUES (1, ?, ?, ?, ?, ?)", row)
     connection.close()
     with Store(store, read_only=True) as reader:
@@ -136,7 +136,7 @@ def test_a_store_of_a_later_format_asks_for_an_update(store):
     connection = sqlite3.connect(store)
     connection.execute("PRAGMA user_version = 9")
     connection.close()
-    with pytest.raises(StoreError, match=r"has format 9.*reads format 3\. Update Crystallize"):
+    with pytest.raises(StoreError, match=r"has format 9.*reads format 4\. Update Crystallize"):
         Store(store)
 
 

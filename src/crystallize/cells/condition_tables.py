@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import repeat
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from crystallize.cells.sheet import Sheet
 from crystallize.cells.table import Table
@@ -50,29 +52,80 @@ class ConditionTables(Mapping[str, Table]):
     def __len__(self) -> int:
         return len(self.sizes)
 
-    def keep(self, sheet: Sheet) -> bool:
+    def keep(self, sheet: Sheet, conditions: Sequence[str]) -> bool:
         """Keep a plain sheet as it is, if there are no other cells of its conditions.
+
+        Parameters
+        ----------
+        sheet : Sheet
+        conditions : sequence of str
+            The names of its conditions.
 
         Returns
         -------
         bool
             Whether it was kept.
         """
-        names = self._names[sheet.condition : sheet.condition + sheet.conditions]
-        if not (self._made.keys().isdisjoint(names) and self._sheets.keys().isdisjoint(names)):
+        if not (
+            self._made.keys().isdisjoint(conditions) and self._sheets.keys().isdisjoint(conditions)
+        ):
             return False
-        places = zip(repeat(sheet), range(len(names)), strict=False)
-        self._sheets.update(zip(names, places, strict=True))
+        places = zip(repeat(sheet), range(len(conditions)), strict=False)
+        self._sheets.update(zip(conditions, places, strict=True))
         self._in_sheets += len(sheet)
         return True
+
+    @property
+    def sheets(self) -> list[tuple[Sheet, list[str]]]:
+        """Those that are kept as they came, each with the conditions for which it is."""
+        found: dict[int, tuple[Sheet, list[str]]] = {}
+        for condition, (sheet, _) in self._sheets.items():
+            found.setdefault(id(sheet), (sheet, []))[1].append(condition)
+        return list(found.values())
+
+    def stretch(self, condition: str) -> tuple[int, int]:
+        """The replicates [start, stop) of a condition that are in a sheet; no others are there."""
+        sheet, place = self._sheets[condition]
+        return sheet.start, sheet.start + sheet.cells_of(place)
+
+    def finished_of(self, condition: str) -> int:
+        """How many cells of a condition have metrics."""
+        if condition in self._sheets:
+            start, stop = self.stretch(condition)
+            return stop - start
+        return int(np.count_nonzero(self._made[condition].done)) if condition in self._made else 0
+
+    def missing(self, condition: str, failed: Sequence[int]) -> Iterator[tuple[int, int]]:
+        """The ranges [start, stop) of a condition's replicates with neither metrics nor an error.
+
+        Parameters
+        ----------
+        condition : str
+        failed : sequence of int
+            The replicates that have an error.
+        """
+        if failed or condition in self._made:
+            yield from self[condition].missing(failed)
+            return
+        size = self.sizes[condition]
+        start, stop = self.stretch(condition) if condition in self._sheets else (size, size)
+        if start > 0:
+            yield 0, start
+        if stop < size:
+            yield stop, size
+
+    def arrays(self, condition: str) -> dict[str, npt.NDArray[Any]]:
+        """Metric -> array of a condition, as :meth:`Column.finished` gives it."""
+        if condition in self._sheets:
+            sheet, place = self._sheets[condition]
+            found = sheet.arrays(place, self.sizes[condition])
+            if found is not None:
+                return found
+        return self[condition].arrays()
 
     def made(self) -> list[tuple[str, Table]]:
         """The tables that there are, in order; nothing has come of the others, or a sheet."""
         return [(name, self._made[name]) for name in self._names if name in self._made]
-
-    def is_unused(self, condition: str) -> bool:
-        """Whether nothing of a condition has come, nor anyone looked for it."""
-        return condition not in self._sheets and condition not in self._made
 
     @property
     def finished(self) -> int:

@@ -98,14 +98,14 @@ class Outcomes:
             If the run keeps none.
         """
         self._refuse_without("metrics")
-        arrays = {
-            condition: {name: table.columns[name].finished() for name in table.names()}
-            for condition, table in self.tables.items()
-        }
+        if isinstance(self.tables, ConditionTables):
+            arrays = {condition: self.tables.arrays(condition) for condition in self.tables}
+        else:
+            arrays = {condition: table.arrays() for condition, table in self.tables.items()}
         everywhere = list(dict.fromkeys(name for metrics in arrays.values() for name in metrics))
-        for condition, table in self.tables.items():
-            if not table.done.any():
-                arrays[condition] = {name: np.full(table.size, np.nan) for name in everywhere}
+        for condition, size in self.replicates.items():
+            if not arrays[condition] and not self.tables[condition].has_any:
+                arrays[condition] = {name: np.full(size, np.nan) for name in everywhere}
         return arrays
 
     def done(self) -> dict[str, npt.NDArray[np.bool_]]:

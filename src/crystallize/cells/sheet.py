@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise, repeat
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from crystallize.cells.block import Block, BlockColumn, Failure
 from crystallize.cells.column import packed
@@ -64,10 +66,29 @@ class Sheet:
         last = durations.between(len(self) - cells, len(self))
         return sum(count * seconds for count, seconds in zip(*last, strict=True))
 
+    def cells_of(self, place: int) -> int:
+        """How many cells there are of one condition, by how far it is from the first."""
+        return min(self.width, len(self) - place * self.width)
+
+    def arrays(self, place: int, size: int) -> dict[str, npt.NDArray[Any]] | None:
+        """Metric -> array of one condition of a plain sheet, where it has all of `size` cells.
+
+        ``None`` where it has not, or where a metric's values are no array.
+        """
+        if self.start or self.cells_of(place) != size:
+            return None
+        first = place * size
+        found = {}
+        for column in self.cells.columns:
+            if isinstance(column.values, list):
+                return None
+            found[column.name] = column.values[first : first + size]
+        return found
+
     def block(self, place: int) -> Block:
         """The cells of one condition of a plain sheet, by how far it is from the first."""
         first = place * self.width
-        last = min(first + self.width, len(self))
+        last = first + self.cells_of(place)
         columns = [_repacked(column.between(first, last)) for column in self.cells.columns]
         durations = self.cells.durations and self.cells.durations.between(first, last)
         return self._block(place, last - first, columns, durations=durations)
@@ -87,7 +108,7 @@ class Sheet:
         durations = self.cells.durations
         cut = repeat(None) if durations is None else durations.cut(width)
         for place, took in zip(range(count), cut, strict=False):
-            cells = min(width, len(self) - place * width)
+            cells = self.cells_of(place)
             own = Warned.of(warned.get(place, {}))
             yield self._block(place, cells, columns[place], failures[place], own, took)
 
@@ -117,7 +138,7 @@ class Sheet:
         for first, last in pairwise(edges):
             place = int(places[first])
             offsets = column.offsets[first:last] - place * width
-            cells = min(width, len(self) - place * width)
+            cells = self.cells_of(place)
             own = None if len(offsets) == cells else offsets
             yield place, _repacked(replace(column, offsets=own, values=column.values[first:last]))
 

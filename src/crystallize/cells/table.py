@@ -120,6 +120,10 @@ class Table:
         """The metrics, in the order in which a serial run would meet them."""
         return sorted(self.columns, key=lambda name: self.columns[name].rank)
 
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Metric -> array, as :meth:`Column.finished` gives it."""
+        return {name: self.columns[name].finished() for name in self.names()}
+
     def row(self, replicate: int) -> dict[str, Any] | None:
         """One cell's metrics, or ``None`` where it has none."""
         place = replicate - self.start

@@ -13,7 +13,7 @@ from crystallize.printable import one_line
 from crystallize.results.replacing import whole_path
 from crystallize.store.generations import Generation
 from crystallize.store.identity import identity
-from crystallize.store.records import read_records
+from crystallize.store.reading import read_records
 from crystallize.store.stored import StoredExperiment
 
 SHOWN = 12

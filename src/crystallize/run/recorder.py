@@ -34,7 +34,7 @@ from crystallize.store.archive import Archive
 from crystallize.store.lock import Lent
 from crystallize.store.paged import PagedCells
 from crystallize.store.parts import inside
-from crystallize.store.records import Cell, attempt_records, lost_record, records
+from crystallize.store.records import Cell, attempt_records, lost_record, records, sheet_records
 from crystallize.store.rows import Record
 
 FOUND_AT_ONCE = 2**16
@@ -70,8 +70,8 @@ class Landed:
     def records(self, names: Sequence[str]) -> Iterator[Record]:
         yield from attempt_records(self.attempts)
         if isinstance(self.block, Sheet):
-            for block in self.block.blocks():
-                yield from records(names[block.condition], block, ())
+            first = self.block.condition
+            yield from sheet_records(names[first : first + self.block.conditions], self.block)
         elif self.block is not None:
             yield from records(names[self.block.condition], self.block, self.errors)
         elif self.errors:
@@ -166,6 +166,8 @@ class Recorder:
         if isinstance(self.tables, ConditionTables):
             for name, table in self.tables.made():
                 self._take_room(name, table, table.columns)
+            for sheet, names in self.tables.sheets:
+                self._take_room_of(sheet, names)
         return errors
 
     def missing(self, errors: Iterable[Cell]) -> Iterator[tuple[int, int, int]]:
@@ -183,10 +185,8 @@ class Recorder:
             ranges: Iterable[tuple[int, int]]
             if not isinstance(self.tables, ConditionTables):
                 ranges = self._missing.get(name, [part])
-            elif self.tables.is_unused(name) and name not in failed:
-                ranges = [part]
             else:
-                ranges = self.tables[name].missing(failed.get(name, []))
+                ranges = self.tables.missing(name, failed.get(name, []))
             for start, stop in inside(ranges, part):
                 yield condition, start, stop
 
@@ -304,9 +304,10 @@ class Recorder:
 
     def keep_sheet(self, sheet: Sheet) -> None:
         """Keep the cells of many conditions, with which nothing was wrong."""
-        if isinstance(self.tables, ConditionTables) and self.tables.keep(sheet):
+        names = self._names[sheet.condition : sheet.condition + sheet.conditions]
+        if isinstance(self.tables, ConditionTables) and self.tables.keep(sheet, names):
             self._landed.append(Landed(sheet, []))
-            self._take_room_of(sheet)
+            self._take_room_of(sheet, names)
             return
         for block in sheet.blocks():
             self.keep_block(block, [])
@@ -317,11 +318,10 @@ class Recorder:
             for metric in metrics:
                 self._room.take(condition, metric, table.columns[metric].nbytes, table.size)
 
-    def _take_room_of(self, sheet: Sheet) -> None:
+    def _take_room_of(self, sheet: Sheet, names: Sequence[str]) -> None:
         """Count in what a sheet's conditions will take when all of their cells are there."""
         if self._room is None:
             return
-        names = self._names[sheet.condition : sheet.condition + sheet.conditions]
         replicates = sum(map(self._experiment.replicates_of.__getitem__, names))
         for column in sheet.cells.columns:
             size = replicates * column.bytes_each

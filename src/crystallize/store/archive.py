@@ -21,7 +21,8 @@ from crystallize.store.identity import concluded, identity, replicates_of, unite
 from crystallize.store.lock import Lent
 from crystallize.store.paged import PagedCells, Survey
 from crystallize.store.parts import check_same_shard
-from crystallize.store.records import Cell, Ranges, is_readable, read_records
+from crystallize.store.reading import Ranges, read_records
+from crystallize.store.records import Cell, is_readable
 from crystallize.store.rows import Record
 from crystallize.store.sqlite import Store
 from crystallize.store.status import Status

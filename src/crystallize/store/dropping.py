@@ -10,7 +10,8 @@ from crystallize.checks import known
 from crystallize.description.seeding import Seeding
 from crystallize.errors import StoreError
 from crystallize.store.identity import replicates_of
-from crystallize.store.records import Cell, is_readable, read_records, without
+from crystallize.store.reading import read_records
+from crystallize.store.records import Cell, is_readable, without
 from crystallize.store.sqlite import Store
 
 
@@ -61,6 +62,6 @@ def drop(
         if replicates is not None:
             cells = {cell for cell in cells if cell[1] in replicates}
         cells = {cell for cell in cells if cell[0] in chosen}
-        store.rewrite(lambda record: without(record, cells) if is_readable(record) else record)
+        store.rewrite(lambda record: without(record, cells) if is_readable(record) else [record])
     counts = Counter(condition for condition, _ in cells)
     return {name: counts[name] for name in names if name in chosen}

@@ -15,7 +15,7 @@ from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import InvalidValueError, StoreError
 from crystallize.errors import described as error_text
 from crystallize.store.identity import differences, settings
-from crystallize.store.records import Ranges
+from crystallize.store.reading import Ranges
 from crystallize.store.sqlite import Identity, Store
 
 UNRECORDED = 0

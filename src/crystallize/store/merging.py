@@ -151,8 +151,7 @@ def _taken(source: StoredExperiment, sources: list[StoredExperiment]) -> Iterato
         if any(_has_metrics(other, condition, replicate) for other in sources)
     }
     for record in source.records:
-        if (rest := without(record, failures)) is not None:
-            yield rest
+        yield from without(record, failures)
 
 
 def _has_metrics(source: StoredExperiment, condition: str, replicate: int) -> bool:

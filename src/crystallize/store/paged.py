@@ -16,7 +16,8 @@ from crystallize.cells.page import PageBounds
 from crystallize.cells.summaries import PageSummaries
 from crystallize.cells.table import Table
 from crystallize.description.seeding import Seeding
-from crystallize.store.records import UNREADABLE, Cell, Decoded, Ranges, decoded
+from crystallize.store.reading import Ranges
+from crystallize.store.records import UNREADABLE, Cell, Decoded, decoded
 from crystallize.store.sqlite import Store
 
 
@@ -115,12 +116,14 @@ class PagedCells:
         self._with_errors = with_errors
         self._bounds = PageBounds(max(replicates.values()))
         places: dict[str, list[tuple[int, int, int]]] = {name: [] for name in replicates}
-        for number, condition, start, stop in store.places():
-            if condition in places:
-                places[condition].append((number, start, stop))
+        for number, conditions, start, stop in store.places():
+            for condition in conditions:
+                if condition in places:
+                    places[condition].append((number, start, stop))
         self._places = {name: _Places(found) for name, found in places.items()}
-        # Records that reach beyond the page that was asked for last.
-        self._open: dict[int, tuple[Decoded, int]] = {}
+        # What was read and not asked for yet: records that reach beyond the page that was asked
+        # for last, and the other conditions of a sheet.
+        self._open: dict[tuple[int, str], tuple[Decoded, int]] = {}
 
     def pages(self) -> list[tuple[int, int]]:
         """The bounds of the pages of which there are records."""
@@ -136,7 +139,7 @@ class PagedCells:
         first, last = max(start, first), min(stop, last)
         numbers = self._places[condition].around(first, last) if first < last else []
         for number in numbers:
-            found = self._decoded(number, stop)
+            found = self._decoded(number, condition, stop)
             if found is None:  # damaged
                 continue
             (whole, failed, tried), generation = found
@@ -188,18 +191,23 @@ class PagedCells:
         bounds = zip(places.starts.tolist(), places.stops.tolist(), strict=True)
         return sorted({page for bound in bounds for page in self._bounds.around(*bound)})
 
-    def _decoded(self, number: int, stop: int) -> tuple[Decoded, int] | None:
-        found = self._open.pop(number, None)
+    def _decoded(self, number: int, condition: str, stop: int) -> tuple[Decoded, int] | None:
+        found = self._open.pop((number, condition), None)
         if found is None:
             record = self._store.record(number)
             if record is None:
                 return None
             try:
-                found = decoded(record, self._seeding), record.generation
+                parts = decoded(record, self._seeding)
             except UNREADABLE:
                 return None
-        if found[0].block.stop > stop:
-            self._open[number] = found
+            for name, part in zip(record.conditions, parts, strict=True):
+                if name == condition:
+                    found = part, record.generation
+                elif name in self._places:
+                    self._open[number, name] = part, record.generation
+        if found is not None and found[0].block.stop > stop:
+            self._open[number, condition] = found
         return found
 
 

@@ -7,31 +7,27 @@ arrays that the header refers to, each in NumPy's ``.npy`` format.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from crystallize.cells.arrays import Bundle, restored
-from crystallize.cells.attempts import Attempt, Attempts
+from crystallize.cells.attempts import Attempt
 from crystallize.cells.block import Block, BlockColumn, Failure
-from crystallize.cells.condition_tables import ConditionTables
 from crystallize.cells.durations import Durations
 from crystallize.cells.metrics import MOST_BYTES
 from crystallize.cells.outcome import CellError
 from crystallize.cells.rows import SPARSE_GAP
+from crystallize.cells.sheet import Sheet
 from crystallize.cells.warned import Warned
 from crystallize.description.seeding import Seeding
 from crystallize.store.rows import Record
 
 Cell = tuple[str, int]
 """A condition and a replicate."""
-
-Ranges = dict[int, dict[str, list[list[int]]]]
-"""Generation -> condition -> ranges [start, stop) of replicates."""
 
 UNREADABLE = (
     ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError,
@@ -81,6 +77,14 @@ def record(
     attempts : iterable of Attempt
         At cells between its bounds.
     """
+    payload = _encoded(block, errors, attempts)
+    return Record((condition,), block.start, block.stop, payload)
+
+
+def _encoded(
+    block: Block, errors: Iterable[CellError], attempts: Iterable[Attempt], **more: Any
+) -> bytes:
+    """A block as the payload of a record, with more in its header."""
     final = {error.replicate - block.start: error for error in errors}
     bundle = Bundle()
     header: dict[str, Any] = {
@@ -106,8 +110,26 @@ def record(
         header["durations"] = block.durations.to_json(bundle)
     if kept := [attempt.to_json() for attempt in attempts]:
         header["attempts"] = kept
+    header |= more
     header["sizes"] = [len(array) for array in bundle.arrays]
-    return Record(condition, block.start, block.stop, _payload(header, bundle.arrays))
+    return _payload(header, bundle.arrays)
+
+
+def sheet_records(conditions: Sequence[str], sheet: Sheet) -> Iterator[Record]:
+    """A plain sheet as it is stored: as one record, or as that of a block for each condition.
+
+    Parameters
+    ----------
+    conditions : sequence of str
+        The names of its conditions.
+    sheet : Sheet
+    """
+    if len(conditions) == 1 or _size(sheet.cells) > MOST_BYTES:
+        for condition, block in zip(conditions, sheet.blocks(), strict=True):
+            yield from records(condition, block, ())
+        return
+    payload = _encoded(sheet.cells, (), (), count=len(sheet))
+    yield Record(tuple(conditions), sheet.start, sheet.stop, payload)
 
 
 def records(condition: str, block: Block, errors: Sequence[CellError]) -> Iterator[Record]:
@@ -176,133 +198,23 @@ def lost_record(error: CellError) -> Record:
     return record(error.condition, block, [error])
 
 
-def without(stored: Record, cells: Container[Cell]) -> Record | None:
-    """A record without some cells; ``None`` where nothing is left of it, itself if it had none."""
+def without(stored: Record, cells: Container[Cell]) -> list[Record]:
+    """A record without some cells: itself if it had none of them, or what is left of it."""
     replicates = range(stored.start, stored.stop)
-    kept = np.array([(stored.condition, replicate) not in cells for replicate in replicates])
+    kept = np.array([[(c, r) not in cells for r in replicates] for c in stored.conditions])
     if kept.all():
-        return stored
+        return [stored]
     # A record does not say the seeds of its errors: they follow from the experiment's.
-    block, failed, tried = decoded(stored, Seeding(0))
-    block = block.only(kept)
-    attempts = [attempt for attempt in tried if kept[attempt.replicate - stored.start]]
-    if not (len(block) or attempts):
-        return None
-    errors = [error for error in failed if kept[error.replicate - stored.start]]
-    rest = record(stored.condition, block, errors, attempts)
-    return replace(rest, generation=stored.generation)
-
-
-class Cells(NamedTuple):
-    """The cells that were in some records.
-
-    Attributes
-    ----------
-    tables : ConditionTables
-    errors : dict of (str, int) to CellError
-        Cell -> its error.
-    generations : dict of str to array of int
-        Condition -> the generation of each cell, where there is one, of those that have any.
-    unreadable : list of Record
-        Those of which nothing was taken, since they are none of ours.
-    attempts : list of Attempt
-        By replicate, condition and number.
-    """
-
-    tables: ConditionTables
-    errors: dict[Cell, CellError]
-    generations: dict[str, npt.NDArray[np.int32]]
-    unreadable: list[Record]
-    attempts: list[Attempt]
-
-    def ranges(self) -> Ranges:
-        """The cells that have an outcome, by generation."""
-        found: Ranges = {}
-        failed: dict[str, list[int]] = {}
-        for condition, replicate in self.errors:
-            failed.setdefault(condition, []).append(replicate)
-        for condition, table in self.tables.made():
-            own = self.generations.get(condition)
-            if own is None:
-                continue
-            if condition not in failed and table.done.all() and (own == own[0]).all():
-                found.setdefault(int(own[0]), {})[condition] = [[0, table.size]]
-                continue
-            # With a cell that is not there before the first, and one after the last.
-            numbers = np.full(table.size + 2, -1, np.int32)
-            np.copyto(numbers[1:-1], own, where=table.done)
-            if condition in failed:
-                places = np.array(failed[condition], np.intp)
-                numbers[places + 1] = own[places]
-            edges = (numbers[1:] != numbers[:-1]).nonzero()[0]
-            numbers = numbers[1:]
-            for start, stop in pairwise(edges.tolist()):
-                if (number := int(numbers[start])) >= 0:
-                    found.setdefault(number, {}).setdefault(condition, []).append([start, stop])
-        return found
-
-
-def read_records(
-    records: Iterable[Record],
-    replicates: Mapping[str, int],
-    seeding: Seeding,
-    parts: Mapping[str, tuple[int, int]] | None = None,
-) -> Cells:
-    """The cells of some conditions, from records in the order in which they were stored.
-
-    Parameters
-    ----------
-    records : iterable of Record
-        Where two have the same cell, the later one counts.
-    replicates : mapping of str to int
-        Condition -> how many replicates it has; cells beyond, and of others, are left out.
-    seeding : Seeding
-        What gives the replicates their seeds.
-    parts : mapping of str to (int, int), optional
-        Condition -> the range [start, stop) of its replicates that is wanted.
-
-    Returns
-    -------
-    Cells
-    """
-    tables = ConditionTables(replicates)
-    errors: dict[Cell, CellError] = {}
-    generations: dict[str, npt.NDArray[np.int32]] = {}
-    unreadable = []
-    attempts = Attempts(replicates)
-    for found in records:  # one after another: never more of the payloads than one in memory
-        first, last = 0, replicates.get(found.condition, 0)
-        if parts is not None and last:
-            first, last = parts[found.condition]
-        if max(found.start, first) >= min(found.stop, last):
-            continue
-        try:
-            block, failed, tried = decoded(found, seeding)
-        except UNREADABLE:
-            unreadable.append(found)
-            continue
-        for attempt in tried:
-            if first <= attempt.replicate < last:
-                attempts.add(attempt)
-        if block.start < first or last < block.stop:
-            block = block.between(first, last)
-            failed = [error for error in failed if first <= error.replicate < last]
-            if not len(block):
-                continue
-        tables[found.condition].add(block)
-        places = (
-            slice(block.start, block.stop) if block.cells is None else block.start + block.cells
-        )
-        if found.condition not in generations:
-            generations[found.condition] = np.zeros(replicates[found.condition], np.int32)
-        generations[found.condition][places] = found.generation
-        if errors:
-            for replicate in block.replicates():
-                errors.pop((found.condition, replicate), None)
-        errors.update({(e.condition, e.replicate): e for e in failed})
-    for _, table in tables.made():
-        table.forget_unused()
-    return Cells(tables, errors, generations, unreadable, attempts.in_order())
+    rest = []
+    found = decoded(stored, Seeding(0))
+    for condition, own, (whole, failed, tried) in zip(stored.conditions, kept, found, strict=True):
+        block = whole.only(own[: whole.stop - whole.start])
+        attempts = [attempt for attempt in tried if own[attempt.replicate - stored.start]]
+        if len(block) or attempts:
+            errors = [error for error in failed if own[error.replicate - stored.start]]
+            left = record(condition, block, errors, attempts)
+            rest.append(replace(left, generation=stored.generation))
+    return rest
 
 
 def is_readable(found: Record) -> bool:
@@ -314,22 +226,43 @@ def is_readable(found: Record) -> bool:
     return True
 
 
-def decoded(found: Record, seeding: Seeding) -> Decoded:
-    """What stands in a record.
+def decoded(found: Record, seeding: Seeding) -> list[Decoded]:
+    """What stands in a record of each of its conditions.
 
     Raises
     ------
     Exception
         If it is no record of ours, which only one that :func:`is_readable` is certain to be.
     """
+    if len(found.conditions) > 1:
+        return [Decoded(block, [], []) for block in decoded_sheet(found).blocks()]
+    (condition,) = found.conditions
     header, array = _parts(found.payload)
-    block, failed = _block(found, header, array), _errors(found, header, seeding)
+    block = _block(found.start, found.stop, header, array)
+    failed = _errors(condition, found.start, header, seeding)
     _check(block, failed)
     # Not there in a store of an earlier version, nor where nothing failed.
     attempts = [Attempt.from_json(kept) for kept in header.get("attempts", ())]
-    if not all(a.condition == found.condition and _has(found, a.replicate) for a in attempts):
+    if not all(a.condition == condition and _has(found, a.replicate) for a in attempts):
         raise ValueError("attempts at cells that are not the block's own")
-    return Decoded(block, failed, attempts)
+    return [Decoded(block, failed, attempts)]
+
+
+def decoded_sheet(found: Record) -> Sheet:
+    """What stands in a record of several conditions; the index of its first one is 0.
+
+    Raises
+    ------
+    Exception
+        As :func:`decoded` does.
+    """
+    header, array = _parts(found.payload)
+    width = found.stop - found.start
+    cells = _block(0, header["count"], header, array)
+    _check(cells, [])
+    if not cells.is_plain or -(-len(cells) // width) != len(found.conditions):
+        raise ValueError("a sheet of other cells than its conditions have")
+    return Sheet(0, found.start, found.stop, cells)
 
 
 def _has(found: Record, replicate: int) -> bool:
@@ -379,7 +312,7 @@ def _parts(payload: bytes) -> tuple[dict[str, Any], Callable[[int], bytes]]:
     return header, lambda number: payload[ends[number] : ends[number + 1]]
 
 
-def _block(found: Record, header: dict[str, Any], array: Callable[[int], bytes]) -> Block:
+def _block(start: int, stop: int, header: dict[str, Any], array: Callable[[int], bytes]) -> Block:
     columns = [
         BlockColumn(
             column["name"],
@@ -395,18 +328,20 @@ def _block(found: Record, header: dict[str, Any], array: Callable[[int], bytes])
     warned = header.get("warned")  # nor this, nor where no cell warned
     durations = header.get("durations")
     return Block(
-        0, found.start, found.stop, columns, failures, 0.0,
+        0, start, stop, columns, failures, 0.0,
         cells=None if cells is None else np.array(cells, dtype=np.intp),
         warned=None if warned is None else Warned.from_json(warned),
         durations=None if durations is None else Durations.from_json(durations, array),
     )  # fmt: skip
 
 
-def _errors(found: Record, header: dict[str, Any], seeding: Seeding) -> list[CellError]:
-    own = seeding.of(found.condition)
+def _errors(
+    condition: str, start: int, header: dict[str, Any], seeding: Seeding
+) -> list[CellError]:
+    own = seeding.of(condition)
     return [
         CellError(
-            found.condition, found.start + offset, own.seed(found.start + offset),
+            condition, start + offset, own.seed(start + offset),
             kind, message, trace, attempts,
         )
         for offset, kind, message, trace, attempts in header["errors"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,12 +11,19 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Some finished cells: replicates [start, stop) of a condition, and what they came to.
+    """Some finished cells: replicates [start, stop) of conditions, and what they came to.
 
-    Their generation says what they ran under: see :mod:`crystallize.store.generations`.
+    Attributes
+    ----------
+    conditions : tuple of str
+        One, or those of a sheet; of the last of these there may be fewer replicates.
+    start, stop : int
+    payload : bytes
+    generation : int
+        What they ran under: see :mod:`crystallize.store.generations`.
     """
 
-    condition: str
+    conditions: tuple[str, ...]
     start: int
     stop: int
     payload: bytes
@@ -24,20 +32,32 @@ class Record:
     @classmethod
     def of_row(cls, row: Sequence[Any]) -> Record | None:
         """From what stands in the table; ``None`` where that is none, because it is damaged."""
-        condition, start, stop, payload, generation = row
+        given, start, stop, payload, generation = row
+        conditions = conditions_of(given)
         is_one = (
-            isinstance(condition, str)
+            conditions
             and isinstance(payload, bytes)
             and all(isinstance(number, int) for number in (start, stop, generation))
             and 0 <= start < stop
             and generation >= 0
         )
-        return cls(condition, start, stop, payload, generation) if is_one else None
+        return cls(conditions, start, stop, payload, generation) if is_one else None
+
+    @property
+    def given(self) -> str | bytes:
+        """What stands in the table for the conditions: a name, or JSON that no name can be."""
+        if len(self.conditions) == 1:
+            return self.conditions[0]
+        return json.dumps(self.conditions).encode()
 
     @property
     def name(self) -> str:
         """What messages call it."""
-        return f"replicates {self.start} to {self.stop - 1} of condition {self.condition!r}"
+        first, *others = self.conditions
+        of = f"condition {first!r}"
+        if others:
+            of = f"{len(self.conditions)} conditions from {first!r} to {others[-1]!r}"
+        return f"replicates {self.start} to {self.stop - 1} of {of}"
 
     def checksum(self, store: str = "") -> bytes:
         """SHA-256 over all of it, so that no part can change unseen.
@@ -47,7 +67,10 @@ class Record:
         store : str
             What tells a store from others, so that none of their records is taken for its own.
         """
-        place = f"{self.start}:{self.stop}:{self.condition}"
+        given = self.given
+        if isinstance(given, bytes):
+            given = f"conditions:{given.decode()}"
+        place = f"{self.start}:{self.stop}:{given}"
         if store:
             place = f"{store}:{place}"
         # In format 1 there was no generation that could change.
@@ -55,6 +78,21 @@ class Record:
         digest = hashlib.sha256(of.encode(errors="surrogateescape"))
         digest.update(self.payload)
         return digest.digest()
+
+
+def conditions_of(given: object) -> tuple[str, ...]:
+    """The conditions for which something stands in the table; none where it is damaged."""
+    if isinstance(given, str):
+        return (given,)
+    if not isinstance(given, bytes):
+        return ()
+    try:
+        names = json.loads(given)
+    except (ValueError, RecursionError):
+        return ()
+    if not (isinstance(names, list) and len(names) > 1 and set(map(type, names)) == {str}):
+        return ()
+    return tuple(names) if len(set(names)) == len(names) else ()
 
 
 def checked_row(key: object, value: str) -> tuple[object, str, bytes]:

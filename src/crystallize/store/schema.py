@@ -9,9 +9,9 @@ from crystallize.errors import listing
 
 APPLICATION_ID = 0x43525953  # "CRYS"
 
-FORMAT = 3
-"""Format 1 had no generations, format 2 checksums for blocks alone; both are read, and made one of
-format 3 when they are written to."""
+FORMAT = 4
+"""Format 1 had no generations, format 2 checksums for blocks alone, format 3 one condition a block;
+all are read, and made one of format 4 when they are written to."""
 
 SCHEMA = f"""
 CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL, checksum BLOB);
@@ -40,8 +40,12 @@ DELETE FROM about WHERE key = 'changes'
 ALTER TABLE about ADD COLUMN checksum BLOB;
 ALTER TABLE generations ADD COLUMN checksum BLOB
 """,
+    3: "",
 }
 """What makes a store of one format one of the next."""
+
+CHECKSUMS = 3
+"""The first format in which all rows have a checksum."""
 
 _BLOCKS = {"id", "condition", "start", "stop", "checksum", "payload"}
 
@@ -60,7 +64,7 @@ COLUMNS: Mapping[int, Mapping[str, set[str]]] = {
         "generations": {"number", "value", "checksum"},
     },
 }
-"""Format -> table -> its columns."""
+"""Format -> table -> its columns; those of format 4 are those of 3."""
 
 
 def distrust(connection: sqlite3.Connection) -> None:
@@ -81,7 +85,7 @@ def unlike_a_store(connection: sqlite3.Connection, version: int) -> str:
 
     Views, triggers and tables that compute are code, which looking at a store must not run.
     """
-    known = COLUMNS.get(version)
+    known = COLUMNS.get(min(version, CHECKSUMS))
     if known is None:
         return f"it says that its format is {version}"
     rows = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()

@@ -19,10 +19,11 @@ from typing import Any
 from crystallize.errors import StoreError, StoreLostError
 from crystallize.store.lock import DriverLock, FileId, Lent, check_kind, file_id
 from crystallize.store.log import Log, log_of
-from crystallize.store.rows import Record, checked_row
+from crystallize.store.rows import Record, checked_row, conditions_of
 from crystallize.store.rows import checksum as checksum_of
 from crystallize.store.schema import (
     APPLICATION_ID,
+    CHECKSUMS,
     FORMAT,
     FROM_FORMAT,
     SCHEMA,
@@ -49,6 +50,11 @@ MOST_MISSING = 1000
 
 SALVAGE = "'crystallize merge STORE -o NEW' keeps in a new store what can still be read of it."
 
+
+INSERT = (
+    "INSERT INTO blocks (id, condition, start, stop, checksum, payload, generation)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
 
 Identity = dict[str, Any]
 """What makes two runs one experiment, as JSON; :mod:`crystallize.store.identity` makes it."""
@@ -121,7 +127,7 @@ class Store:
         """What cells ran under: number of the generation -> JSON."""
         if self._format < 2:
             return {}
-        checksum = "checksum" if self._format >= 3 else "NULL"
+        checksum = "checksum" if self._format >= CHECKSUMS else "NULL"
         with self._explained():
             rows = self._connection.execute(
                 f"SELECT number, value, {checksum} FROM generations ORDER BY number"
@@ -133,7 +139,7 @@ class Store:
         """The conditions of which there are cells."""
         with self._explained():
             rows = self._connection.execute("SELECT DISTINCT condition FROM blocks").fetchall()
-        return {condition for (condition,) in rows}
+        return {condition for (given,) in rows for condition in conditions_of(given)}
 
     def set_identity(
         self, identity: Identity, generations: Mapping[int, Any] | None = None
@@ -174,16 +180,9 @@ class Store:
             If the store was deleted, renamed or replaced; the records are in what is left of it.
         """
         in_place = self._is_in_place()
-        rows = [
-            (r.condition, r.start, r.stop, r.checksum(self.id), r.payload, r.generation)
-            for r in records
-        ]
+        rows = [self._row(None, record) for record in records]
         with self._explained(), self._connection:
-            self._connection.executemany(
-                "INSERT INTO blocks (condition, start, stop, checksum, payload, generation)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                rows,
-            )
+            self._connection.executemany(INSERT, rows)
             if status is not None:
                 self._connection.execute(*_said(STATUS, status))
         if not in_place:
@@ -203,8 +202,8 @@ class Store:
             elif damaged is not None:
                 damaged.append(number)
 
-    def places(self) -> list[tuple[int, str, int, int]]:
-        """Number, condition, start and stop of every record, in the order in which they came.
+    def places(self) -> list[tuple[int, tuple[str, ...], int, int]]:
+        """Number, conditions, start and stop of every record, in the order in which they came.
 
         Damaged ones are among them, but none whose place could be no record's.
         """
@@ -213,11 +212,11 @@ class Store:
                 "SELECT id, condition, start, stop FROM blocks ORDER BY id"
             ).fetchall()
         except FAILURES:  # what can be read of such a file is read one by one
-            rows = [(n, r.condition, r.start, r.stop) for n, r in self._read() if r is not None]
+            rows = [(n, r.given, r.start, r.stop) for n, r in self._read() if r is not None]
         return [
-            (number, condition, start, stop)
-            for number, condition, start, stop in rows
-            if isinstance(condition, str)
+            (number, conditions, start, stop)
+            for number, given, start, stop in rows
+            if (conditions := conditions_of(given))
             and isinstance(start, int)
             and isinstance(stop, int)
             and 0 <= start < stop
@@ -241,19 +240,20 @@ class Store:
         """
         return [name for _, name in self._bad(is_readable)]
 
-    def rewrite(self, change: Callable[[Record], Record | None]) -> None:
-        """Put something else, or nothing, in the place of each undamaged record: all or none."""
+    def rewrite(self, change: Callable[[Record], list[Record]]) -> None:
+        """Put others, or none, in the place of each undamaged record: all or none."""
         with self._explained(), self._connection:
             self._connection.execute("DELETE FROM about WHERE key = ?", (STATUS,))
             for number, record in list(self._read()):
-                changed = record if record is None else change(record)
-                if changed is not record and changed is not None:
-                    self._connection.execute(
-                        "UPDATE blocks SET checksum = ?, payload = ? WHERE id = ?",
-                        (changed.checksum(self.id), changed.payload, number),
-                    )
-                elif changed is not record:
-                    self._connection.execute("DELETE FROM blocks WHERE id = ?", (number,))
+                if record is None or (changed := change(record)) == [record]:
+                    continue
+                self._connection.execute("DELETE FROM blocks WHERE id = ?", (number,))
+                # Further ones come last. Where two have the same cell, the later one counts, but
+                # what is in a sheet of many conditions is not run again.
+                numbers = [number, *[None] * len(changed)]
+                self._connection.executemany(
+                    INSERT, [self._row(*one) for one in zip(numbers, changed, strict=False)]
+                )
 
     def set_aside(self, is_readable: Callable[[Record], bool] = lambda record: True) -> list[str]:
         """Move damaged records out of the way, so that a resume runs their cells again.
@@ -420,6 +420,13 @@ class Store:
         good = record is not None and record.checksum(self.id) == checksum
         return number, record if good else None
 
+    def _row(self, number: int | None, record: Record) -> tuple[Any, ...]:
+        """What :data:`INSERT` takes; without a number it has the next one."""
+        return (
+            number, record.given, record.start, record.stop, record.checksum(self.id),
+            record.payload, record.generation,
+        )  # fmt: skip
+
     @property
     def _rows(self) -> str:
         generation = "generation" if self._format >= 2 else "0"
@@ -432,7 +439,7 @@ class Store:
     def _about(self, key: str) -> Any:
         if not self._format:  # its driver was killed before it had made the tables
             return None
-        checksum = "checksum" if self._format >= 3 else "NULL"
+        checksum = "checksum" if self._format >= CHECKSUMS else "NULL"
         with self._explained():
             row = self._connection.execute(
                 f"SELECT value, {checksum} FROM about WHERE key = ?", (key,)
@@ -441,7 +448,7 @@ class Store:
 
     def _believed(self, key: object, value: object, checksum: object) -> Any:
         """What a row says about the store, if it is as it was written."""
-        if self._format >= 3 and checksum != checksum_of(key, value):
+        if self._format >= CHECKSUMS and checksum != checksum_of(key, value):
             raise StoreError(
                 f"{self.path}: the store is damaged where it says what its experiment is, so "
                 "its cells cannot be believed. Give another store, or a copy of this one."
@@ -506,7 +513,7 @@ class Store:
             connection.execute("BEGIN IMMEDIATE")
             for statement in statements.split(";"):
                 connection.execute(statement)
-            if version == FORMAT:
+            if version == CHECKSUMS:
                 self._add_checksums()
             connection.execute(f"PRAGMA user_version = {version}")
         self._format = version

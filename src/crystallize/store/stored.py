@@ -21,7 +21,8 @@ from crystallize.store.generations import Generation, Generations
 from crystallize.store.identity import is_open, replicates_of, stored_factors
 from crystallize.store.paged import PagedCells
 from crystallize.store.parts import Range, inside, parts_of, shard_of
-from crystallize.store.records import Cell, Ranges, is_readable, read_records
+from crystallize.store.reading import Ranges, read_records
+from crystallize.store.records import Cell, is_readable
 from crystallize.store.sqlite import Identity, Store
 
 
@@ -155,14 +156,14 @@ class StoredExperiment(Stored):
 
     @property
     def done(self) -> dict[str, int]:
-        return {condition: int(table.done.sum()) for condition, table in self.tables.items()}
+        return {condition: self.tables.finished_of(condition) for condition in self.tables}
 
     @property
     def missing(self) -> dict[str, list[Range]]:
         failed: dict[str, list[int]] = {condition: [] for condition in self.tables}
         for condition, replicate in self.errors:
             failed[condition].append(replicate)
-        return {name: list(table.missing(failed[name])) for name, table in self.tables.items()}
+        return {name: list(self.tables.missing(name, failed[name])) for name in self.tables}
 
     def outcomes(self) -> Outcomes:
         seeding = self._seeding
@@ -258,6 +259,7 @@ def _replicates(store: Store, identity: Identity) -> dict[str, int]:
     known = replicates_of(identity)
     if is_open(identity):
         for record in store.records():
-            if record.condition in known:
-                known[record.condition] = max(known[record.condition], record.stop)
+            for condition in record.conditions:
+                if condition in known:
+                    known[condition] = max(known[condition], record.stop)
     return known
