@@ -83,17 +83,26 @@ class ConditionTables(Mapping[str, Table]):
             found.setdefault(id(sheet), (sheet, []))[1].append(condition)
         return list(found.values())
 
-    def stretch(self, condition: str) -> tuple[int, int]:
-        """The replicates [start, stop) of a condition that are in a sheet; no others are there."""
-        sheet, place = self._sheets[condition]
-        return sheet.start, sheet.start + sheet.cells_of(place)
+    def stretches(self) -> dict[str, tuple[int, int]]:
+        """Condition -> the replicates [start, stop) of it that are there, of those in a sheet."""
+        found = {}
+        present, whole = None, 0
+        for condition, (sheet, place) in self._sheets.items():
+            if sheet is not present:
+                present, whole = sheet, len(sheet) // sheet.width
+            stop = sheet.stop if place < whole else sheet.start + sheet.cells_of(place)
+            found[condition] = sheet.start, stop
+        return found
 
-    def finished_of(self, condition: str) -> int:
-        """How many cells of a condition have metrics."""
-        if condition in self._sheets:
-            start, stop = self.stretch(condition)
-            return stop - start
-        return int(np.count_nonzero(self._made[condition].done)) if condition in self._made else 0
+    def finished_of_each(self) -> dict[str, int]:
+        """Condition -> how many of its cells have metrics."""
+        in_sheets = self.stretches()
+        found = dict.fromkeys(self._names, 0)
+        found.update({name: stop - start for name, (start, stop) in in_sheets.items()})
+        found.update(
+            {name: int(np.count_nonzero(table.done)) for name, table in self._made.items()}
+        )
+        return found
 
     def missing(self, condition: str, failed: Sequence[int]) -> Iterator[tuple[int, int]]:
         """The ranges [start, stop) of a condition's replicates with neither metrics nor an error.
@@ -107,8 +116,10 @@ class ConditionTables(Mapping[str, Table]):
         if failed or condition in self._made:
             yield from self[condition].missing(failed)
             return
-        size = self.sizes[condition]
-        start, stop = self.stretch(condition) if condition in self._sheets else (size, size)
+        start = stop = size = self.sizes[condition]
+        if condition in self._sheets:
+            sheet, place = self._sheets[condition]
+            start, stop = sheet.start, sheet.start + sheet.cells_of(place)
         if start > 0:
             yield 0, start
         if stop < size:
@@ -122,6 +133,15 @@ class ConditionTables(Mapping[str, Table]):
             if found is not None:
                 return found
         return self[condition].arrays()
+
+    def done(self, condition: str) -> npt.NDArray[np.bool_]:
+        """Which cells of a condition have metrics."""
+        if condition not in self._sheets:
+            return self[condition].done
+        sheet, place = self._sheets[condition]
+        done = np.zeros(self.sizes[condition], np.bool_)
+        done[sheet.start : sheet.start + sheet.cells_of(place)] = True
+        return done
 
     def made(self) -> list[tuple[str, Table]]:
         """The tables that there are, in order; nothing has come of the others, or a sheet."""

@@ -117,6 +117,8 @@ class Outcomes:
             If the run keeps none.
         """
         self._refuse_without("flags of single cells")
+        if isinstance(self.tables, ConditionTables):
+            return {condition: self.tables.done(condition) for condition in self.tables}
         return {condition: table.done for condition, table in self.tables.items()}
 
     def durations(self) -> dict[str, DurationColumn]:

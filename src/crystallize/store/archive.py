@@ -24,7 +24,7 @@ from crystallize.store.parts import check_same_shard
 from crystallize.store.reading import Ranges, read_records
 from crystallize.store.records import Cell, is_readable
 from crystallize.store.rows import Record
-from crystallize.store.sqlite import Store
+from crystallize.store.sqlite import Identity, Store
 from crystallize.store.status import Status
 
 SHOWN = 20
@@ -72,9 +72,14 @@ class Archive:
 
     def _agree(self) -> None:
         """See that the store is of this experiment, and say in it what there is of it now."""
-        wanted, stored = identity(self._experiment), self._store.identity
+        wanted = identity(self._experiment)
         self._now = Generation.now(self._experiment, wanted)
-        self._generations = Generations.of_store(self._store)
+        if self._says_so_already(wanted):
+            return
+        stored = self._store.identity
+        self._generations = Generations()
+        if stored is not None:
+            self._generations = Generations.of_store(self._store, stored)
         if stored is not None and self._store.filled:
             changes = self._generations.latest(stored).changes(self._now)
             if changes and not self._experiment.accept_changes:
@@ -85,6 +90,25 @@ class Archive:
         self._generation = self._generations.add(self._now)
         self._identity = {**wanted, "generation": self._generation.number}
         self._keep(self._generation)
+
+    def _says_so_already(self, wanted: Identity) -> bool:
+        """Whether the store says all of that already, so that none of it need be read.
+
+        Of very many conditions it is much, and it is the same in most resumed runs.
+        """
+        number, fingerprint = self._store.latest_generation, self._now.fingerprint
+        if number is None or fingerprint is None or fingerprint.unknown:
+            return False
+        same = {**wanted, "generation": number}
+        if not self._store.says(same, number, self._now.record()):
+            return False
+        self._identity, self._before = same, replicates_of(same)
+        if number > 1:
+            self._generations = Generations.of_store(self._store, same)
+        else:
+            self._generations = Generations.unrecorded(same)
+        self._generation = self._generations.add(self._now)
+        return True
 
     def _refusal(self, changes: Sequence[str]) -> str:
         return (

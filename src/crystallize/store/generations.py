@@ -108,7 +108,7 @@ class Generation:
     def _with_what_was_left(self, now: Fingerprint) -> Fingerprint:
         assert self.fingerprint is not None
         parts = {
-            name: replace(part, digest=self.left[name])
+            name: part._replace(digest=self.left[name])
             if name in self.left and name in now.parts and now.parts[name].digest == self.left[name]
             else part
             for name, part in self.fingerprint.parts.items()
@@ -128,27 +128,35 @@ class Generations:
         self._known = {one.number: one for one in known}
 
     @classmethod
-    def of_store(cls, store: Store) -> Generations:
+    def unrecorded(cls, stored: Identity) -> Generations:
+        """That of a store of which no other was recorded."""
+        return cls([Generation(UNRECORDED, settings(stored))])
+
+    @classmethod
+    def of_store(cls, store: Store, stored: Identity) -> Generations:
         """Those of a store, without the conditions that have no cells in it.
+
+        Parameters
+        ----------
+        store : Store
+        stored : dict
+            Its identity.
 
         Raises
         ------
         StoreError
             If one cannot be read.
         """
-        filled, stored = store.filled, store.identity
-        if stored is None:
-            return cls()
+        filled, made = store.filled, cls.unrecorded(stored)
         try:
-            found = [
-                Generation.from_record(*item).only(filled) for item in store.generations.items()
-            ]
+            for number, record in store.generations.items():
+                made._known[number] = Generation.from_record(number, record).only(filled)
         except (InvalidValueError, LookupError, TypeError) as error:
             raise StoreError(
                 f"{store.path}: the store is damaged, so what its cells ran under is not known "
                 f"({error_text(error)})."
             ) from error
-        return cls([Generation(UNRECORDED, settings(stored)), *found])
+        return made
 
     def __getitem__(self, number: int) -> Generation:
         if number not in self._known:

@@ -25,6 +25,7 @@ MUST_AGREE = ("function", "seed", "rule", "seed_globals")
 def identity(experiment: ExperimentSpec) -> Identity:
     """What the experiment is, for people and for ``replay``; where to find its function."""
     file, shown = source_file(experiment.function), experiment.shown_conditions
+    hidden = opaque(experiment)
     return {
         "name": experiment.name,
         "function": _name(experiment.function),
@@ -46,16 +47,21 @@ def identity(experiment: ExperimentSpec) -> Identity:
             condition: {key: _shown(value) for key, value in parameters.items()}
             for condition, parameters in shown.items()
         },
-        "opaque": opaque(experiment),
-        "levels": {
-            condition: {
-                key: level
-                for key, level in own.items()
-                if not _is_data(experiment.conditions[condition][key])
-            }
-            for condition, own in levels(shown).items()
-        },
+        "opaque": hidden,
+        "levels": _levels(experiment) if any(hidden.values()) else {name: {} for name in hidden},
         "versions": versions(),
+    }
+
+
+def _levels(experiment: ExperimentSpec) -> Factors:
+    """Condition -> parameter -> level, of what is no data."""
+    return {
+        condition: {
+            key: level
+            for key, level in own.items()
+            if not _is_data(experiment.conditions[condition][key])
+        }
+        for condition, own in levels(experiment.shown_conditions).items()
     }
 
 

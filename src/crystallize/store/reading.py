@@ -51,12 +51,13 @@ class Cells(NamedTuple):
         failed: dict[str, list[int]] = {}
         for condition, replicate in self.errors:
             failed.setdefault(condition, []).append(replicate)
+        in_sheets = self.tables.stretches()
         for condition in self.tables:
             own = self.generations.get(condition)
             if own is None:
                 continue
             if isinstance(own, int):
-                found.setdefault(own, {})[condition] = [[*self.tables.stretch(condition)]]
+                found.setdefault(own, {})[condition] = [[*in_sheets[condition]]]
                 continue
             table = self.tables[condition]
             if condition not in failed and table.done.all() and (own == own[0]).all():

@@ -135,6 +135,27 @@ class Store:
             return {number: self._believed(number, *row) for number, *row in rows}
 
     @property
+    def latest_generation(self) -> int | None:
+        """The number of the last one that there is."""
+        if self._format < 2:
+            return None
+        with self._explained():
+            ((number,),) = self._connection.execute("SELECT max(number) FROM generations")
+        return number if isinstance(number, int) else None
+
+    def says(self, identity: Identity, number: int, generation: Any) -> bool:
+        """Whether that is to the letter what the store says, of itself and of a generation."""
+        if self._format < CHECKSUMS:
+            return False
+        with self._explained():
+            execute = self._connection.execute
+            of_itself = "SELECT key, value, checksum FROM about WHERE key = 'identity'"
+            of_it = "SELECT number, value, checksum FROM generations WHERE number = ?"
+            found = execute(of_itself).fetchall() + execute(of_it, (number,)).fetchall()
+        wanted = [("identity", identity), (number, generation)]
+        return found == [checked_row(key, json.dumps(value)) for key, value in wanted]
+
+    @property
     def filled(self) -> set[str]:
         """The conditions of which there are cells."""
         with self._explained():

@@ -68,7 +68,7 @@ class Stored:
             identity = _identity(store)
             self.path = Path(path)
             self.identity = identity
-            self.generations = Generations.of_store(store)
+            self.generations = Generations.of_store(store, identity)
             self._seeding = _seeding(identity)
             self.replicates = _replicates(store, identity)
             self.shard = shard_of(self.path, identity)
@@ -156,7 +156,7 @@ class StoredExperiment(Stored):
 
     @property
     def done(self) -> dict[str, int]:
-        return {condition: self.tables.finished_of(condition) for condition in self.tables}
+        return self.tables.finished_of_each()
 
     @property
     def missing(self) -> dict[str, list[Range]]:

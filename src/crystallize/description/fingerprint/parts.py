@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
+from crystallize.contracts import named_tuple
 from crystallize.description.fingerprint.tokens import joined
 from crystallize.errors import InvalidValueError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class Part(NamedTuple):
     """One thing that a function or a condition reaches.
 
     Attributes
@@ -77,10 +77,7 @@ class Fingerprint:
         """It as data that JSON has."""
         return {
             "digest": self.digest,
-            "parts": [
-                [part.name, part.digest, part.shown, part.where, part.condition]
-                for part in self.parts.values()
-            ],
+            "parts": [[*part] for part in self.parts.values()],
             "unknown": list(self.unknown),
             "versions": dict(self.versions),
             "generators": list(self.generators),
@@ -97,12 +94,8 @@ class Fingerprint:
         """
         if not (_is_table(record) and set(record) == _FIELDS and _fits(record)):
             raise InvalidValueError("fingerprint", record, "what Fingerprint.record() gives")
-        parts = [
-            Part(name=name, digest=digest, shown=shown, where=where, condition=condition)
-            for name, digest, shown, where, condition in record["parts"]
-        ]
         made = cls(
-            parts={part.name: part for part in parts},
+            parts={row[0]: named_tuple(Part, row) for row in record["parts"]},
             unknown=tuple(record["unknown"]),
             versions=dict(record["versions"]),
             generators=tuple(record["generators"]),

@@ -34,11 +34,9 @@ def combined(kind: str, *tokens: bytes) -> bytes:
 
 def joined(kind: str, tokens: Iterable[bytes]) -> bytes:
     """:func:`combined`, for any number of them."""
-    digest = hashlib.sha256(kind.encode("utf-8", "surrogatepass"))
-    for token in tokens:
-        digest.update(b"%d:" % len(token))
-        digest.update(token)
-    return digest.digest()[:SIZE]
+    written = [b"%d:%b" % (len(token), token) for token in tokens]
+    kind_bytes = kind.encode("utf-8", "surrogatepass")
+    return hashlib.sha256(b"".join((kind_bytes, *written))).digest()[:SIZE]
 
 
 def buffer(data: Any) -> bytes:

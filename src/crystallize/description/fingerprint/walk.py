@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from crystallize.contracts import named_tuple
 from crystallize.description.fingerprint import data
 from crystallize.description.fingerprint.changes import ARGUMENT, CLOSURE
 from crystallize.description.fingerprint.classes import members, shape
@@ -30,7 +31,7 @@ from crystallize.description.fingerprint.parts import Fingerprint, Part
 from crystallize.description.fingerprint.shown import short
 from crystallize.description.fingerprint.source import source_token
 from crystallize.description.fingerprint.state import State
-from crystallize.description.fingerprint.tokens import PLAIN, combined, joined
+from crystallize.description.fingerprint.tokens import PLAIN, combined, joined, plain
 from crystallize.description.fingerprint.values import Values
 from crystallize.description.spec import ExperimentSpec
 
@@ -122,8 +123,10 @@ class Walk:
             self.add(f"resource `{name}`", factory)
         self.follow()
         for name, parameters in spec.conditions.items():
-            if self._reading != "nothing" or not PLAIN.issuperset(map(type, parameters.values())):
-                self.add_condition(name, parameters)  # what is plain leads nowhere
+            if not PLAIN.issuperset(map(type, parameters.values())):
+                self.add_condition(name, parameters)
+            elif self._reading != "nothing":  # what is plain leads nowhere
+                self._add_plain_condition(name, parameters)
 
     def add(self, name: str, value: Any) -> None:
         """Make a value a part, also if it is a function that is one of its own."""
@@ -148,12 +151,22 @@ class Walk:
         """
         mark = self._values.mark()
         self._called.condition = name
-        self._add(f"condition {name!r}", joined("names", (k.encode() for k in sorted(parameters))))
+        self._add(f"condition {name!r}", _of_names(tuple(parameters)))
         for key, value in parameters.items():
             self.add(f"condition {name!r}, `{key}`", value)
         self.follow()
         if self._called.forget_conditions():
             self._values.forget(mark)
+
+    def _add_plain_condition(self, condition: str, parameters: Mapping[str, Any]) -> None:
+        """:meth:`add_condition` of parameters that lead nowhere, in less time."""
+        whole = f"condition {condition!r}"
+        digest = _digest(_of_names(tuple(parameters)))
+        self._parts[whole] = named_tuple(Part, (whole, digest, None, None, condition))
+        for key, value in parameters.items():
+            name = f"{whole}, `{key}`"
+            row = name, _digest(plain(value)), short(name, value), None, condition
+            self._parts[name] = named_tuple(Part, row)
 
     def pass_through(self, value: Any) -> None:
         """Refer to the functions and classes in a value, which is no part itself."""
@@ -244,9 +257,18 @@ class Walk:
     def _add(
         self, name: str, token: bytes, *, shown: str | None = None, where: str | None = None
     ) -> None:
-        digest, condition = combined("part", token).hex(), self._called.condition
+        digest, condition = _digest(token), self._called.condition
         if condition is not None and f"condition {condition!r}" not in name:
             condition = None  # a global that it uses too
-        self._parts[name] = Part(
-            name=name, digest=digest, shown=shown, where=where, condition=condition
-        )
+        self._parts[name] = named_tuple(Part, (name, digest, shown, where, condition))
+
+
+def _digest(token: bytes) -> str:
+    """That of a part."""
+    return combined("part", token).hex()
+
+
+@functools.lru_cache(64)
+def _of_names(keys: tuple[str, ...]) -> bytes:
+    """The token of the names of a condition's parameters, which many conditions have in common."""
+    return joined("names", (key.encode() for key in sorted(keys)))
