@@ -43,7 +43,10 @@ class Numbers(NamedTuple):
         """
         if not len(numbers):
             return cls()
-        least, largest = float(numbers.min()), float(numbers.max())
+        if len(numbers) == 1:
+            least = largest = float(numbers[0])
+        else:
+            least, largest = float(numbers.min()), float(numbers.max())
         below = above = 0
         if math.isinf(least) or math.isinf(largest):
             below = int(np.count_nonzero(numbers == -math.inf))

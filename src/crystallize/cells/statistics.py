@@ -98,6 +98,13 @@ class MetricStatistics:
         self._waiting: list[Floats] = []
         self._n_waiting = 0
 
+    @classmethod
+    def of(cls, values: npt.NDArray[Any] | Sequence[Any], kept: Kept) -> Statistics:
+        """Those of values after which none come."""
+        gathered = cls(kept=kept)
+        gathered.add(values)
+        return gathered.statistics()
+
     def add(self, values: npt.NDArray[Any] | Sequence[Any]) -> None:
         """Take the next values, in index order; ``None`` is none."""
         present, numbers = _numbers(values)
@@ -121,7 +128,9 @@ class MetricStatistics:
         if not self._numeric:
             return Statistics(self._present, 0)
         waiting = _joined(self._waiting)
-        numbers = self._numbers.joined(Numbers.of(waiting))
+        numbers = Numbers.of(waiting)
+        if self._numbers.n:
+            numbers = self._numbers.joined(numbers)
         if not numbers.n:
             return Statistics(0, self._nan)
         quantiles = None

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from crystallize.cells.arrays import Array
 from crystallize.cells.outcome import CellError
-from crystallize.cells.statistics import Statistics
+from crystallize.cells.statistics import Kept, MetricStatistics, Statistics
 from crystallize.cells.summaries import ConditionSummary, PageSummaries
 from crystallize.cells.warned import WarningRecord
 from crystallize.description.summarized import Summarized, share
@@ -33,11 +33,14 @@ def of_values(
     wanted: Summarized,
 ) -> Iterator[Summary]:
     """The statistics of values that are there, condition by condition."""
+    kept: Kept = "values" if wanted.has_quantiles else "nothing"
     for condition, finished in done.items():
-        summary = ConditionSummary(
-            wanted.by_element, kept="values" if wanted.has_quantiles else "nothing"
-        )
         count = int(np.count_nonzero(finished))
+        if count == len(finished) <= AT_ONCE and not wanted.elements:
+            own = metrics[condition].items()
+            yield condition, count, [(name, MetricStatistics.of(v, kept)) for name, v in own]
+            continue
+        summary = ConditionSummary(wanted.by_element, kept)
         for metric, values in metrics[condition].items() if count else ():
             for start in range(0, len(finished), AT_ONCE):
                 part = slice(start, start + AT_ONCE)

@@ -71,11 +71,7 @@ class Generation:
         """The same of some conditions alone."""
         if self.fingerprint is None:
             return self
-        parts = {
-            name: part
-            for name, part in self.fingerprint.parts.items()
-            if part.condition is None or part.condition in conditions
-        }
+        parts = self.fingerprint.parts.of(conditions)
         return replace(self, fingerprint=replace(self.fingerprint, parts=parts))
 
     def changes(self, now: Generation) -> list[str]:
@@ -100,20 +96,19 @@ class Generation:
         both = replace(
             now.fingerprint,
             # What a cell changed is kept as it was before the first.
-            parts=dict(sorted({**now.fingerprint.parts, **self.fingerprint.parts}.items())),
+            parts=now.fingerprint.parts | self.fingerprint.parts,
             versions={**self.fingerprint.versions, **now.fingerprint.versions},
         )
         return replace(self, fingerprint=both)
 
     def _with_what_was_left(self, now: Fingerprint) -> Fingerprint:
         assert self.fingerprint is not None
-        parts = {
-            name: part._replace(digest=self.left[name])
-            if name in self.left and name in now.parts and now.parts[name].digest == self.left[name]
-            else part
-            for name, part in self.fingerprint.parts.items()
+        left = {
+            name: digest
+            for name, digest in self.left.items()
+            if name in now.parts and now.parts[name].digest == digest
         }
-        return replace(self.fingerprint, parts=parts)
+        return replace(self.fingerprint, parts=self.fingerprint.parts.with_digests(left))
 
 
 class Generations:

@@ -164,10 +164,13 @@ def _shown(value: Any) -> Any:
 
 def _is_data(value: Any) -> bool:
     """Whether a parameter comes back from JSON as it is: no tuple, no whole numbers as keys."""
-    if type(value) is list:
+    kind = type(value)
+    if kind is int:
+        return value.bit_length() <= MOST_BITS  # type: ignore[no-any-return]
+    if kind is float:
+        return isfinite(value)
+    if kind is list:
         return all(map(_is_data, value))
-    if type(value) is dict:
+    if kind is dict:
         return all(type(key) is str for key in value) and all(map(_is_data, value.values()))
-    if type(value) is int:
-        return value.bit_length() <= MOST_BITS
-    return type(value) in (NoneType, bool, str) or (type(value) is float and isfinite(value))
+    return kind in (NoneType, bool, str)

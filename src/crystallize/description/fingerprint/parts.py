@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from crystallize.contracts import named_tuple
@@ -41,14 +42,56 @@ class Part(NamedTuple):
         return self.name if "`" in self.name or "'" in self.name else f"`{self.name}`"
 
 
+Row = tuple[str, str, str | None, str | None, str | None]
+"""A part as a plain tuple, of which very many weigh little."""
+
+
+class Parts(Mapping[str, Part]):
+    """Parts by name, sorted.
+
+    Parameters
+    ----------
+    rows : iterable of Row
+    """
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self.rows = {row[0]: row for row in sorted(rows, key=itemgetter(0))}
+
+    def of(self, conditions: Collection[str]) -> Parts:
+        """Those that are of no condition alone, or of one of these."""
+        return Parts(row for row in self.rows.values() if row[4] is None or row[4] in conditions)
+
+    def __or__(self, others: Parts) -> Parts:
+        """These and others, which count where both have one."""
+        return Parts((self.rows | others.rows).values())
+
+    def with_digests(self, digests: Mapping[str, str]) -> Parts:
+        """The same, some of them with another digest."""
+        changed = (
+            (name, digest, *self.rows[name][2:])
+            for name, digest in digests.items()
+            if name in self.rows
+        )
+        return self | Parts(changed) if digests else self
+
+    def __getitem__(self, name: str) -> Part:
+        part: Part = named_tuple(Part, self.rows[name])
+        return part
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Fingerprint:
     """All that determines a number, as far as it can be known.
 
     Attributes
     ----------
-    parts : mapping of str to Part
-        By name, sorted.
+    parts : Parts
     unknown : tuple of str
         What has no content that could be known, with the reason.
     versions : mapping of str to str
@@ -59,7 +102,7 @@ class Fingerprint:
         The parts that code changes which reaches them; not recorded.
     """
 
-    parts: Mapping[str, Part]
+    parts: Parts
     unknown: tuple[str, ...] = ()
     versions: Mapping[str, str]
     generators: tuple[str, ...] = ()
@@ -70,14 +113,14 @@ class Fingerprint:
         """Of all parts."""
         return joined(
             "fingerprint",
-            (text.encode() for name, part in self.parts.items() for text in (name, part.digest)),
+            (text.encode() for row in self.parts.rows.values() for text in row[:2]),
         ).hex()
 
     def record(self) -> dict[str, Any]:
         """It as data that JSON has."""
         return {
             "digest": self.digest,
-            "parts": [[*part] for part in self.parts.values()],
+            "parts": list(map(list, self.parts.rows.values())),
             "unknown": list(self.unknown),
             "versions": dict(self.versions),
             "generators": list(self.generators),
@@ -95,7 +138,7 @@ class Fingerprint:
         if not (_is_table(record) and set(record) == _FIELDS and _fits(record)):
             raise InvalidValueError("fingerprint", record, "what Fingerprint.record() gives")
         made = cls(
-            parts={row[0]: named_tuple(Part, row) for row in record["parts"]},
+            parts=Parts(map(tuple, record["parts"])),
             unknown=tuple(record["unknown"]),
             versions=dict(record["versions"]),
             generators=tuple(record["generators"]),

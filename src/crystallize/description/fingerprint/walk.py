@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from crystallize.contracts import named_tuple
 from crystallize.description.fingerprint import data
 from crystallize.description.fingerprint.changes import ARGUMENT, CLOSURE
 from crystallize.description.fingerprint.classes import members, shape
@@ -27,7 +26,7 @@ from crystallize.description.fingerprint.origin import (
     is_own_function,
     is_own_module,
 )
-from crystallize.description.fingerprint.parts import Fingerprint, Part
+from crystallize.description.fingerprint.parts import Fingerprint, Part, Parts, Row
 from crystallize.description.fingerprint.shown import short
 from crystallize.description.fingerprint.source import source_token
 from crystallize.description.fingerprint.state import State
@@ -61,7 +60,7 @@ class Walk:
         self._glance = Glance(self.refer)
         exact = Values(self.refer, folder=folder(function))
         self._exact, self._values = exact, self._glance if reading == "nothing" else exact
-        self._parts: dict[str, Part] = {}
+        self._parts: dict[str, Row] = {}
         self._frames: dict[int, tuple[Any, list[tuple[str, bytes]]]] = {}
         self._waiting: deque[tuple[str, Any, str | None]] = deque()
         self._globals = Globals(
@@ -82,7 +81,7 @@ class Walk:
     def state(self) -> dict[str, Part]:
         """The parts that code changes and reads as well."""
         names = self._state.both
-        return {name: part for name, part in self._parts.items() if name in names}
+        return {name: Part(*row) for name, row in self._parts.items() if name in names}
 
     def fingerprint(self) -> Fingerprint:
         """What was found."""
@@ -90,7 +89,7 @@ class Walk:
         versions = {"python": platform.python_version(), "numpy": np.__version__}
         versions |= dict(filter(None, map(distribution_of, sorted(self._globals.modules))))
         return Fingerprint(
-            parts={name: self._parts[name] for name in sorted(self._parts)},
+            parts=Parts(self._parts.values()),
             unknown=tuple(f"{where} ({why})" for where, why in sorted(unknown.items())),
             versions=versions,
             generators=self.generators,
@@ -162,11 +161,11 @@ class Walk:
         """:meth:`add_condition` of parameters that lead nowhere, in less time."""
         whole = f"condition {condition!r}"
         digest = _digest(_of_names(tuple(parameters)))
-        self._parts[whole] = named_tuple(Part, (whole, digest, None, None, condition))
+        self._parts[whole] = whole, digest, None, None, condition
         for key, value in parameters.items():
             name = f"{whole}, `{key}`"
-            row = name, _digest(plain(value)), short(name, value), None, condition
-            self._parts[name] = named_tuple(Part, row)
+            digest = _digest(plain(value))
+            self._parts[name] = name, digest, short(name, value), None, condition
 
     def pass_through(self, value: Any) -> None:
         """Refer to the functions and classes in a value, which is no part itself."""
@@ -260,7 +259,7 @@ class Walk:
         digest, condition = _digest(token), self._called.condition
         if condition is not None and f"condition {condition!r}" not in name:
             condition = None  # a global that it uses too
-        self._parts[name] = named_tuple(Part, (name, digest, shown, where, condition))
+        self._parts[name] = name, digest, shown, where, condition
 
 
 def _digest(token: bytes) -> str:
