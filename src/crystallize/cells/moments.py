@@ -57,12 +57,14 @@ class Moments(NamedTuple):
         n = len(numbers)
         if not n:
             return NONE
+        if n == 1:
+            number = float(numbers[0]) + 0.0  # a sum is never -0.0
+            scale = _scale(abs(number))
+            return cls(1, scale, math.ldexp(number, -scale), 0.0, 0.0, 0.0, 0.0)
         scale = _scale(max(-float(numbers.min()), float(numbers.max())))
         if scale:
             numbers = np.ldexp(numbers, -scale)
         total, rest = _sum(numbers)
-        if n == 1:
-            return cls(n, scale, total, rest, 0.0, 0.0, 0.0)
         center, off = _divided(total, rest, n)
         apart = numbers - center
         squares = apart * apart

@@ -101,6 +101,10 @@ class MetricStatistics:
     @classmethod
     def of(cls, values: npt.NDArray[Any] | Sequence[Any], kept: Kept) -> Statistics:
         """Those of values after which none come."""
+        _, numbers = _numbers(values)
+        if numbers is not None and 0 < len(numbers) < LEAST and not _nan_among(numbers):
+            quantiles = None if kept == "nothing" else Quantiles(np.sort(numbers))
+            return Statistics(len(numbers), 0, Numbers.of(numbers), quantiles)
         gathered = cls(kept=kept)
         gathered.add(values)
         return gathered.statistics()
@@ -169,6 +173,11 @@ class MetricStatistics:
             start += size
         self._waiting = [waiting[start:].copy()]
         self._n_waiting = len(waiting) - start
+
+
+def _nan_among(numbers: Floats) -> bool:
+    """Whether some are NaN, which is not equal to itself."""
+    return bool(np.count_nonzero(numbers != numbers))
 
 
 def _part(before: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ Summary = tuple[str, int, list[tuple[str, Statistics]]]
 AT_ONCE = 2**16
 """How many replicates are looked at together, so that no array as long as the run is made."""
 NO_VALUES = Statistics(0, 0)
+EXTREMES = {"min": "least", "max": "largest"}
 
 
 def of_values(
@@ -68,6 +69,7 @@ def summarize(
     found = list(summaries)
     everywhere = dict.fromkeys(name for _, _, metrics in found for name, _ in metrics)
     nothing = [(name, NO_VALUES) for name in everywhere or ("",)]
+    asked = [_Asked(name, share(name), EXTREMES.get(name, name)) for name in wanted.statistics]
     return [
         {
             "condition": condition,
@@ -76,7 +78,7 @@ def summarize(
             "nan": statistics.nan,
             "failed": failed[condition],
             "warnings": warned[condition],
-            **{name: _statistic(statistics, name) for name in wanted.statistics},
+            **{one.name: one.of(statistics) for one in asked},
         }
         for condition, finished, metrics in found
         # A condition of which no cell finished has a row for what the others have; one without
@@ -85,11 +87,18 @@ def summarize(
     ]
 
 
-def _statistic(statistics: Statistics, name: str) -> float | None:
-    numbers, at = statistics.numbers, share(name)
-    if at is not None:
-        return statistics.quantile(at)
-    if numbers is None:
-        return None
-    value: float | None = getattr(numbers, {"min": "least", "max": "largest"}.get(name, name))
-    return value
+class _Asked(NamedTuple):
+    """A statistic that is asked for: a quantile, or an attribute of numbers."""
+
+    name: str
+    share: float | None
+    attribute: str
+
+    def of(self, statistics: Statistics) -> float | None:
+        """It, where it exists."""
+        if self.share is not None:
+            return statistics.quantile(self.share)
+        if statistics.numbers is None:
+            return None
+        value: float | None = getattr(statistics.numbers, self.attribute)
+        return value

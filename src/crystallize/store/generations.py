@@ -6,8 +6,10 @@ on although something changed, or under other versions.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from crystallize.description.fingerprint import Fingerprint, fingerprint_of
@@ -117,10 +119,25 @@ class Generations:
     Parameters
     ----------
     known : iterable of Generation
+    recorded : mapping of int to object, optional
+        Number -> what a store says of others, which is read when it is looked at.
+    filled : collection of str
+        The conditions of which that store has cells.
+    path : path, optional
+        That store.
     """
 
-    def __init__(self, known: Iterable[Generation] = ()) -> None:
+    def __init__(
+        self,
+        known: Iterable[Generation] = (),
+        recorded: Mapping[int, Any] | None = None,
+        filled: Collection[str] = (),
+        path: Path | None = None,
+    ) -> None:
         self._known = {one.number: one for one in known}
+        self._recorded = dict(recorded or {})
+        self._filled = filled
+        self._path = path
 
     @classmethod
     def unrecorded(cls, stored: Identity) -> Generations:
@@ -136,24 +153,23 @@ class Generations:
         store : Store
         stored : dict
             Its identity.
+        """
+        unrecorded = Generation(UNRECORDED, settings(stored))
+        return cls([unrecorded], store.generations, store.filled, store.path)
+
+    def __getitem__(self, number: int) -> Generation:
+        """One of them.
 
         Raises
         ------
         StoreError
-            If one cannot be read.
+            If there is none of that number, or it cannot be read.
         """
-        filled, made = store.filled, cls.unrecorded(stored)
-        try:
-            for number, record in store.generations.items():
-                made._known[number] = Generation.from_record(number, record).only(filled)
-        except (InvalidValueError, LookupError, TypeError) as error:
-            raise StoreError(
-                f"{store.path}: the store is damaged, so what its cells ran under is not known "
-                f"({error_text(error)})."
-            ) from error
-        return made
-
-    def __getitem__(self, number: int) -> Generation:
+        if number in self._recorded:
+            with self._explained():
+                found = Generation.from_record(number, self._recorded[number])
+            self._known[number] = found.only(self._filled)
+            del self._recorded[number]
         if number not in self._known:
             raise StoreError(
                 f"The store is damaged: what its generation {number} of cells ran under is lost."
@@ -166,8 +182,9 @@ class Generations:
 
     def add(self, now: Generation) -> Generation:
         """Take in what cells run under now: it is one of those that there are, or the next."""
-        made = replace(now, number=max(self._known, default=UNRECORDED) + 1)
-        for one in sorted(self._known.values(), key=lambda one: -one.number):
+        known = self._all()
+        made = replace(now, number=max(known, default=UNRECORDED) + 1)
+        for one in sorted(known.values(), key=lambda one: -one.number):
             if not (one.changes(now) or one.versions(now)):
                 made = one.extended(now)
                 break
@@ -176,20 +193,43 @@ class Generations:
 
     def described(self, cells: Ranges) -> list[dict[str, Any]]:
         """Those that were recorded or have cells, as data that JSON has."""
-        return [
-            {
-                "number": number,
-                "fingerprint": None if one.fingerprint is None else one.fingerprint.digest,
-                "versions": {} if one.fingerprint is None else dict(one.fingerprint.versions),
-                "cells": cells.get(number, {}),
-            }
-            for number, one in sorted(self._known.items())
-            if number != UNRECORDED or number in cells
-        ]
+        found = []
+        for number in sorted({*self._known, *self._recorded}):
+            if number == UNRECORDED and number not in cells:
+                continue
+            digest, versions = self._heading(number)
+            of_it = {"fingerprint": digest, "versions": versions, "cells": cells.get(number, {})}
+            found.append({"number": number, **of_it})
+        return found
 
     def records(self) -> dict[int, Any]:
         """All as data that a store keeps."""
-        return {number: one.record() for number, one in self._known.items() if one.fingerprint}
+        return {number: one.record() for number, one in self._all().items() if one.fingerprint}
+
+    def _all(self) -> dict[int, Generation]:
+        for number in list(self._recorded):
+            self[number]
+        return self._known
+
+    def _heading(self, number: int) -> tuple[str | None, dict[str, str]]:
+        """The digest of a generation, and its versions."""
+        if number in self._recorded:
+            with self._explained():
+                return Fingerprint.heading(self._recorded[number]["fingerprint"])
+        fingerprint = self._known[number].fingerprint
+        if fingerprint is None:
+            return None, {}
+        return fingerprint.digest, dict(fingerprint.versions)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (InvalidValueError, LookupError, TypeError) as error:
+            raise StoreError(
+                f"{self._path}: the store is damaged, so what its cells ran under is not known "
+                f"({error_text(error)})."
+            ) from error
 
 
 def counts(cells: Ranges) -> dict[int, dict[str, int]]:

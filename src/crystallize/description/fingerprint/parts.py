@@ -135,7 +135,7 @@ class Fingerprint:
         InvalidValueError
             If it is something else, or its digest is not that of its parts.
         """
-        if not (_is_table(record) and set(record) == _FIELDS and _fits(record)):
+        if not (_has_fields(record) and _fits(record)):
             raise InvalidValueError("fingerprint", record, "what Fingerprint.record() gives")
         made = cls(
             parts=Parts(map(tuple, record["parts"])),
@@ -148,6 +148,19 @@ class Fingerprint:
                 "fingerprint.digest", record["digest"], f"the digest of its parts, {made.digest}"
             )
         return made
+
+    @staticmethod
+    def heading(record: Any) -> tuple[str, dict[str, str]]:
+        """The digest and the versions of a record, of which nothing else is looked at.
+
+        Raises
+        ------
+        InvalidValueError
+            If it is no record.
+        """
+        if not (_has_fields(record) and _texts_fit(record)):
+            raise InvalidValueError("fingerprint", record, "what Fingerprint.record() gives")
+        return record["digest"], dict(record["versions"])
 
     def differences(self, earlier: Fingerprint) -> list[str]:
         """A sentence for each part that differs; none where both mean the same numbers.
@@ -216,13 +229,21 @@ def _is_table(value: object) -> bool:
     return isinstance(value, dict) and all(isinstance(key, str) for key in value)
 
 
-def _fits(record: Any) -> bool:
+def _has_fields(record: Any) -> bool:
+    return _is_table(record) and set(record) == _FIELDS
+
+
+def _texts_fit(record: Any) -> bool:
     texts = [record["digest"], *record["unknown"]] if isinstance(record["unknown"], list) else [0]
     texts += record["generators"] if isinstance(record["generators"], list) else [0]
     texts += record["versions"].values() if _is_table(record["versions"]) else [0]
+    return all(isinstance(text, str) for text in texts)
+
+
+def _fits(record: Any) -> bool:
     rows = record["parts"]
     return (
-        all(isinstance(text, str) for text in texts)
+        _texts_fit(record)
         and isinstance(rows, list)
         and all(isinstance(row, list) and len(row) == 5 for row in rows)
         and all(isinstance(text, str) for row in rows for text in row[:2])
