@@ -16,7 +16,9 @@ COUNTS = ("condition", "metric", "n", "nan", "failed", "warnings")
 def summary_of(values, done=None, errors=()):
     """The one row of a result with one condition and one metric."""
     finished = np.ones(len(values), dtype=bool) if done is None else np.array(done)
-    (row,) = summarize(of_values({"c": {"m": values}}, {"c": finished}, USUAL), errors, (), USUAL)
+    (row,) = summarize(
+        of_values({"c": {"m": values}}, {"c": finished}, USUAL), errors, (), USUAL, {"c": {}}
+    )
     assert tuple(row) == (*COUNTS, *USUAL.statistics)
     return row
 
@@ -77,7 +79,7 @@ def test_infinities_are_summed_without_a_warning():
 def test_a_condition_without_metrics_says_how_many_cells_failed():
     errors = [CellError("c", i, 1, "ValueError", "no", "", 1) for i in range(2)]
     found = of_values({"c": {}}, {"c": np.zeros(2, dtype=bool)}, USUAL)
-    (row,) = summarize(found, errors, (), USUAL)
+    (row,) = summarize(found, errors, (), USUAL, {"c": {}})
     assert (row["metric"], row["n"], row["failed"], row["mean"]) == ("", 0, 2, None)
 
 

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from crystallize.contracts import named_tuple
+
 Floats = npt.NDArray[np.float64]
 
 PLAIN_EXPONENT = 128
@@ -60,7 +62,8 @@ class Moments(NamedTuple):
         if n == 1:
             number = float(numbers[0]) + 0.0  # a sum is never -0.0
             scale = _scale(abs(number))
-            return cls(1, scale, math.ldexp(number, -scale), 0.0, 0.0, 0.0, 0.0)
+            own = 1, scale, math.ldexp(number, -scale), 0.0, 0.0, 0.0, 0.0
+            return named_tuple(cls, own)  # type: ignore[no-any-return]
         scale = _scale(max(-float(numbers.min()), float(numbers.max())))
         if scale:
             numbers = np.ldexp(numbers, -scale)

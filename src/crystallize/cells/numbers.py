@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crystallize.cells.moments import NONE, Moments
+from crystallize.contracts import named_tuple
 
 Floats = npt.NDArray[np.float64]
 
@@ -52,7 +53,8 @@ class Numbers(NamedTuple):
             below = int(np.count_nonzero(numbers == -math.inf))
             above = int(np.count_nonzero(numbers == math.inf))
             numbers = numbers[np.isfinite(numbers)]
-        return cls(least, largest, below, above, Moments.of(numbers))
+        own = least, largest, below, above, Moments.of(numbers)
+        return named_tuple(cls, own)  # type: ignore[no-any-return]
 
     def joined(self, after: Numbers) -> Numbers:
         """These numbers and those after them."""

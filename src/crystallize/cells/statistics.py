@@ -16,6 +16,7 @@ import numpy.typing as npt
 from crystallize.cells.leading_bits import LeadingBits
 from crystallize.cells.numbers import Numbers
 from crystallize.cells.quantiles import Quantiles
+from crystallize.contracts import named_tuple
 
 Floats = npt.NDArray[np.float64]
 
@@ -104,7 +105,8 @@ class MetricStatistics:
         _, numbers = _numbers(values)
         if numbers is not None and 0 < len(numbers) < LEAST and not _nan_among(numbers):
             quantiles = None if kept == "nothing" else Quantiles(np.sort(numbers))
-            return Statistics(len(numbers), 0, Numbers.of(numbers), quantiles)
+            own = len(numbers), 0, Numbers.of(numbers), quantiles
+            return named_tuple(Statistics, own)  # type: ignore[no-any-return]
         gathered = cls(kept=kept)
         gathered.add(values)
         return gathered.statistics()

@@ -21,7 +21,6 @@ from crystallize.cells.plain import json_data, plain_data
 from crystallize.cells.summaries import PageSummaries
 from crystallize.cells.warned import WarningRecord
 from crystallize.checks import choice, known, names, whole_number
-from crystallize.description.factors import factor_columns
 from crystallize.description.seeding import Seeding
 from crystallize.description.spec import RULES, Keep
 from crystallize.description.streams import seeds_of
@@ -424,10 +423,7 @@ class Result:
             found = of_pages(self._summaries)
         else:
             raise self._without("other elements than those that the experiment chose")
-        rows = summarize(found, self.errors, self.warnings, wanted)
-        taken = set(rows[0]) if rows else set()
-        columns = factor_columns(self.factors, taken)
-        return [{"condition": row["condition"], **columns[row["condition"]], **row} for row in rows]
+        return summarize(found, self.errors, self.warnings, wanted, self.factors)
 
     def table(
         self,

@@ -14,6 +14,7 @@ from crystallize.cells.outcome import CellError
 from crystallize.cells.statistics import Kept, MetricStatistics, Statistics
 from crystallize.cells.summaries import ConditionSummary, PageSummaries
 from crystallize.cells.warned import WarningRecord
+from crystallize.description.factors import factor_columns
 from crystallize.description.summarized import Summarized, share
 
 SummaryRow = dict[str, Any]
@@ -25,6 +26,7 @@ Summary = tuple[str, int, list[tuple[str, Statistics]]]
 AT_ONCE = 2**16
 """How many replicates are looked at together, so that no array as long as the run is made."""
 NO_VALUES = Statistics(0, 0)
+COUNTS = ("n", "nan", "failed", "warnings")
 EXTREMES = {"min": "least", "max": "largest"}
 
 
@@ -60,6 +62,7 @@ def summarize(
     errors: Sequence[CellError],
     warnings: Sequence[WarningRecord],
     wanted: Summarized,
+    factors: Mapping[str, Mapping[str, Any]],
 ) -> list[SummaryRow]:
     """See :meth:`crystallize.Result.summary`."""
     failed = Counter(error.condition for error in errors)
@@ -70,9 +73,12 @@ def summarize(
     everywhere = dict.fromkeys(name for _, _, metrics in found for name, _ in metrics)
     nothing = [(name, NO_VALUES) for name in everywhere or ("",)]
     asked = [_Asked(name, share(name), EXTREMES.get(name, name)) for name in wanted.statistics]
+    others = ("condition", "metric", *COUNTS, *wanted.statistics)
+    columns = factor_columns(factors, set(others))
     return [
         {
             "condition": condition,
+            **columns[condition],
             "metric": metric,
             "n": statistics.n,
             "nan": statistics.nan,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import platform
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Literal
 
@@ -150,7 +150,7 @@ class Walk:
         """
         mark = self._values.mark()
         self._called.condition = name
-        self._add(f"condition {name!r}", _of_names(tuple(parameters)))
+        self._add(f"condition {name!r}", _of_names(parameters))
         for key, value in parameters.items():
             self.add(f"condition {name!r}, `{key}`", value)
         self.follow()
@@ -160,7 +160,7 @@ class Walk:
     def _add_plain_condition(self, condition: str, parameters: Mapping[str, Any]) -> None:
         """:meth:`add_condition` of parameters that lead nowhere, in less time."""
         whole = f"condition {condition!r}"
-        digest = _digest(_of_names(tuple(parameters)))
+        digest = _digest_of_names(tuple(parameters))
         self._parts[whole] = whole, digest, None, None, condition
         for key, value in parameters.items():
             name = f"{whole}, `{key}`"
@@ -264,10 +264,15 @@ class Walk:
 
 def _digest(token: bytes) -> str:
     """That of a part."""
-    return combined("part", token).hex()
+    return joined("part", (token,)).hex()
+
+
+def _of_names(parameters: Iterable[str]) -> bytes:
+    """The token of the names of a condition's parameters."""
+    return joined("names", (name.encode() for name in sorted(parameters)))
 
 
 @functools.lru_cache(64)
-def _of_names(keys: tuple[str, ...]) -> bytes:
-    """The token of the names of a condition's parameters, which many conditions have in common."""
-    return joined("names", (key.encode() for key in sorted(keys)))
+def _digest_of_names(parameters: tuple[str, ...]) -> str:
+    """Their digest, which many conditions have in common."""
+    return _digest(_of_names(parameters))
