@@ -250,6 +250,24 @@ def test_cells_that_never_wait_leave_the_loop_its_turns():
     assert at[-1] - at[0] > 20
 
 
+def test_cells_that_wait_behind_a_slow_one_in_its_block_are_run_by_others():
+    slow, under_way, most = set(range(600, 608)), set(), 0
+
+    async def trial(replicate):
+        nonlocal most
+        if replicate in slow:
+            under_way.add(replicate)
+            most = max(most, len(under_way))
+        await asyncio.sleep(2.0 if replicate in slow else 0.002)
+        under_way.discard(replicate)
+        return float(replicate)
+
+    options = {"execution": "async", "execution_options": {"max_concurrency": 8}}
+    result = Experiment(trial, replicates=1000, **options).run()
+    assert result.done["baseline"].all()
+    assert most == 8
+
+
 @pytest.mark.parametrize("options", [{}, {"on_error": "raise"}, {"retries": 1}], ids=str)
 def test_cells_of_one_block_come_to_what_they_come_to_alone(options):
     async def trial(replicate, ctx, rng):

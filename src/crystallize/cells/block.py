@@ -294,6 +294,8 @@ class CellByCell:
     ----------
     stamp : str
         Which run's call made it.
+    stop : int
+        The replicate after the last one that is its own: further ones may be taken back.
     outcomes : list of Stretch, Row or Block
         From the first cell on, one after another; a row where there is more to say of a cell
         than its metrics, a block where it failed.
@@ -304,6 +306,7 @@ class CellByCell:
     """
 
     stamp: str
+    stop: int
     outcomes: list[Stretch | Row | Block] = field(default_factory=list)
     cells: int = 0
     seconds: float = 0.0

@@ -132,6 +132,11 @@ class Landing:
         else:
             self._take_block(task, value)
 
+    def take_back(self) -> None:
+        """Have others run the cells that wait behind a slow one in a block of coroutines."""
+        for condition, start, stop in self._call.take_back():
+            self.schedule.put_back(condition, start, stop)
+
     def take_unfinished(self) -> None:
         """Take what finished of blocks of coroutines that did not come back."""
         for task, cells in self._call.take_unfinished().items():
@@ -179,15 +184,19 @@ class Landing:
         self._recorder.keep_row(row)
 
     def _take_cells(self, task: Task, cells: CellByCell) -> None:
-        condition, start, stop = task
+        condition, start, _ = task
         first = cells.outcomes[0] if cells.cells else None
         if first is None:
             if not self._was_cut:
                 raise self._something_else(task)
             self._limit.reach()
-        elif (first.condition, first.start) != (condition, start) or cells.cells > stop - start:
+        elif (first.condition, first.start) != (
+            condition,
+            start,
+        ) or cells.cells > cells.stop - start:
             raise self._something_else(task)
-        self.schedule.finished(task, cells.cells, cells.seconds)
+        own = task._replace(stop=cells.stop)
+        self.schedule.finished(own, cells.cells, cells.seconds)
         self._losses_are_certain()
         for one in cells.outcomes:
             if isinstance(one, Stretch):

@@ -351,10 +351,12 @@ class Run:
                 raise Interruption
             self.landed += 1
             self._landing.look()
-            if completion is None:
-                return True
-            self._landing.take(completion)
-            return perf_counter() - self._released > RELEASE_SECONDS
+            if completion is not None:
+                self._landing.take(completion)
+                if perf_counter() - self._released <= RELEASE_SECONDS:
+                    return False
+            self._landing.take_back()
+            return True
 
     def take(self, completion: Completion) -> None:
         """Take what completed in the middle of a loop, and release it if that is due."""

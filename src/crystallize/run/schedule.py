@@ -140,7 +140,7 @@ class Schedule:
         condition, start, stop = task
         if cells:
             self._learn(condition, cells, seconds)
-        self._put_back(condition, start + cells, stop)
+        self.put_back(condition, start + cells, stop)
 
     def cell_finished(self, task: Task, seconds: float) -> None:
         """Learn that a task of one cell is done, by a worker that was there already."""
@@ -161,11 +161,11 @@ class Schedule:
             cells += len(block)
             if block.stop < stop:
                 self._pace(block.condition).learn(len(block), block.seconds)
-                self._put_back(block.condition, block.stop, stop)
+                self.put_back(block.condition, block.stop, stop)
         if cells:
             self._size.learn(cells, seconds)
         for condition in range(first + len(blocks), first + conditions):
-            self._put_back(condition, start, stop)
+            self.put_back(condition, start, stop)
 
     def end(self, replicates: Mapping[int, int]) -> None:
         """Learn that conditions have so many replicates and no more; what is in flight may land.
@@ -240,10 +240,10 @@ class Schedule:
         self._size.learn(len(sheet), sheet.cells.seconds)
         if rest:
             self._pace(first + whole).learn(rest, sheet.seconds_of_last(rest))
-            self._put_back(first + whole, start + rest, stop)
+            self.put_back(first + whole, start + rest, stop)
             whole += 1
         for condition in range(first + whole, first + conditions):
-            self._put_back(condition, start, stop)
+            self.put_back(condition, start, stop)
 
     @property
     def done(self) -> bool:
@@ -288,7 +288,8 @@ class Schedule:
         if self._is_wanted(task):
             waiting.append(task)
 
-    def _put_back(self, condition: int, start: int, stop: int) -> None:
+    def put_back(self, condition: int, start: int, stop: int) -> None:
+        """Have cells run that were handed out, and have not begun or not come to an end."""
         stop = min(stop, self._stops.get(condition, stop))
         if start < stop:
             heapq.heappush(self._runs, (start, condition, stop))

@@ -236,6 +236,10 @@ class BlockCall:
     def leaving(self, leaves: bool) -> None:
         self._coroutines.leaving = leaves
 
+    def take_back(self) -> list[tuple[int, int, int]]:
+        """Take back, as (condition, start, stop), cells of coroutines that one holds up."""
+        return self._coroutines.take_back()
+
     def take_unfinished(self) -> dict[Task, CellByCell]:
         """Take what there is of blocks of coroutines that were cancelled, or left behind."""
         return self._coroutines.take_unfinished()

@@ -11,7 +11,7 @@ from contextvars import copy_context
 from dataclasses import replace
 from threading import get_ident
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 from crystallize.cells.attempts import Recorded
 from crystallize.cells.block import Block, CellByCell, Failure, Row
@@ -92,7 +92,7 @@ class CoroutineCells:
         self._deadline = deadline
         self._awaited: dict[asyncio.Task[Any], Task] = self.awaiting.cells
         self._struck: set[Task] = set()
-        self._unfinished: dict[Task, CellByCell] = {}
+        self._unfinished: dict[Task, _UnderWay] = {}
         self._turn = perf_counter() + TURN_SECONDS
         self._own_loops: dict[int, OwnLoop] = {}
         self._running_loops: dict[int, asyncio.AbstractEventLoop] = {}
@@ -104,15 +104,17 @@ class CoroutineCells:
         condition, start, stop = task
         is_lone, options = stop - start == 1, self._options
         of_block = self._arguments_of(condition)
-        cells = CellByCell(self._stamp)
-        if not is_lone:
-            of_block = of_block.of_block(stop)
-            self._unfinished[task] = cells
-        running, awaiting = self._running_task(), self.awaiting
-        awaited, noted = awaiting.cells, awaiting.warned
         first = began = perf_counter()
         deadline = self._deadline(first)
+        cells = CellByCell(self._stamp, stop)
+        if not is_lone:
+            of_block = of_block.of_block(stop)
+            self._unfinished[task] = _UnderWay(cells, deadline, get_ident())
+        running, awaiting = self._running_task(), self.awaiting
+        awaited, noted = awaiting.cells, awaiting.warned
         for replicate in range(start, stop):
+            if replicate >= cells.stop:
+                break
             if began > self._turn:
                 self._turn = began + TURN_SECONDS
                 await asyncio.sleep(0)
@@ -154,7 +156,7 @@ class CoroutineCells:
             if self._struck and one in self._struck:
                 raise Interruption
             if running.cancelling() and not self.leaving:
-                await _taken_back(running)
+                await _uncancelled(running)
             if self.leaving and not is_lone:  # what ended though it was cancelled is no result
                 return cells
             recorded = arguments.taken(replicate, replicate + 1) if arguments.recorded else None
@@ -193,10 +195,27 @@ class CoroutineCells:
             warned=Warned.of({0: given} if given else {}), durations=Durations([1], [seconds]),
         )  # fmt: skip
 
+    def take_back(self) -> list[tuple[int, int, int]]:
+        """Take back what has not begun of blocks that one cell holds up on this thread's loop.
+
+        Returns
+        -------
+        list of (int, int, int)
+            The cells, as (condition, start, stop).
+        """
+        now, thread, back = perf_counter(), get_ident(), []
+        for (condition, start, _), block in self._unfinished.items():
+            cells = block.cells
+            following = start + cells.cells + 1  # after the one that is running
+            if now > block.deadline and following < cells.stop and block.thread == thread:
+                back.append((condition, following, cells.stop))
+                cells.stop = following
+        return back
+
     def take_unfinished(self) -> dict[Task, CellByCell]:
         """Take what there is of blocks that were cancelled, or left behind."""
         unfinished, self._unfinished = self._unfinished, {}
-        return unfinished
+        return {task: block.cells for task, block in unfinished.items()}
 
     def _running_task(self) -> Any:
         """asyncio's task that runs here; asking for the loop takes longer than the rest of it."""
@@ -291,7 +310,15 @@ class CoroutineCells:
                 loop.close()
 
 
-async def _taken_back(running: asyncio.Task[Any]) -> None:
+class _UnderWay(NamedTuple):
+    """A block that is under way, when it should be over, and in which thread it is."""
+
+    cells: CellByCell
+    deadline: float
+    thread: int
+
+
+async def _uncancelled(running: asyncio.Task[Any]) -> None:
     """Take back that a cell cancelled the task that others run in after it."""
     with suppress(asyncio.CancelledError):
         await asyncio.sleep(0)
