@@ -251,7 +251,7 @@ def test_cells_that_never_wait_leave_the_loop_its_turns():
 
 
 def test_cells_that_wait_behind_a_slow_one_in_its_block_are_run_by_others():
-    slow, under_way, most = set(range(600, 608)), set(), 0
+    slow, under_way, most = set(range(2000, 2004)), set(), 0
 
     async def trial(replicate):
         nonlocal most
@@ -262,10 +262,9 @@ def test_cells_that_wait_behind_a_slow_one_in_its_block_are_run_by_others():
         under_way.discard(replicate)
         return float(replicate)
 
-    options = {"execution": "async", "execution_options": {"max_concurrency": 8}}
-    result = Experiment(trial, replicates=1000, **options).run()
+    result = Experiment(trial, replicates=4000, **ASYNC).run()
     assert result.done["baseline"].all()
-    assert most == 8
+    assert most == 4
 
 
 @pytest.mark.parametrize("options", [{}, {"on_error": "raise"}, {"retries": 1}], ids=str)

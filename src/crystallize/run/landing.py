@@ -184,19 +184,14 @@ class Landing:
         self._recorder.keep_row(row)
 
     def _take_cells(self, task: Task, cells: CellByCell) -> None:
-        condition, start, _ = task
         first = cells.outcomes[0] if cells.cells else None
         if first is None:
             if not self._was_cut:
                 raise self._something_else(task)
             self._limit.reach()
-        elif (first.condition, first.start) != (
-            condition,
-            start,
-        ) or cells.cells > cells.stop - start:
+        elif (first.condition, first.start) != task[:2] or task.start + cells.cells > cells.stop:
             raise self._something_else(task)
-        own = task._replace(stop=cells.stop)
-        self.schedule.finished(own, cells.cells, cells.seconds)
+        self.schedule.finished(task, cells.cells, cells.seconds, cells.stop)
         self._losses_are_certain()
         for one in cells.outcomes:
             if isinstance(one, Stretch):

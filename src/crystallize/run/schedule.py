@@ -134,13 +134,21 @@ class Schedule:
         if self._limit is not None:
             self._limit.landed(task, self._clock(), seconds)
 
-    def finished(self, task: Task, cells: int, seconds: float) -> None:
-        """Learn that the first `cells` of a block are done; the rest is to be run again."""
+    def finished(self, task: Task, cells: int, seconds: float, stop: int | None = None) -> None:
+        """Learn that the first `cells` of a block are done; the rest is to be run again.
+
+        Parameters
+        ----------
+        task : Task
+        cells : int
+        seconds : float
+        stop : int, optional
+            The replicate from which on its cells were put back before.
+        """
         self.ended(task, seconds)
-        condition, start, stop = task
         if cells:
-            self._learn(condition, cells, seconds)
-        self.put_back(condition, start + cells, stop)
+            self._learn(task.condition, cells, seconds)
+        self.put_back(task.condition, task.start + cells, task.stop if stop is None else stop)
 
     def cell_finished(self, task: Task, seconds: float) -> None:
         """Learn that a task of one cell is done, by a worker that was there already."""
