@@ -103,12 +103,12 @@ class CoroutineCells:
         # In one: a frame more in each of a thousand that wait costs as much as what it does.
         condition, start, stop = task
         is_lone, options = stop - start == 1, self._options
-        of_block = self._arguments_of(condition)
+        shared = self._arguments_of(condition)
         first = began = perf_counter()
         deadline = self._deadline(first)
         cells = CellByCell(self._stamp, stop)
         if not is_lone:
-            of_block = of_block.of_block(stop)
+            shared = shared.of_block(stop)
             self._unfinished[task] = _UnderWay(cells, deadline, get_ident())
         running, awaiting = self._running_task(), self.awaiting
         awaited, noted = awaiting.cells, awaiting.warned
@@ -116,11 +116,10 @@ class CoroutineCells:
             if replicate >= cells.stop:
                 break
             if began > self._turn:
-                self._turn = began + TURN_SECONDS
-                await asyncio.sleep(0)
+                await self._take_turn(task)
                 began = perf_counter()
             one = task if is_lone else named_tuple(Task, (condition, replicate, replicate + 1))
-            arguments = of_block.of_cell() if of_block.records else of_block
+            arguments = shared.of_cell() if shared.records else shared
             cell, failed = (awaiting, one), None
             CELL.set(cell)
             if type(running) is CellTask:
@@ -144,8 +143,8 @@ class CoroutineCells:
                 names, values = checked_metrics(result)
             except BaseException as error:
                 now = perf_counter()
-                cancelled = isinstance(error, (asyncio.CancelledError, GeneratorExit))
-                if isinstance(error, (Interruption, ResourceError)) or (cancelled and self.leaving):
+                left = self.leaving and isinstance(error, asyncio.CancelledError)
+                if left or isinstance(error, (Interruption, ResourceError, GeneratorExit)):
                     raise
                 names, values, failed = (), (), failure_of(0, error, self._retried)
             finally:
@@ -216,6 +215,16 @@ class CoroutineCells:
         """Take what there is of blocks that were cancelled, or left behind."""
         unfinished, self._unfinished = self._unfinished, {}
         return {task: block.cells for task, block in unfinished.items()}
+
+    async def _take_turn(self, task: Task) -> None:
+        """Let others on the loop run, whatever cells do."""
+        self._turn = perf_counter() + TURN_SECONDS
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            if not self.leaving:  # its executor gave the block up: all of it is run again
+                self._unfinished.pop(task, None)
+            raise
 
     def _running_task(self) -> Any:
         """asyncio's task that runs here; asking for the loop takes longer than the rest of it."""

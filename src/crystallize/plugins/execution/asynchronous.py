@@ -112,7 +112,7 @@ class AsyncExecution(Execution):
 
 
 class _Window:
-    """The asyncio tasks of one run, each of which runs one cell after another.
+    """The asyncio tasks of one run, each of which runs one block after another.
 
     Parameters
     ----------
