@@ -143,8 +143,8 @@ class CoroutineCells:
                 names, values = checked_metrics(result)
             except BaseException as error:
                 now = perf_counter()
-                left = self.leaving and isinstance(error, asyncio.CancelledError)
-                if left or isinstance(error, (Interruption, ResourceError, GeneratorExit)):
+                cancelled = isinstance(error, (asyncio.CancelledError, GeneratorExit))
+                if isinstance(error, (Interruption, ResourceError)) or (cancelled and self.leaving):
                     raise
                 names, values, failed = (), (), failure_of(0, error, self._retried)
             finally:
