@@ -231,6 +231,22 @@ def test_what_finished_of_a_block_is_kept_when_it_is_cancelled_in_its_middle(tmp
     assert had_ended <= set(np.flatnonzero(table.done).tolist())
 
 
+def test_what_finished_of_a_block_is_in_the_store_while_it_goes_on(tmp_path):
+    from crystallize.store.stored import StoredExperiment
+
+    store, seen = tmp_path / "cells.db", []
+
+    async def trial(replicate):
+        await asyncio.sleep(1.0 if replicate == 100 else 0.002)
+        if replicate == 100:
+            seen.append(StoredExperiment(store).done["baseline"])
+        return float(replicate)
+
+    alone = {"execution": "async", "execution_options": {"max_concurrency": 1}}
+    Experiment(trial, replicates=500, store=store, **alone).run()
+    assert seen == [100]
+
+
 def test_cells_that_never_wait_leave_the_loop_its_turns():
     turns, at = 0, []
 

@@ -286,6 +286,11 @@ class Stretch:
         return range(self.start, self.start + len(self.seconds))
 
 
+Piece = Stretch | Row | Block
+"""What cells on an event loop came to: a row where there is more to say of one than its metrics,
+a block where one failed."""
+
+
 @dataclass(slots=True)
 class CellByCell:
     """What a block of cells that ran on an event loop comes to: few, so that no columns are made.
@@ -296,34 +301,33 @@ class CellByCell:
         Which run's call made it.
     stop : int
         The replicate after the last one that is its own: further ones may be taken back.
-    outcomes : list of Stretch, Row or Block
-        From the first cell on, one after another; a row where there is more to say of a cell
-        than its metrics, a block where it failed.
+    pieces : list of Piece
+        In the order of the cells; without those that were taken while it went on.
     cells : int
-        Of how many cells they are.
+        How many cells there are, from the first one on.
     seconds : float
         How long these took.
     """
 
     stamp: str
     stop: int
-    outcomes: list[Stretch | Row | Block] = field(default_factory=list)
+    pieces: list[Piece] = field(default_factory=list)
     cells: int = 0
     seconds: float = 0.0
 
     def add(self, outcome: Row | Block) -> None:
         """Take what the next cell came to."""
-        self.outcomes.append(outcome)
+        self.pieces.append(outcome)
         self.cells += 1
 
     def add_plain(
         self, condition: int, replicate: int, names: Names, values: Collection[Any], seconds: float
     ) -> None:
         """Take what it came to where there is nothing else to say of it."""
-        last = self.outcomes[-1] if self.outcomes else None
+        last = self.pieces[-1] if self.pieces else None
         if type(last) is Stretch and last.names == names:
             last.values.extend(values)
             last.seconds.append(seconds)
         else:
-            self.outcomes.append(Stretch(condition, replicate, names, [*values], [seconds]))
+            self.pieces.append(Stretch(condition, replicate, names, [*values], [seconds]))
         self.cells += 1

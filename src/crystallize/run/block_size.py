@@ -8,6 +8,10 @@ BLOCK_SECONDS = Capabilities().block_seconds
 """How long a block should take where the executor asks for nothing else."""
 
 
+AWAITED_SECONDS = 0.4
+"""The same of coroutines: what finishes of their block is kept while it goes on."""
+
+
 TAIL, TAIL_WITH_LATENCY = 1 / 50, 1 / 5
 """How short a block may get towards the end, when workers are kept even: this share of that."""
 
@@ -16,12 +20,28 @@ MAX_CELLS = 2**16
 """How many cells a block may have: while it is gathered, each takes some 70 bytes."""
 
 
-class BlockSize:
-    """What is known of the duration of one condition's cells, or of all, recent ones above all."""
+def block_seconds_of(capabilities: Capabilities) -> float:
+    """How long a block should take under an executor."""
+    if capabilities.calls_are_async:
+        return max(AWAITED_SECONDS, capabilities.block_seconds)
+    return capabilities.block_seconds
 
-    def __init__(self, block_seconds: float, first: int) -> None:
+
+class BlockSize:
+    """What is known of the duration of one condition's cells, or of all, recent ones above all.
+
+    Parameters
+    ----------
+    block_seconds : float
+    first : int
+        The size of the first block.
+    has_latency : bool
+        Whether handing a block out takes long.
+    """
+
+    def __init__(self, block_seconds: float, first: int, *, has_latency: bool) -> None:
         self._block_seconds = block_seconds
-        self._tail = block_seconds * (TAIL if block_seconds <= BLOCK_SECONDS else TAIL_WITH_LATENCY)
+        self._tail = block_seconds * (TAIL_WITH_LATENCY if has_latency else TAIL)
         self._first = first
         self._cells = 0.0
         self._seconds = 0.0

@@ -6,7 +6,7 @@ from math import nan
 from time import sleep
 from typing import Any
 
-from crystallize.cells.block import Block, Blocks, CellByCell, Failure, Row, Stretch
+from crystallize.cells.block import Block, Blocks, CellByCell, Failure, Piece, Row, Stretch
 from crystallize.cells.durations import Durations
 from crystallize.cells.outcome import CellError
 from crystallize.cells.sheet import Sheet
@@ -132,10 +132,12 @@ class Landing:
         else:
             self._take_block(task, value)
 
-    def take_back(self) -> None:
-        """Have others run the cells that wait behind a slow one in a block of coroutines."""
-        for condition, start, stop in self._call.take_back():
-            self.schedule.put_back(condition, start, stop)
+    def look_into_blocks(self) -> None:
+        """Keep what finished in blocks of coroutines that go on; what waits there, others run."""
+        pieces, back = self._call.look()
+        self._keep_pieces(pieces)
+        for task in back:
+            self.schedule.put_back(*task)
 
     def take_unfinished(self) -> None:
         """Take what finished of blocks of coroutines that did not come back."""
@@ -184,16 +186,23 @@ class Landing:
         self._recorder.keep_row(row)
 
     def _take_cells(self, task: Task, cells: CellByCell) -> None:
-        first = cells.outcomes[0] if cells.cells else None
-        if first is None:
-            if not self._was_cut:
-                raise self._something_else(task)
-            self._limit.reach()
-        elif (first.condition, first.start) != task[:2] or task.start + cells.cells > cells.stop:
+        there = range(task.start, task.start + cells.cells)
+        if (
+            not (cells.cells or self._was_cut)
+            or not there.stop <= cells.stop <= task.stop
+            or any(
+                one.condition != task.condition or one.start not in there for one in cells.pieces
+            )
+        ):
             raise self._something_else(task)
+        if not cells.cells:
+            self._limit.reach()
         self.schedule.finished(task, cells.cells, cells.seconds, cells.stop)
         self._losses_are_certain()
-        for one in cells.outcomes:
+        self._keep_pieces(cells.pieces)
+
+    def _keep_pieces(self, pieces: list[Piece]) -> None:
+        for one in pieces:
             if isinstance(one, Stretch):
                 self._recorder.keep_stretch(one)
             elif isinstance(one, Row):

@@ -39,6 +39,7 @@ from crystallize.results.errors import (
     TooManyFailuresError,
 )
 from crystallize.results.result import Result
+from crystallize.run.block_size import block_seconds_of
 from crystallize.run.cell_warnings import CellWarnings
 from crystallize.run.deadlines import Deadlines
 from crystallize.run.engine import Engine, check_program_goes_on
@@ -150,7 +151,7 @@ class Run:
             seed_globals=experiment.seed_globals,
             blas_threads=experiment.blas_threads,
             timeout=experiment.timeout,
-            block_seconds=BLOCKS_LONGEST * capabilities.block_seconds,
+            block_seconds=BLOCKS_LONGEST * block_seconds_of(capabilities),
             cancels_late_cells=capabilities.calls_are_async and not capabilities.can_cancel,
         )
         conditions = experiment.conditions
@@ -355,7 +356,7 @@ class Run:
                 self._landing.take(completion)
                 if perf_counter() - self._released <= RELEASE_SECONDS:
                     return False
-            self._landing.take_back()
+            self._landing.look_into_blocks()
             return True
 
     def take(self, completion: Completion) -> None:
@@ -517,8 +518,9 @@ class Run:
             or self._capabilities.single_cell
             or (is_async and has_timeout)
             or not self.engine.streams,
-            block_seconds=self._capabilities.block_seconds,
+            block_seconds=block_seconds_of(self._capabilities),
             trips=not (is_async or has_timeout),
+            awaits=is_async,
             expected=least * conditions if self._stopping is not None else None,
             horizon=least if self._stopping is not None and not self.engine.streams else None,
             limit=limit,

@@ -44,6 +44,8 @@ class Schedule:
         How long a block should take.
     trips : bool
         Whether a task may be blocks of several conditions.
+    awaits : bool
+        Whether a block's cells are awaited: then it takes long for other reasons than latency.
     expected : int, optional
         How many cells there will be at the least, where that is to be seen.
     horizon : int, optional
@@ -62,6 +64,7 @@ class Schedule:
         single_cell: bool,
         block_seconds: float = BLOCK_SECONDS,
         trips: bool = False,
+        awaits: bool = False,
         expected: int | None = None,
         horizon: int | None = None,
         limit: RateLimit | None = None,
@@ -73,11 +76,11 @@ class Schedule:
         heapq.heapify(self._runs)
         self.remaining = sum(stop - start for start, _, stop in self._runs)
         # With latency a trip costs more than a wrong guess: a block that is too long ends itself.
-        has_latency = block_seconds > BLOCK_SECONDS
+        has_latency = block_seconds > BLOCK_SECONDS and not awaits
         cells = self.remaining if expected is None else min(expected, self.remaining)
         first = min(MAX_CELLS, -(-cells // workers)) if has_latency else 1
-        self._size = BlockSize(block_seconds, first)  # of all of them
-        self._new_pace = partial(BlockSize, block_seconds, first)
+        self._new_pace = partial(BlockSize, block_seconds, first, has_latency=has_latency)
+        self._size = self._new_pace()  # of all of them
         self._paces: dict[int, BlockSize] = {}
         self._trips = trips and not single_cell
         self._workers = workers

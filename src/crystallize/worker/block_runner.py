@@ -16,7 +16,7 @@ from typing import Any
 import cloudpickle
 
 from crystallize.callables import is_async
-from crystallize.cells.block import Block, Blocks, CellByCell, Failure, Row
+from crystallize.cells.block import Block, Blocks, CellByCell, Failure, Piece, Row
 from crystallize.cells.durations import Durations
 from crystallize.cells.rows import Rows
 from crystallize.cells.sheet import Sheet
@@ -236,9 +236,9 @@ class BlockCall:
     def leaving(self, leaves: bool) -> None:
         self._coroutines.leaving = leaves
 
-    def take_back(self) -> list[tuple[int, int, int]]:
-        """Take back, as (condition, start, stop), cells of coroutines that one holds up."""
-        return self._coroutines.take_back()
+    def look(self) -> tuple[list[Piece], list[Task]]:
+        """What came of coroutines in blocks that go on, and the cells that wait there too long."""
+        return self._coroutines.look()
 
     def take_unfinished(self) -> dict[Task, CellByCell]:
         """Take what there is of blocks of coroutines that were cancelled, or left behind."""

@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from crystallize.cells.attempts import Recorded
-from crystallize.cells.block import Block, CellByCell, Failure, Row
+from crystallize.cells.block import Block, CellByCell, Failure, Piece, Row
 from crystallize.cells.durations import Durations
 from crystallize.cells.metrics import Names, checked_metrics
 from crystallize.cells.rows import Rows
@@ -37,6 +37,8 @@ from crystallize.worker.global_random import seed_global
 from crystallize.worker.interruption import Interruption
 from crystallize.worker.running_cells import CELL, Awaiting, RunningCells, leave_child, process
 
+HELD_UP_SECONDS = 0.2
+"""For how long a cell may run until others of its block wait no longer for it."""
 TURN_SECONDS = 0.01
 """How often others on a loop have their turn, also where no cell waits for anything."""
 
@@ -102,16 +104,18 @@ class CoroutineCells:
         """Run the cells of a block on the running loop, until one of them has it end early."""
         # In one: a frame more in each of a thousand that wait costs as much as what it does.
         condition, start, stop = task
-        is_lone, options = stop - start == 1, self._options
+        is_lone, options, function = stop - start == 1, self._options, self._function
         shared = self._arguments_of(condition)
         first = began = perf_counter()
         deadline = self._deadline(first)
         cells = CellByCell(self._stamp, stop)
         if not is_lone:
             shared = shared.of_block(stop)
-            self._unfinished[task] = _UnderWay(cells, deadline, get_ident())
+            self._unfinished[task] = _UnderWay(cells, first, get_ident())
         running, awaiting = self._running_task(), self.awaiting
-        awaited, noted = awaiting.cells, awaiting.warned
+        awaited, noted, timeout = awaiting.cells, awaiting.warned, options.timeout
+        same = shared.same if shared.constant and not self._has_contexts else None
+        is_ours, is_fresh = type(running) is CellTask, self._fresh.is_empty
         for replicate in range(start, stop):
             if replicate >= cells.stop:
                 break
@@ -122,23 +126,23 @@ class CoroutineCells:
             arguments = shared.of_cell() if shared.records else shared
             cell, failed = (awaiting, one), None
             CELL.set(cell)
-            if type(running) is CellTask:
+            if is_ours:
                 running.cell = cell
             awaited[running] = one
             try:
-                given = arguments.same if arguments.constant else arguments(replicate)
+                given = arguments(replicate) if same is None else same
                 if self._has_contexts:
                     given = {**await self._contexts.aentered(), **given}
-                if self._fresh.is_empty and len(copy_context()) == 1:  # nobody's but ours
-                    awaitable: Awaitable[Any] = self._function(**given)
+                if is_fresh and len(copy_context()) == 1:  # nobody's but ours
+                    awaitable: Awaitable[Any] = function(**given)
                 else:
                     context = self._fresh.new()
                     context.run(CELL.set, cell)
-                    awaitable = InContext(context, context.run(self._function, **given))
-                if options.timeout is None:
+                    awaitable = InContext(context, context.run(function, **given))
+                if timeout is None:
                     result = await awaitable
                 else:
-                    result = await _within(options.timeout, awaitable, options.cancels_late_cells)
+                    result = await _within(timeout, awaitable, options.cancels_late_cells)
                 now = perf_counter()
                 names, values = checked_metrics(result)
             except BaseException as error:
@@ -194,22 +198,28 @@ class CoroutineCells:
             warned=Warned.of({0: given} if given else {}), durations=Durations([1], [seconds]),
         )  # fmt: skip
 
-    def take_back(self) -> list[tuple[int, int, int]]:
-        """Take back what has not begun of blocks that one cell holds up on this thread's loop.
+    def look(self) -> tuple[list[Piece], list[Task]]:
+        """Look into the blocks that go on, on this thread's loop.
 
         Returns
         -------
-        list of (int, int, int)
-            The cells, as (condition, start, stop).
+        (list of Stretch, Row or Block, list of Task)
+            What came of their cells since the last time, and the cells that have not begun
+            because another one of their block holds them up: they are not its own any more.
         """
-        now, thread, back = perf_counter(), get_ident(), []
-        for (condition, start, _), block in self._unfinished.items():
-            cells = block.cells
+        now, thread = perf_counter(), get_ident()
+        pieces: list[Piece] = []
+        back = []
+        for (condition, start, _), (cells, began, whose) in self._unfinished.items():
+            if whose != thread:
+                continue
+            pieces += cells.pieces
+            cells.pieces.clear()
             following = start + cells.cells + 1  # after the one that is running
-            if now > block.deadline and following < cells.stop and block.thread == thread:
-                back.append((condition, following, cells.stop))
+            if following < cells.stop and now > began + cells.seconds + HELD_UP_SECONDS:
+                back.append(Task(condition, following, cells.stop))
                 cells.stop = following
-        return back
+        return pieces, back
 
     def take_unfinished(self) -> dict[Task, CellByCell]:
         """Take what there is of blocks that were cancelled, or left behind."""
@@ -320,10 +330,10 @@ class CoroutineCells:
 
 
 class _UnderWay(NamedTuple):
-    """A block that is under way, when it should be over, and in which thread it is."""
+    """A block that is under way, when it began, and in which thread."""
 
     cells: CellByCell
-    deadline: float
+    began: float
     thread: int
 
 
