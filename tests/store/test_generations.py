@@ -362,3 +362,14 @@ def test_values_that_look_alike_are_told_apart(store, pair):
     make(store, function, {"a": {"value": before}}, replicates=1).run()
     with pytest.raises(StoreMismatchError, match="condition 'a', `value`"):
         make(store, function, {"a": {"value": after}}).run()
+
+
+def test_a_fingerprint_is_of_the_conditions_that_have_cells(tmp_path):
+    both, one = tmp_path / "both.db", tmp_path / "one.db"
+    make(both).run()
+    make(one, conditions={"a": {"shift": 0.0}}).run()
+    found = [Result.from_store(store).provenance["generations"] for store in (both, one)]
+    assert found[0][0]["fingerprint"] != found[1][0]["fingerprint"]
+    drop(both, ["b"])
+    (again,) = Result.from_store(both).provenance["generations"]
+    assert again["fingerprint"] == found[1][0]["fingerprint"]

@@ -215,8 +215,10 @@ class Generations:
         """The digest of a generation, and its versions."""
         if number in self._recorded:
             with self._explained():
-                return Fingerprint.heading(self._recorded[number]["fingerprint"])
-        fingerprint = self._known[number].fingerprint
+                heading = Fingerprint.heading(self._recorded[number]["fingerprint"], self._filled)
+            if heading is not None:
+                return heading
+        fingerprint = self[number].fingerprint
         if fingerprint is None:
             return None, {}
         return fingerprint.digest, dict(fingerprint.versions)

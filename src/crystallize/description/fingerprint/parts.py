@@ -150,8 +150,10 @@ class Fingerprint:
         return made
 
     @staticmethod
-    def heading(record: Any) -> tuple[str, dict[str, str]]:
-        """The digest and the versions of a record, of which nothing else is looked at.
+    def heading(record: Any, conditions: Collection[str]) -> tuple[str, dict[str, str]] | None:
+        """The digest and the versions of a record, ``None`` if it is of other conditions too.
+
+        Its parts are not read, nor is its digest compared with theirs.
 
         Raises
         ------
@@ -160,6 +162,8 @@ class Fingerprint:
         """
         if not (_has_fields(record) and _texts_fit(record)):
             raise InvalidValueError("fingerprint", record, "what Fingerprint.record() gives")
+        if not all(row[4] is None or row[4] in conditions for row in record["parts"]):
+            return None
         return record["digest"], dict(record["versions"])
 
     def differences(self, earlier: Fingerprint) -> list[str]:
