@@ -204,22 +204,37 @@ def test_arun_ends_at_once_when_it_is_cancelled_and_keeps_what_finished(tmp_path
     assert row["failed"] == 0
 
 
-def test_what_finished_of_a_block_is_kept_when_it_is_cancelled_in_its_middle(tmp_path):
+@pytest.mark.parametrize("waits", [True, False], ids=["waits", "never waits"])
+def test_what_finished_of_blocks_is_kept_once_when_they_are_cancelled(tmp_path, waits):
     from crystallize.store.stored import StoredExperiment
 
-    ended = []
+    ended: list[int] = []
+    seen: Counter[int] = Counter()
+
+    class Seen:
+        @hookimpl
+        def outcomes_completed(self, outcomes):
+            seen.update(outcome.replicate for outcome in outcomes)
 
     async def trial(replicate):
-        await asyncio.sleep(0.002 if replicate < 1000 else 0.02)
+        if waits:
+            await asyncio.sleep(0.002)
+        else:
+            time.sleep(0.0003)
         ended.append(replicate)
+        if replicate % 5 == 3:
+            raise ValueError(f"no {replicate}")
         return float(replicate)
 
-    experiment = Experiment(trial, replicates=10**5, seed=1, store=tmp_path / "cells.db", **ASYNC)
+    experiment = Experiment(
+        trial, replicates=10**5, seed=1, store=tmp_path / "cells.db", plugins=[Seen()],
+        execution="async", execution_options={"max_concurrency": 50},
+    )  # fmt: skip
 
     async def main():
         run = asyncio.create_task(experiment.arun())
-        while len(ended) < 1100:
-            await asyncio.sleep(0)
+        while len(ended) < 3000:
+            await asyncio.sleep(0.001)
         run.cancel()
         had_ended = set(ended)
         with suppress(asyncio.CancelledError):
@@ -227,8 +242,33 @@ def test_what_finished_of_a_block_is_kept_when_it_is_cancelled_in_its_middle(tmp
         return had_ended
 
     had_ended = asyncio.run(main())
-    table = StoredExperiment(tmp_path / "cells.db").tables["baseline"]
-    assert had_ended <= set(np.flatnonzero(table.done).tolist())
+    found = StoredExperiment(tmp_path / "cells.db")
+    failed = {replicate for _, replicate in found.errors}
+    assert had_ended <= set(np.flatnonzero(found.tables["baseline"].done).tolist()) | failed
+    assert set(seen.values()) == {1}
+    assert {attempt.attempt for attempt in found.attempts} == {1}
+
+
+@pytest.mark.parametrize("late", ["callback", "task"])
+def test_a_cell_that_cancels_its_task_after_its_end_costs_nobody_anything(late):
+    async def trial(replicate):
+        time.sleep(0.0005)
+        if replicate % 500 == 499:
+            task = asyncio.current_task()
+            loop = asyncio.get_running_loop()
+
+            async def cancel():
+                task.cancel()
+
+            if late == "callback":
+                loop.call_soon(task.cancel)
+            else:
+                loop.create_task(cancel()).add_done_callback(lambda done: done.exception())
+        return float(replicate)
+
+    result = Experiment(trial, replicates=3000, **ASYNC).run()
+    assert result.errors == []
+    assert result.done["baseline"].all()
 
 
 def test_what_finished_of_a_block_is_in_the_store_while_it_goes_on(tmp_path):

@@ -27,9 +27,9 @@ def conditions(numbers=range(CONDITIONS)):
     return {f"n={n}": {"n": n} for n in numbers}
 
 
-def make(store=None, given=None, replicates=REPLICATES, **options):
+def make(store=None, given=None, replicates=REPLICATES, function=trial, **options):
     chosen = conditions() if given is None else given
-    return Experiment(trial, chosen, replicates=replicates, seed=3, store=store, **options)
+    return Experiment(function, chosen, replicates=replicates, seed=3, store=store, **options)
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +145,35 @@ def test_one_that_overlaps_blocks_is_merged(tmp_path, store, whole):
     same_result(whole, make(tmp_path / "x.db").run())
 
 
+@pytest.mark.filterwarnings("default:.* again")
+def test_what_is_left_of_one_does_not_come_after_what_was_merged_after_it(tmp_path, store):
+    def warns(rng, n):
+        warnings.warn(f"{n} again", stacklevel=1)
+        return trial(rng, n)
+
+    warns.__qualname__ = trial.__qualname__
+    later, both = tmp_path / "later.db", tmp_path / "both.db"
+    make(later, conditions(range(100, 250)), function=warns).run()
+    order = ["merge", str(store), str(later), "-o", str(both), "--accept-changes"]
+    assert CliRunner().invoke(main, order).exit_code == 0
+    before = Result.from_store(both)
+    assert len(before.warnings) == 150
+    drop(both, ["n=260"])
+    after = Result.from_store(both)
+    assert after.warnings == before.warnings
+    (old, new), (still_old, still_new) = (
+        [one["cells"] for one in result.provenance["generations"]] for result in (before, after)
+    )
+    del old["n=260"]
+    assert (still_old, still_new) == (old, new)
+
+
+def test_more_replicates_of_them_are_few_records_too(store):
+    had = len(rows(store))
+    make(store, replicates=REPLICATES + 2).run()
+    assert len(rows(store)) < had + CONDITIONS / 4
+
+
 @pytest.mark.parametrize("place", ["payload", "condition", "start"])
 def test_a_damaged_one_is_named_set_aside_and_run_again(store, whole, place):
     number, record = sheet_of(store)
@@ -181,9 +210,23 @@ def with_header(record, change):
         lambda header: header.pop("count"),
         lambda header: header.update(cells=[0]),
         lambda header: header.update(open=[0]),
+        lambda header: header["columns"][0].update(position=None),
+        lambda header: header["columns"][0].update(name=["a"]),
+        lambda header: header["columns"][0].update(name=header["columns"][1]["name"]),
         lambda header: header.clear(),
     ],
-    ids=["fewer", "too many", "text", "none", "cells", "failures", "empty"],
+    ids=[
+        "fewer",
+        "too many",
+        "text",
+        "none",
+        "cells",
+        "failures",
+        "position",
+        "name",
+        "names",
+        "empty",
+    ],
 )
 def test_a_crafted_one_is_believed_in_nothing_that_cannot_be(store, whole, change):
     number, record = sheet_of(store)
@@ -196,6 +239,24 @@ def test_a_crafted_one_is_believed_in_nothing_that_cannot_be(store, whole, chang
         same_result(whole, make(store).run())
     except StoreWarning as warning:
         assert "set aside" in str(warning)
+
+
+@pytest.mark.parametrize("number", [7, 2**40, -1])
+def test_cells_of_a_generation_that_there_is_not_are_no_traceback(tmp_path, store, number):
+    place, record = sheet_of(store)
+    other = Record(record.conditions, record.start, record.stop, record.payload, number)
+    with Store(store) as opened:
+        checksum = other.checksum(opened.id)
+    connection = sqlite3.connect(store)
+    with connection:
+        connection.execute(
+            "UPDATE blocks SET generation = ?, checksum = ? WHERE id = ?", (number, checksum, place)
+        )
+    connection.close()
+    commands = [["show"], ["show", "--json"], ["merge", "-o", str(tmp_path / "x.db")], ["check"]]
+    for command, *options in commands:
+        done = CliRunner().invoke(main, [command, str(store), *options])
+        assert not done.exception or isinstance(done.exception, SystemExit), done.exception
 
 
 @pytest.mark.parametrize("names", [[], ["n=1"], ["n=1", "n=1"], ["n=1", 2], {"n=1": 1}, "n=1"])

@@ -76,6 +76,7 @@ class Landing:
         self._call = call
         self._stamp = call.stamp
         self._has_timeout = experiment.timeout is not None
+        self._awaits = engine.capabilities.calls_are_async
         self._interrupts = interrupts
         self._needs_control = experiment.timeout is not None and engine.capabilities.can_cancel
         self._in_flight: dict[Task | Trip | Pause, None] = {}
@@ -108,6 +109,9 @@ class Landing:
         if self._needs_control:
             self._check_control()
         task, value, error = self._checked(completion)
+        begun = self._call.landed(task) if self._awaits else None
+        if error is not None and begun is not None and self._is_in_part(task, begun, error):
+            value, error = begun, None
         if (
             type(value) is Row
             and error is None
@@ -139,9 +143,9 @@ class Landing:
         for task in back:
             self.schedule.put_back(*task)
 
-    def take_unfinished(self) -> None:
+    def take_left(self) -> None:
         """Take what finished of blocks of coroutines that did not come back."""
-        for task, cells in self._call.take_unfinished().items():
+        for task, cells in self._call.left().items():
             if task in self._in_flight:
                 self.take(Completion(task, cells))
 
@@ -159,6 +163,11 @@ class Landing:
             "it must yield a Completion of a task that next_task() gave and that has not "
             f"completed yet; it yielded {completion!r:.200}"
         )
+
+    def _is_in_part(self, task: Any, begun: CellByCell, error: BaseException) -> bool:
+        """Whether a block of coroutines that is lost is so in part: the rest is run again."""
+        several = isinstance(task, Task) and task.stop - task.start > 1
+        return several and begun.cells > 0 and not isinstance(error, ResourceError)
 
     def _take_pause(self, pause: Pause, error: BaseException | None) -> None:
         """Go on; a worker that was lost meanwhile had no cell."""
@@ -199,7 +208,8 @@ class Landing:
             self._limit.reach()
         self.schedule.finished(task, cells.cells, cells.seconds, cells.stop)
         self._losses_are_certain()
-        self._keep_pieces(cells.pieces)
+        pieces, cells.pieces, cells.stop = cells.pieces, [], there.stop
+        self._keep_pieces(pieces)
 
     def _keep_pieces(self, pieces: list[Piece]) -> None:
         for one in pieces:

@@ -196,7 +196,7 @@ async def _apump(
             run.leave()
             with engine.failing():
                 await completions.aclose()
-            run.take_unfinished()
+            run.take_left()
             await run.call.contexts.aleave()
             run.warnings.of_cells_left()
         yield await release()

@@ -292,6 +292,9 @@ class Recorder:
             block.durations = block.durations and block.durations.without(tried_again)
         if len(block) > len(block.failures) - len(errors):
             self._landed.append(Landed(block, errors))
+        self._add(block)
+
+    def _add(self, block: Block) -> None:
         name = self._names[block.condition]
         table = self.tables[name]
         if isinstance(table, Window):
@@ -310,7 +313,8 @@ class Recorder:
             self._take_room_of(sheet, names)
             return
         for block in sheet.blocks():
-            self.keep_block(block, [])
+            self._add(block)
+        self._landed.append(Landed(sheet, []))
 
     def _take_room(self, condition: str, table: Table, metrics: Iterable[str]) -> None:
         """Count in columns of a condition that are new."""

@@ -335,6 +335,8 @@ class Run:
             landing, limit = self._landing, self._limit
             if landing is None or self._abandoned or (limit.seconds is not None and limit.is_over):
                 return None
+            if self._has_reason_to_end:
+                return None
             return landing.next_task()
 
     def land(self, completion: Completion | None) -> bool:
@@ -431,11 +433,11 @@ class Run:
         for tables in self._pages.rest(self._recorder.page_starts()):
             self._summaries.take(tables)
 
-    def take_unfinished(self) -> None:
+    def take_left(self) -> None:
         """Take what finished of blocks of coroutines that did not come back."""
         with self._lock:
             if self._landing is not None and not (self._abandoned or self._closed):
-                self._landing.take_unfinished()
+                self._landing.take_left()
 
     def exhausted(self) -> None:
         """Learn that the executor has come to its end.

@@ -119,9 +119,19 @@ def _check_generations(earlier: list[StoredExperiment], source: StoredExperiment
 
 
 def _numbers(source: StoredExperiment, known: Generations) -> dict[int, int]:
-    """The numbers that a store's generations have among those of the new one, which grow."""
+    """The numbers that a store's generations have among those of the new one, which grow.
+
+    Raises
+    ------
+    StoreError
+        If there are cells of a generation that is lost.
+    """
     recorded = [source.generations[number] for number in source.generations.records()]
-    return {UNRECORDED: UNRECORDED} | {one.number: known.add(one).number for one in recorded}
+    numbers = {UNRECORDED: UNRECORDED} | {one.number: known.add(one).number for one in recorded}
+    for record in source.records:
+        if record.generation not in numbers:
+            source.generations[record.generation]  # which raises that it is lost
+    return numbers
 
 
 class _Conflict(NamedTuple):

@@ -260,7 +260,8 @@ def decoded_sheet(found: Record) -> Sheet:
     width = found.stop - found.start
     cells = _block(0, header["count"], header, array)
     _check(cells, [])
-    if not cells.is_plain or -(-len(cells) // width) != len(found.conditions):
+    has_all = len({column.name for column in cells.columns}) == len(cells.columns)
+    if not (cells.is_plain and has_all) or -(-len(cells) // width) != len(found.conditions):
         raise ValueError("a sheet of other cells than its conditions have")
     return Sheet(0, found.start, found.stop, cells)
 
@@ -276,6 +277,8 @@ def _check(block: Block, failed: Sequence[CellError]) -> None:
         raise ValueError("a block of more cells than any has")
     if block.durations is not None and block.durations.total != len(block):
         raise ValueError("durations are of other cells than the block")
+    if not all(type(c.name) is str and type(c.position) is int for c in block.columns):
+        raise TypeError("a metric without a name or a place")
     if block.is_plain and not failed and all(len(c.values) == span for c in block.columns):
         return  # as nearly all are
     offsets = [np.array([failure.offset for failure in block.failures], dtype=np.int64)]

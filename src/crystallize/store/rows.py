@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+MOST_GENERATIONS = 2**31
+"""No store has so many; they are kept in arrays."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -39,7 +42,7 @@ class Record:
             and isinstance(payload, bytes)
             and all(isinstance(number, int) for number in (start, stop, generation))
             and 0 <= start < stop
-            and generation >= 0
+            and 0 <= generation < MOST_GENERATIONS
         )
         return cls(conditions, start, stop, payload, generation) if is_one else None
 

@@ -263,17 +263,25 @@ class Store:
 
     def rewrite(self, change: Callable[[Record], list[Record]]) -> None:
         """Put others, or none, in the place of each undamaged record: all or none."""
+        execute = self._connection.execute
         with self._explained(), self._connection:
-            self._connection.execute("DELETE FROM about WHERE key = ?", (STATUS,))
-            for number, record in list(self._read()):
-                if record is None or (changed := change(record)) == [record]:
+            execute("DELETE FROM about WHERE key = ?", (STATUS,))
+            records = list(self._read())
+            changed = {number: change(record) for number, record in records if record is not None}
+            added = sum(max(0, len(rest) - 1) for rest in changed.values())
+            # From the last one on, so that those before it need not move yet: of two records that
+            # have the same cell the later one counts, so that their order is to stay.
+            for number, record in reversed(records):
+                rest = changed.get(number)
+                if rest is None or rest == [record]:
+                    if added:
+                        execute("UPDATE blocks SET id = ? WHERE id = ?", (number + added, number))
                     continue
-                self._connection.execute("DELETE FROM blocks WHERE id = ?", (number,))
-                # Further ones come last. Where two have the same cell, the later one counts, but
-                # what is in a sheet of many conditions is not run again.
-                numbers = [number, *[None] * len(changed)]
+                execute("DELETE FROM blocks WHERE id = ?", (number,))
+                added -= max(0, len(rest) - 1)
                 self._connection.executemany(
-                    INSERT, [self._row(*one) for one in zip(numbers, changed, strict=False)]
+                    INSERT,
+                    [self._row(place, one) for place, one in enumerate(rest, number + added)],
                 )
 
     def set_aside(self, is_readable: Callable[[Record], bool] = lambda record: True) -> list[str]:

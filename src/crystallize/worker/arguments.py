@@ -211,3 +211,57 @@ class Arguments:
                 self.seeding, self._condition, replicate, params, self.recorded
             )
         return own
+
+
+class ConditionArguments:
+    """What makes the arguments of each condition's cells, made when they are first asked for.
+
+    Parameters
+    ----------
+    conditions : mapping of str to mapping
+        Condition -> its parameters.
+    seeding : Seeding
+    injected : collection of str
+        What the function asks for by name.
+    copies_large : bool
+        As for :class:`Arguments`.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Of the conditions.
+    """
+
+    def __init__(
+        self,
+        conditions: Mapping[str, Mapping[str, Any]],
+        seeding: Seeding,
+        injected: Collection[str],
+        *,
+        copies_large: bool,
+    ) -> None:
+        self.names = tuple(conditions)
+        self._conditions = conditions
+        self._seeding = seeding
+        self._injected = injected
+        self._copies_large = copies_large
+        self._made: dict[int, Arguments] = {}
+
+    def of(self, condition: int) -> Arguments:
+        """Those of a condition, by its index."""
+        made = self._made.get(condition)
+        if made is None:
+            made = self._made[condition] = self._new(condition, copies_large=self._copies_large)
+        return made
+
+    def careful(self, condition: int) -> Arguments:
+        """Those of a condition whose cells change even large containers, from now on."""
+        made = self._made[condition] = self._new(condition, copies_large=True)
+        return made
+
+    def _new(self, condition: int, *, copies_large: bool) -> Arguments:
+        name = self.names[condition]
+        return Arguments(
+            self._seeding.of(name), name, self._conditions[name], self._injected,
+            copies_large=copies_large,
+        )  # fmt: skip

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from contextvars import Context
 from functools import partial
-from math import inf
 from threading import get_ident
 from time import perf_counter, sleep, time
 from typing import Any
@@ -25,7 +24,7 @@ from crystallize.contracts import Pause, Task, Trip, named_tuple
 from crystallize.description.fingerprint import loaded_fingerprint
 from crystallize.description.seeding import Seeding
 from crystallize.errors import WorkerDiffersError
-from crystallize.worker.arguments import Arguments
+from crystallize.worker.arguments import Arguments, ConditionArguments
 from crystallize.worker.blas import BlasLimits, limits_of_worker
 from crystallize.worker.cell_options import CellOptions
 from crystallize.worker.cell_state import StateWatch
@@ -80,8 +79,6 @@ class BlockCall:
     ----------
     has_timeout : bool
         Whether a cell may take only so long.
-    ends : float
-        When no more cells are to begin, by ``perf_counter`` of this process.
     leave_worker : callable or None
         Leaves what the calling thread has opened for cells; for an executor whose threads
         end before the run does.  ``None`` where there is nothing.
@@ -105,7 +102,6 @@ class BlockCall:
         self._injected = injected
         self._options = options
         self.stamp = stamp
-        self.ends = inf
         self.blas = BlasLimits(options.blas_threads)
         self._refusal: WorkerDiffersError | None = None
         self._home = this_process()
@@ -115,34 +111,25 @@ class BlockCall:
 
     def _prepare(self) -> None:
         self._is_async = is_async(self._function)
-        self._arguments: dict[int, Arguments] = {}
+        # Coroutines interleave, and a block that is run again would not keep to a time limit.
+        copies_large = self._is_async or self._options.timeout is not None
+        self._arguments = ConditionArguments(
+            self._conditions, self._seeding, self._injected, copies_large=copies_large
+        )
         self._blocks: dict[int, RunningCells] = {}
-        self._names = tuple(self._conditions)
+        self._names = self._arguments.names
+        self._is_elsewhere = self._home != this_process()
         self._coroutines = CoroutineCells(
-            self._function, self._names, self._arguments_of, self.contexts, self._fresh,
-            self._options, self._retried, self.stamp, self._deadline,
+            self._function, self._arguments, self.contexts, self._fresh, self._options,
+            self._retried, self.stamp, is_here=not self._is_elsewhere,
         )  # fmt: skip
         self.has_timeout = self._options.timeout is not None
         self._is_to_stop = False
         self.watch = GlobalRandomWatch()
         self.state = StateWatch(self._function)
-        self._is_elsewhere = self._home != this_process()
         self._listens = False
         self._has_contexts = bool(self.contexts)
         self.leave_worker = self.contexts.leave if self._has_contexts else None
-
-    def _arguments_of(self, condition: int) -> Arguments:
-        """What makes the arguments of a condition's cells, where cells run."""
-        arguments = self._arguments.get(condition)
-        if arguments is None:
-            name = self._names[condition]
-            # Coroutines interleave, and a block that is run again would not keep to a time limit.
-            copies_large = self._is_async or self._options.timeout is not None
-            arguments = self._arguments[condition] = Arguments(
-                self._seeding.of(name), name, self._conditions[name], self._injected,
-                copies_large=copies_large,
-            )  # fmt: skip
-        return arguments
 
     def __getstate__(self) -> dict[str, Any]:
         # cloudpickle's bytes inside, so that an executor's plain pickle takes lambdas too.
@@ -171,7 +158,6 @@ class BlockCall:
         self._injected = state["injected"]
         self._options = state["options"]
         self.stamp = state["stamp"]
-        self.ends = state["ends"] - (time() - perf_counter())
         self._home = state["home"]
         self.blas = limits_of_worker(self._options.blas_threads)
         self._refusal = unlike_driver(state["loaded"], self._function, self._conditions)
@@ -179,6 +165,7 @@ class BlockCall:
             self._load(state["heavy"])
             self._refusal = unlike_driver(state["loaded"], self._function, self._conditions)
         self._prepare()
+        self.ends = state["ends"] - (time() - perf_counter())
 
     def _load(self, heavy: bytes) -> None:
         parts = cloudpickle.loads(heavy)
@@ -240,9 +227,13 @@ class BlockCall:
         """What came of coroutines in blocks that go on, and the cells that wait there too long."""
         return self._coroutines.look()
 
-    def take_unfinished(self) -> dict[Task, CellByCell]:
-        """Take what there is of blocks of coroutines that were cancelled, or left behind."""
-        return self._coroutines.take_unfinished()
+    def landed(self, task: Task) -> CellByCell | None:
+        """Learn that a block of coroutines came back, or is lost; what there is of it."""
+        return self._coroutines.landed(task)
+
+    def left(self) -> dict[Task, CellByCell]:
+        """What there is of blocks of coroutines that did not come back."""
+        return self._coroutines.left()
 
     def strike(self) -> bool:
         """Strike the cell that this thread is running, if it is.
@@ -278,9 +269,18 @@ class BlockCall:
                     held.end()
             self._coroutines.close()
 
+    @property
+    def ends(self) -> float:
+        """When no more cells are to begin, by ``perf_counter`` of this process."""
+        return self._coroutines.ends
+
+    @ends.setter
+    def ends(self, ends: float) -> None:
+        self._coroutines.ends = ends
+
     def _deadline(self, began: float) -> float:
         """When a block ends early."""
-        return min(began + self._options.block_seconds, self.ends)
+        return self._coroutines.deadline(began)
 
     def _run_task(self, task: Task | Trip) -> Block | Blocks | Sheet:
         if perf_counter() > self.ends:  # it waited for its worker until then
@@ -301,7 +301,7 @@ class BlockCall:
         began = perf_counter()
         deadline = self._deadline(began)
         for condition in range(first, first + conditions):
-            asked = 1 if self._arguments_of(condition).untried else stop - start
+            asked = 1 if self._arguments.of(condition).untried else stop - start
             block = self._run_apart(named_tuple(Task, (condition, start, stop)))
             if len(block):
                 blocks.append(block)
@@ -313,17 +313,14 @@ class BlockCall:
 
     def _run_apart(self, task: Task) -> Block:
         """Run a block whose cells see nothing of what others did to their parameters."""
-        arguments = self._arguments_of(task.condition)
+        arguments = self._arguments.of(task.condition)
         if arguments.untried:
             # Alone: what it does, the second might undo. The driver schedules the rest anew.
             task = task._replace(stop=task.start + 1)
         block = self._run_block(task, arguments)
         arguments.untried = False
         if len(block) and arguments.were_changed():
-            name = self._names[task.condition]
-            params = self._conditions[name]
-            arguments = Arguments(self._seeding.of(name), name, params, self._injected)
-            self._arguments[task.condition] = arguments
+            arguments = self._arguments.careful(task.condition)
             block = self._run_block(task._replace(stop=block.stop), arguments)
         return block
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import replace
+from math import inf
 from threading import get_ident
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ from crystallize.cells.rows import Rows
 from crystallize.cells.warned import Given, Warned, notices
 from crystallize.contracts import Task, named_tuple
 from crystallize.errors import ResourceError
-from crystallize.worker.arguments import Arguments
+from crystallize.worker.arguments import Arguments, ConditionArguments
 from crystallize.worker.cell_options import CellOptions
 from crystallize.worker.contexts import WorkerContexts
 from crystallize.worker.event_loop import (
@@ -49,17 +50,14 @@ class CoroutineCells:
     Parameters
     ----------
     function : callable
-    conditions : tuple of str
-        The names of the conditions.
-    arguments_of : callable
-        The index of a condition -> what makes the arguments of its cells.
+    arguments : ConditionArguments
     contexts : WorkerContexts
     fresh : FreshContexts
     options : CellOptions
     retried : tuple of exception types
     stamp : str
-    deadline : callable
-        When a block ends early, by when it began.
+    is_here : bool
+        Whether this is the driver's process.
 
     Attributes
     ----------
@@ -67,51 +65,59 @@ class CoroutineCells:
         The cells that are awaited now.
     leaving : bool
         Whether a cancellation is the driver's; otherwise it is the cell's own failure.
+    ends : float
+        When no more cells are to begin, by ``perf_counter`` of this process.
     """
 
     def __init__(
         self,
         function: Callable[..., Any],
-        conditions: tuple[str, ...],
-        arguments_of: Callable[[int], Arguments],
+        arguments: ConditionArguments,
         contexts: WorkerContexts,
         fresh: FreshContexts,
         options: CellOptions,
         retried: tuple[type[BaseException], ...],
         stamp: str,
-        deadline: Callable[[float], float],
+        *,
+        is_here: bool,
     ) -> None:
-        self.awaiting = Awaiting(conditions)
+        self.awaiting = Awaiting(arguments.names)
         self.leaving = False
+        self.ends = inf
         self._function = function
-        self._arguments_of = arguments_of
+        self._arguments = arguments
         self._contexts = contexts
         self._has_contexts = bool(contexts)
         self._fresh = fresh
         self._options = options
         self._retried = retried
         self._stamp = stamp
-        self._deadline = deadline
         self._awaited: dict[asyncio.Task[Any], Task] = self.awaiting.cells
         self._struck: set[Task] = set()
-        self._unfinished: dict[Task, _UnderWay] = {}
+        self._is_here = is_here
+        self._begun: dict[Task, _Begun] = {}
         self._turn = perf_counter() + TURN_SECONDS
         self._own_loops: dict[int, OwnLoop] = {}
         self._running_loops: dict[int, asyncio.AbstractEventLoop] = {}
         self._forks = process.forks
+
+    def deadline(self, began: float) -> float:
+        """When a block ends early, by when it began."""
+        return min(began + self._options.block_seconds, self.ends)
 
     async def run(self, task: Task) -> Row | Block | CellByCell:
         """Run the cells of a block on the running loop, until one of them has it end early."""
         # In one: a frame more in each of a thousand that wait costs as much as what it does.
         condition, start, stop = task
         is_lone, options, function = stop - start == 1, self._options, self._function
-        shared = self._arguments_of(condition)
+        shared = self._arguments.of(condition)
         first = began = perf_counter()
-        deadline = self._deadline(first)
+        deadline = self.deadline(first)
         cells = CellByCell(self._stamp, stop)
         if not is_lone:
             shared = shared.of_block(stop)
-            self._unfinished[task] = _UnderWay(cells, first, get_ident())
+        if self._is_here and options.timeout is None:  # or else its outcome may come too late
+            self._begun[task] = _Begun(cells, first, get_ident())
         running, awaiting = self._running_task(), self.awaiting
         awaited, noted, timeout = awaiting.cells, awaiting.warned, options.timeout
         same = shared.same if shared.constant and not self._has_contexts else None
@@ -120,7 +126,9 @@ class CoroutineCells:
             if replicate >= cells.stop:
                 break
             if began > self._turn:
-                await self._take_turn(task)
+                if is_ours:
+                    running.cell = None
+                await self._take_turn(running)
                 began = perf_counter()
             one = task if is_lone else named_tuple(Task, (condition, replicate, replicate + 1))
             arguments = shared.of_cell() if shared.records else shared
@@ -158,23 +166,23 @@ class CoroutineCells:
                     leave_child(sys.exc_info()[1])
             if self._struck and one in self._struck:
                 raise Interruption
-            if running.cancelling() and not self.leaving:
-                await _uncancelled(running)
-            if self.leaving and not is_lone:  # what ended though it was cancelled is no result
-                return cells
+            if running.cancelling():
+                if self.leaving and not is_lone:
+                    return cells  # what ended though it was cancelled is no result
+                if not self.leaving:
+                    await _uncancelled(running)
             recorded = arguments.taken(replicate, replicate + 1) if arguments.recorded else None
             if is_lone or failed or warned or recorded:
                 outcome = self._outcome(one, names, values, failed, now - began, warned, recorded)
+                cells.add(outcome)
                 if is_lone:
                     return outcome
-                cells.add(outcome)
             else:
                 cells.add_plain(condition, replicate, names, values, now - began)
             cells.seconds = now - first
-            if now > deadline or (failed and options.stop_on_failure):
+            if now > deadline or self.leaving or (failed and options.stop_on_failure):
                 break
             began = now
-        del self._unfinished[task]
         return cells
 
     def _outcome(
@@ -210,8 +218,8 @@ class CoroutineCells:
         now, thread = perf_counter(), get_ident()
         pieces: list[Piece] = []
         back = []
-        for (condition, start, _), (cells, began, whose) in self._unfinished.items():
-            if whose != thread:
+        for (condition, start, stop), (cells, began, whose) in self._begun.items():
+            if whose != thread or stop - start == 1:
                 continue
             pieces += cells.pieces
             cells.pieces.clear()
@@ -221,20 +229,24 @@ class CoroutineCells:
                 cells.stop = following
         return pieces, back
 
-    def take_unfinished(self) -> dict[Task, CellByCell]:
-        """Take what there is of blocks that were cancelled, or left behind."""
-        unfinished, self._unfinished = self._unfinished, {}
-        return {task: block.cells for task, block in unfinished.items()}
+    def landed(self, task: Task) -> CellByCell | None:
+        """Learn that a block came back, or is lost; what there is of it."""
+        begun = self._begun.pop(task, None)
+        return None if begun is None else begun.cells
 
-    async def _take_turn(self, task: Task) -> None:
+    def left(self) -> dict[Task, CellByCell]:
+        """What there is of blocks that did not come back: cancelled, left behind or not read."""
+        return {task: begun.cells for task, begun in self._begun.items()}
+
+    async def _take_turn(self, running: asyncio.Task[Any]) -> None:
         """Let others on the loop run, whatever cells do."""
         self._turn = perf_counter() + TURN_SECONDS
         try:
             await asyncio.sleep(0)
         except asyncio.CancelledError:
-            if not self.leaving:  # its executor gave the block up: all of it is run again
-                self._unfinished.pop(task, None)
-            raise
+            if self.leaving:
+                raise
+            await _uncancelled(running)  # the last cell had that in mind for itself
 
     def _running_task(self) -> Any:
         """asyncio's task that runs here; asking for the loop takes longer than the rest of it."""
@@ -265,7 +277,7 @@ class CoroutineCells:
         rows, failures
             Where the outcomes go.
         """
-        deadline = self._deadline(perf_counter())
+        deadline = self.deadline(perf_counter())
         loop = self._own_loops.get(get_ident())
         if loop is None:
             loop = self._own_loops[get_ident()] = OwnLoop()
@@ -329,8 +341,8 @@ class CoroutineCells:
                 loop.close()
 
 
-class _UnderWay(NamedTuple):
-    """A block that is under way, when it began, and in which thread."""
+class _Begun(NamedTuple):
+    """A block that has begun and not come back, when that was, and in which thread."""
 
     cells: CellByCell
     began: float

@@ -71,7 +71,8 @@ class CellTask(asyncio.Task[Any]):
         RuntimeError
             In that other cell, which fails by it.
         """
-        if CELL.get() is not self.cell and _runs_in_a_task():
+        cell = CELL.get()
+        if cell is not self.cell and (cell is not None or _runs_in_a_task()):
             for caller in _callers:
                 if caller.task.get_loop() is self.get_loop():
                     caller.notice()
