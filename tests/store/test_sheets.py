@@ -145,7 +145,6 @@ def test_one_that_overlaps_blocks_is_merged(tmp_path, store, whole):
     same_result(whole, make(tmp_path / "x.db").run())
 
 
-@pytest.mark.filterwarnings("default:.* again")
 def test_what_is_left_of_one_does_not_come_after_what_was_merged_after_it(tmp_path, store):
     def warns(rng, n):
         warnings.warn(f"{n} again", stacklevel=1)
@@ -153,7 +152,8 @@ def test_what_is_left_of_one_does_not_come_after_what_was_merged_after_it(tmp_pa
 
     warns.__qualname__ = trial.__qualname__
     later, both = tmp_path / "later.db", tmp_path / "both.db"
-    make(later, conditions(range(100, 250)), function=warns).run()
+    with pytest.warns(UserWarning, match="again"):
+        make(later, conditions(range(100, 250)), function=warns).run()
     order = ["merge", str(store), str(later), "-o", str(both), "--accept-changes"]
     assert CliRunner().invoke(main, order).exit_code == 0
     before = Result.from_store(both)
