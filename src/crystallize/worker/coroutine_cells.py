@@ -117,7 +117,7 @@ class CoroutineCells:
         if not is_lone:
             shared = shared.of_block(stop)
         if self._is_here and options.timeout is None:  # or else its outcome may come too late
-            self._begun[task] = _Begun(cells, first, get_ident())
+            self._begun[task] = named_tuple(_Begun, (cells, first, get_ident()))
         running, awaiting = self._running_task(), self.awaiting
         awaited, noted, timeout = awaiting.cells, awaiting.warned, options.timeout
         same = shared.same if shared.constant and not self._has_contexts else None
