@@ -36,6 +36,13 @@ class ConditionTables(Mapping[str, Table]):
         self._sheets: dict[str, tuple[Sheet, int]] = {}
         self._in_sheets = 0
 
+    @classmethod
+    def of(cls, tables: Mapping[str, Table]) -> ConditionTables:
+        """Those that there are already."""
+        made = cls({condition: table.size for condition, table in tables.items()})
+        made._made.update(tables)
+        return made
+
     def __getitem__(self, condition: str) -> Table:
         table = self._made.get(condition)
         if table is None:

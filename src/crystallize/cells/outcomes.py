@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -60,17 +61,17 @@ class Outcomes:
     def __len__(self) -> int:
         if self.summaries is not None:
             return self.summaries.finished + len(self.errors)
-        if isinstance(self.tables, ConditionTables):
-            return self.tables.finished + len(self.errors)
-        finished = sum(int(table.done.sum()) for table in self.tables.values())
-        return finished + len(self.errors)
+        return self._cells.finished + len(self.errors)
+
+    @cached_property
+    def _cells(self) -> ConditionTables:
+        tables = self.tables
+        return tables if isinstance(tables, ConditionTables) else ConditionTables.of(tables)
 
     @property
     def replicates(self) -> dict[str, int]:
         """Condition -> how many replicates there are of it."""
-        if isinstance(self.tables, ConditionTables):
-            return self.tables.sizes
-        return {condition: table.size for condition, table in self.tables.items()}
+        return self._cells.sizes
 
     def __iter__(self) -> Iterator[Outcome]:
         self._refuse_without("outcomes")
@@ -98,10 +99,7 @@ class Outcomes:
             If the run keeps none.
         """
         self._refuse_without("metrics")
-        if isinstance(self.tables, ConditionTables):
-            arrays = {condition: self.tables.arrays(condition) for condition in self.tables}
-        else:
-            arrays = {condition: table.arrays() for condition, table in self.tables.items()}
+        arrays = {condition: self._cells.arrays(condition) for condition in self._cells}
         everywhere = list(dict.fromkeys(name for metrics in arrays.values() for name in metrics))
         for condition, size in self.replicates.items():
             if not arrays[condition] and not self.tables[condition].has_any:
@@ -117,9 +115,7 @@ class Outcomes:
             If the run keeps none.
         """
         self._refuse_without("flags of single cells")
-        if isinstance(self.tables, ConditionTables):
-            return {condition: self.tables.done(condition) for condition in self.tables}
-        return {condition: table.done for condition, table in self.tables.items()}
+        return {condition: self._cells.done(condition) for condition in self._cells}
 
     def durations(self) -> dict[str, DurationColumn]:
         """Condition -> how long its cells took."""
@@ -132,12 +128,9 @@ class Outcomes:
         """
         if self.summaries is not None:
             return self.summaries.warnings()
-        tables = self.tables
         found = [
             record
-            for condition, table in (
-                tables.made() if isinstance(tables, ConditionTables) else tables.items()
-            )
+            for condition, table in self._cells.made()
             if table.warned
             for record in table.warned.records(condition, table.start)
         ]
