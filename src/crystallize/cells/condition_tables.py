@@ -125,8 +125,7 @@ class ConditionTables(Mapping[str, Table]):
             return
         start = stop = size = self.sizes[condition]
         if condition in self._sheets:
-            sheet, place = self._sheets[condition]
-            start, stop = sheet.start, sheet.start + sheet.cells_of(place)
+            start, stop = self._stretch(condition)
         if start > 0:
             yield 0, start
         if stop < size:
@@ -145,10 +144,14 @@ class ConditionTables(Mapping[str, Table]):
         """Which cells of a condition have metrics."""
         if condition not in self._sheets:
             return self[condition].done
-        sheet, place = self._sheets[condition]
         done = np.zeros(self.sizes[condition], np.bool_)
-        done[sheet.start : sheet.start + sheet.cells_of(place)] = True
+        done[slice(*self._stretch(condition))] = True
         return done
+
+    def _stretch(self, condition: str) -> tuple[int, int]:
+        """The replicates [start, stop) that a sheet has of one of its conditions."""
+        sheet, place = self._sheets[condition]
+        return sheet.start, sheet.start + sheet.cells_of(place)
 
     def made(self) -> list[tuple[str, Table]]:
         """The tables that there are, in order; nothing has come of the others, or a sheet."""

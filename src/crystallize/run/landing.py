@@ -73,7 +73,7 @@ class Landing:
         self._recorder = recorder
         self._warnings = warnings
         self._limit = limit
-        self._call = call
+        self._coroutines = call.coroutines
         self._stamp = call.stamp
         self._has_timeout = experiment.timeout is not None
         self._awaits = engine.capabilities.calls_are_async
@@ -109,7 +109,7 @@ class Landing:
         if self._needs_control:
             self._check_control()
         task, value, error = self._checked(completion)
-        begun = self._call.landed(task) if self._awaits else None
+        begun = self._coroutines.landed(task) if self._awaits else None
         if error is not None and begun is not None and self._is_in_part(task, begun, error):
             value, error = begun, None
         if (
@@ -138,14 +138,14 @@ class Landing:
 
     def look_into_blocks(self) -> None:
         """Keep what finished in blocks of coroutines that go on; what waits there, others run."""
-        pieces, back = self._call.look()
+        pieces, back = self._coroutines.look()
         self._keep_pieces(pieces)
         for task in back:
             self.schedule.put_back(*task)
 
     def take_left(self) -> None:
         """Take what finished of blocks of coroutines that did not come back."""
-        for task, cells in self._call.left().items():
+        for task, cells in self._coroutines.left().items():
             if task in self._in_flight:
                 self.take(Completion(task, cells))
 
@@ -282,7 +282,9 @@ class Landing:
     @property
     def _was_cut(self) -> bool:
         # A limit may be over where cells run before it is here.
-        return self._interrupts.requested or self._call.leaving or self._limit.seconds is not None
+        if self._interrupts.requested or self._coroutines.leaving:
+            return True
+        return self._limit.seconds is not None
 
     def _something_else(self, task: Task | Trip) -> ExecutorError:
         return self._engine.broken_contract(

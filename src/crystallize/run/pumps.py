@@ -349,7 +349,7 @@ class _Elsewhere:
         """Have no further cell begin, and coroutines cancelled."""
         self._left.set()
         if self._thread.is_alive():
-            self._run.call.cancel_cells()
+            self._run.call.coroutines.cancel()
 
     def give_up_if_running(self) -> None:
         """Leave the pump behind."""

@@ -291,7 +291,7 @@ class Run:
 
     def leave(self) -> None:
         """Say that what is cancelled from now on is cancelled by the driver."""
-        self.call.leaving = True
+        self.call.coroutines.leaving = True
 
     def abandon(self, holder: object = None) -> None:
         """Take nothing any more from a pump that does not come to its end.

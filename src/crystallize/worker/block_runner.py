@@ -15,7 +15,7 @@ from typing import Any
 import cloudpickle
 
 from crystallize.callables import is_async
-from crystallize.cells.block import Block, Blocks, CellByCell, Failure, Piece, Row
+from crystallize.cells.block import Block, Blocks, CellByCell, Failure, Row
 from crystallize.cells.durations import Durations
 from crystallize.cells.rows import Rows
 from crystallize.cells.sheet import Sheet
@@ -79,6 +79,8 @@ class BlockCall:
     ----------
     has_timeout : bool
         Whether a cell may take only so long.
+    coroutines : CoroutineCells
+        Those of its cells that are coroutines.
     leave_worker : callable or None
         Leaves what the calling thread has opened for cells; for an executor whose threads
         end before the run does.  ``None`` where there is nothing.
@@ -119,7 +121,7 @@ class BlockCall:
         self._blocks: dict[int, RunningCells] = {}
         self._names = self._arguments.names
         self._is_elsewhere = self._home != this_process()
-        self._coroutines = CoroutineCells(
+        self.coroutines = CoroutineCells(
             self._function, self._arguments, self.contexts, self._fresh, self._options,
             self._retried, self.stamp, is_here=not self._is_elsewhere,
         )  # fmt: skip
@@ -212,28 +214,7 @@ class BlockCall:
         if isinstance(task, Pause):
             await asyncio.sleep(task.seconds)
             return None
-        return await self._coroutines.run(task)
-
-    @property
-    def leaving(self) -> bool:
-        """Whether a cancellation is the driver's; otherwise it is the cell's own failure."""
-        return self._coroutines.leaving
-
-    @leaving.setter
-    def leaving(self, leaves: bool) -> None:
-        self._coroutines.leaving = leaves
-
-    def look(self) -> tuple[list[Piece], list[Task]]:
-        """What came of coroutines in blocks that go on, and the cells that wait there too long."""
-        return self._coroutines.look()
-
-    def landed(self, task: Task) -> CellByCell | None:
-        """Learn that a block of coroutines came back, or is lost; what there is of it."""
-        return self._coroutines.landed(task)
-
-    def left(self) -> dict[Task, CellByCell]:
-        """What there is of blocks of coroutines that did not come back."""
-        return self._coroutines.left()
+        return await self.coroutines.run(task)
 
     def strike(self) -> bool:
         """Strike the cell that this thread is running, if it is.
@@ -246,16 +227,12 @@ class BlockCall:
         self._is_to_stop = True
         if strike_here():
             return True
-        return self._coroutines.strike()
-
-    def cancel_cells(self) -> None:
-        """Ask the coroutines that a loop of ours runs for others to end, from any thread."""
-        self._coroutines.cancel()
+        return self.coroutines.strike()
 
     def under_way(self) -> list[tuple[int, int]]:
         """The cells, (condition, replicate), that are running in this process now."""
         blocks = [cells.place for cells in list(self._blocks.values())]
-        awaited = [(task[0], task[1]) for task in list(self._coroutines.awaiting.cells.values())]
+        awaited = [(task[0], task[1]) for task in list(self.coroutines.awaiting.cells.values())]
         return list(dict.fromkeys(blocks + awaited))
 
     def close(self) -> None:
@@ -267,20 +244,20 @@ class BlockCall:
                 self._listens = False
                 for held in (forwarding, labels, noticing):
                     held.end()
-            self._coroutines.close()
+            self.coroutines.close()
 
     @property
     def ends(self) -> float:
         """When no more cells are to begin, by ``perf_counter`` of this process."""
-        return self._coroutines.ends
+        return self.coroutines.ends
 
     @ends.setter
     def ends(self, ends: float) -> None:
-        self._coroutines.ends = ends
+        self.coroutines.ends = ends
 
     def _deadline(self, began: float) -> float:
         """When a block ends early."""
-        return self._coroutines.deadline(began)
+        return self.coroutines.deadline(began)
 
     def _run_task(self, task: Task | Trip) -> Block | Blocks | Sheet:
         if perf_counter() > self.ends:  # it waited for its worker until then
@@ -348,7 +325,7 @@ class BlockCall:
                 self._blocks[thread] = cells
                 cells.begin()
                 if self._is_async and isinstance(task, Task) and isinstance(arguments, Arguments):
-                    self._coroutines.run_here(task, arguments, cells, rows, failures)
+                    self.coroutines.run_here(task, arguments, cells, rows, failures)
                 else:
                     self._call_cells(arguments, cells, rows, failures)
             finally:
@@ -366,7 +343,7 @@ class BlockCall:
         block.durations = Durations.of_points(cells.points, len(block), ended)
         block.stamp = self.stamp
         if self._is_elsewhere:
-            block.logged = [*(cells.logged or ()), *self._coroutines.awaiting.taken()]
+            block.logged = [*(cells.logged or ()), *self.coroutines.awaiting.taken()]
         return block
 
     def _call_cells(
