@@ -8,6 +8,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cloudpickle
@@ -192,6 +193,17 @@ def test_an_executor_of_the_callers_is_used_as_it_is_and_left_open():
             result = within(30, experiment(factory=pool, workers=2, worker_type="thread").run)
             assert result.metrics["baseline"]["value"].tobytes() == SERIAL.tobytes()
         assert pool.submit(int, "3").result() == 3
+
+
+def test_used_alone_it_raises_with_the_line_of_the_call():
+    def call(index: int) -> float:
+        return 1 / index
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        FactoryExecution(THREADS, workers=2).run_experiment_loop(
+            SimpleNamespace(replicates=3), call
+        )
+    assert caught.traceback[-1].name == "call"
 
 
 def test_a_factory_that_gives_what_was_shut_down_is_found_out():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -241,6 +243,97 @@ def test_a_worker_that_is_killed_costs_its_cell_alone():
 
     result = within(120, Experiment(trial, replicates=12, execution=Pool()).run)
     assert [(error.replicate, error.type) for error in result.errors] == [(5, "WorkerLost")]
+
+
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """What is in a circle of references stays, as it may for long."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+class Shut:
+    """An engine whose one worker begins with the second task, and that takes no third."""
+
+    def __init__(self) -> None:
+        self.held: list[tuple[Future[Any], bytes, int]] = []
+
+    def submit(self, function: Any, task: int) -> Future[Any]:
+        if len(self.held) == 2:
+            raise RuntimeError("it is shut")
+        future: Future[Any] = Future()
+        self.held.append((future, pickle.dumps(function), task))
+        if len(self.held) == 2:
+            threading.Thread(target=self.work).start()
+        return future
+
+    def work(self) -> None:
+        for future, function, task in reversed(self.held):
+            future.set_result(pickle.loads(function)(task))
+
+
+def test_a_task_that_comes_back_to_an_engine_that_was_shut_does_not_keep_it():
+    made: list[weakref.ref[Shut]] = []
+
+    class Executor(FuturesExecution):
+        capabilities = Capabilities(shares_process=False)
+
+        @contextmanager
+        def submitter(self, call: Any, workers: int) -> Iterator[Callable[[Any], FutureLike]]:
+            engine = Shut()
+            made.append(weakref.ref(engine))
+            yield Shipped(call).through(engine.submit, 1)  # the call goes with the first task
+
+    def run() -> list[Any]:
+        handed = iter([1, 2])
+        stream = Executor().execute(SimpleNamespace(), abs, lambda: next(handed, None), Ticking())
+        return [(item.task, str(item.error)) for item in stream if item is not None]
+
+    with without_collector():
+        assert sorted(run()) == [(1, "None"), (2, "it is shut")]
+        assert until(lambda: made[0]() is None, 5)
+
+
+class Ticking:
+    """As much of a run as an executor asks."""
+
+    def register_control(self, *functions: Any) -> None:
+        pass
+
+    def tick(self) -> float:
+        return 0.05
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("ends", [True, False], ids=["to its end", "left in the middle"])
+def test_an_engine_whose_worker_was_killed_is_not_kept(ends):
+    made: list[weakref.ref[Any]] = []
+
+    def pool() -> ProcessPoolExecutor:
+        engine = ProcessPoolExecutor(2, FORKSERVER)
+        made.append(weakref.ref(engine))
+        return engine
+
+    def trial(replicate: int) -> int:
+        if replicate == 5:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return replicate
+
+    options = {"factory": pool, "workers": 2, "worker_type": "process"}
+    experiment = Experiment(trial, replicates=12, execution="futures", execution_options=options)
+    with without_collector():
+        if ends:
+            assert len(within(120, experiment.run).errors) == 1
+        else:
+            for outcome in experiment.stream():
+                if outcome.error is not None:
+                    break
+        assert made
+        assert until(lambda: not any(engine() for engine in made), 5)
 
 
 @pytest.mark.faults

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from queue import Empty, SimpleQueue
 from time import monotonic
+from types import TracebackType
 from typing import Any
 
 from crystallize.contracts import ActiveRun, Call, Completion, FutureLike, NextTask
@@ -229,4 +230,14 @@ def _completion(task: Any, future: FutureLike) -> Completion:
     except CrystallizeError:
         raise
     except BaseException as error:  # a CancelledError of the engine is a lost task too
-        return Completion(task, error=error)
+        return Completion(task, error=error.with_traceback(_of_another_stack(error)))
+
+
+def _of_another_stack(error: BaseException) -> TracebackType | None:
+    """Where a worker raised it; the frames from here on hold the engine for as long as it lives."""
+    trace = error.__traceback__
+    while trace is not None and (inner := trace.tb_next) is not None:
+        if inner.tb_frame.f_back is not trace.tb_frame:
+            return inner
+        trace = inner
+    return None

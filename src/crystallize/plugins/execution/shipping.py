@@ -236,7 +236,8 @@ class ShippedFuture:
                 self.add_done_callback(fn)
                 return
         except BaseException as error:  # the engine takes no more
-            self._error = error
+            # Its traceback holds this, and so the engine and all that it has open.
+            self._error = error.with_traceback(None)
         fn(self)
 
     def result(self) -> Any:
