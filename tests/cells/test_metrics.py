@@ -201,6 +201,35 @@ def test_values_whose_kind_changes_from_cell_to_cell_stay_what_they_are():
     assert list(map(repr, mixed.metrics["baseline"]["value"])) == expected[:3]
 
 
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        (lambda i: i / 2, lambda i: -i / 2),
+        (lambda i: i, lambda i: i % 2 == 0),
+        (lambda i: np.array([i, -i]), lambda i: f"text {i}"),
+        (lambda i: i / 2 if i % 5 else None, lambda i: [i, 2 * i]),
+    ],
+    ids=["floats", "numbers", "arrays and texts", "missing and lists"],
+)
+def test_a_value_is_its_metrics_in_whatever_order_a_cell_names_them(kinds):
+    first, second = kinds
+
+    def trial(replicate: int) -> dict[str, Any]:
+        named = {"first": first(replicate), "second": second(replicate)}
+        if replicate % 7 == 3:
+            named |= {"third": 1.0}
+        if replicate % 7 == 5:
+            named = {"other": named["second"], "first": named["first"]}
+        return dict(reversed(named.items())) if replicate % 3 else named
+
+    result = Experiment(trial, replicates=60).run()
+    assert result.errors == []
+    assert list(result.metrics["baseline"])[:2] == ["first", "second"]
+    for replicate in range(60):
+        for metric, value in trial(replicate).items():
+            assert np.array_equal(result.metrics["baseline"][metric][replicate], value)
+
+
 def test_arrays_that_a_function_changes_afterwards_are_kept_as_they_were():
     buffer = np.zeros(2)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from math import nan
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -40,29 +41,29 @@ class _Group:
 
     Attributes
     ----------
-    keys : list
-        The names, as they are compared in the least time.
+    pick : callable
+        Gives the values that a dict has under these names; a KeyError where one is missing.
     are_floats : bool
         Whether every value is known to be one.
     """
 
     def __init__(self, names: Names) -> None:
         self.names = names
-        self.keys = list(names)
+        self.width = len(names)
+        self.pick = _picker(names)
         self.are_floats = True
         self.replicates: list[int] = []
         self.values: list[Any] = []
 
     def __len__(self) -> int:
         # An interruption may have come between a replicate and its values.
-        width = len(self.names)
-        return len(self.values) // width if width else len(self.replicates)
+        return len(self.values) // self.width if self.width else len(self.replicates)
 
     def cells(self) -> Cells:
         return np.array(self.replicates[: len(self)], dtype=np.intp)
 
     def columns(self, offsets: Cells | None) -> Iterator[BlockColumn]:
-        width = len(self.names)
+        width = self.width
         if self.are_floats:
             count = len(self) * width
             rows = np.fromiter(self.values, np.float64, count).reshape(-1, width or 1)
@@ -131,17 +132,21 @@ class Rows:
             if self.numbers:
                 self.flush(replicate)
             group = self._group
-            if [*result] == group.keys:
-                values: Collection[Any] = result.values()
-                for value in values:
-                    if type(value) is not float:
-                        group.are_floats = False
-                        values = _plain(result)
-                        break
-                group.replicates.append(replicate)
-                group.values.extend(values)
-                self._first = replicate + 1
-                return
+            if len(result) == group.width:
+                try:  # quicker than to compare the names
+                    values: Collection[Any] = group.pick(result)
+                except KeyError:
+                    pass
+                else:
+                    for value in values:
+                        if type(value) is not float:
+                            group.are_floats = False
+                            values = _plain(group.names, values)
+                            break
+                    group.replicates.append(replicate)
+                    group.values.extend(values)
+                    self._first = replicate + 1
+                    return
         elif kind is np.float64 and replicate == self._first + len(self.numbers):
             self.numbers.append(float(result))
             return
@@ -177,7 +182,7 @@ class Rows:
         self.flush(replicate)
         for group in self._groups.values():
             kept = bisect_left(group.replicates, replicate, hi=len(group))
-            del group.replicates[kept:], group.values[kept * len(group.names) :]
+            del group.replicates[kept:], group.values[kept * group.width :]
         self.warned = {cell: given for cell, given in self.warned.items() if cell < replicate}
 
     def block(self, start: int, failures: list[Failure], seconds: float) -> Block:
@@ -237,7 +242,7 @@ class Rows:
         for group in self._filled():
             place = bisect_left(group.replicates, replicate, hi=len(group))
             if place < len(group) and group.replicates[place] == replicate:
-                width = len(group.names)
+                width = group.width
                 del group.replicates[place], group.values[place * width : (place + 1) * width]
 
     def _filled(self) -> list[_Group]:
@@ -259,7 +264,7 @@ class Rows:
     ) -> Iterator[Block]:
         parts, bounds = [Rows(self._condition) for _ in range(len(last) + 1)], last.tolist()
         for group in groups:
-            width = len(group.names)
+            width = group.width
             for i, part in enumerate(np.searchsorted(last, group.cells()).tolist()):
                 values = group.values[i * width : (i + 1) * width]
                 parts[part].add_checked(group.replicates[i], group.names, values)
@@ -271,14 +276,23 @@ class Rows:
             yield from rows.sparse_blocks()
 
 
-def _plain(metrics: dict[str, Any]) -> Collection[Any]:
+def _picker(names: Names) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
+    if len(names) > 1:
+        return itemgetter(*names)
+    if not names:
+        return lambda metrics: ()
+    (name,) = names
+    return lambda metrics: (metrics[name],)
+
+
+def _plain(names: Names, values: Collection[Any]) -> Collection[Any]:
     """The values of metrics as data; whether one is too large is looked at later."""
-    kinds = set(map(type, metrics.values()))
+    kinds = set(map(type, values))
     if kinds <= PLAIN:
-        return metrics.values()
+        return values
     if kinds <= SIMPLE:
-        return [v.item() if type(v) in SCALARS else v for v in metrics.values()]
-    return checked_metrics(metrics)[1]
+        return [v.item() if type(v) in SCALARS else v for v in values]
+    return checked_metrics(dict(zip(names, values, strict=True)))[1]
 
 
 def _too_large(columns: list[BlockColumn]) -> Iterator[Failure]:
