@@ -296,7 +296,7 @@ def test_what_cells_did_to_a_global_is_no_change(store):
 def test_other_versions_are_warned_of_and_recorded(store):
     make(store).run()
     with Store(store) as opened:
-        record = opened.generations[1]
+        record = json.loads(opened.generations[1])
         record["fingerprint"]["versions"]["numpy"] = "1.0"
         opened.set_identity(opened.identity, {1: record})
     with pytest.warns(StoreWarning, match=rf"numpy 1\.0, now {np.__version__}"):

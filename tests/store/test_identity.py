@@ -66,5 +66,8 @@ def test_two_united_have_all_that_either_has():
     other = identity_of({"b": {"data": np.arange(3.0)}}, name="later")
     both = united(one, other)
     assert list(both["conditions"]) == ["a", "b"]
-    assert both["opaque"] == {"a": [], "b": ["data"]}
+    assert both["opaque"] == {"b": ["data"]}
     assert (both["replicates"], both["name"]) == (9, "later")
+    plain = united(both, identity_of({"b": {"data": 3.0}}))
+    assert (plain["opaque"], plain["levels"]) == ({}, {})
+    assert list(plain["conditions"]) == ["a", "b"]

@@ -45,7 +45,7 @@ def test_the_identity_is_replaced_as_a_whole_and_generations_one_by_one(opened):
     opened.set_identity({"seed": 1}, {1: ["first"]})
     opened.set_identity({"seed": 2}, {2: ["second"]})
     assert opened.identity == {"seed": 2}
-    assert opened.generations == {1: ["first"], 2: ["second"]}
+    assert opened.generations == {1: '["first"]', 2: '["second"]'}
 
 
 FORMAT_1 = """

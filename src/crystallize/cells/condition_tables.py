@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import Any
 
@@ -111,25 +111,28 @@ class ConditionTables(Mapping[str, Table]):
         )
         return found
 
-    def missing(self, condition: str, failed: Sequence[int]) -> Iterator[tuple[int, int]]:
-        """The ranges [start, stop) of a condition's replicates with neither metrics nor an error.
+    def missing(self, errors: Iterable[tuple[str, int]]) -> dict[str, list[tuple[int, int]]]:
+        """Condition -> the ranges [start, stop) of replicates with neither metrics nor an error.
 
         Parameters
         ----------
-        condition : str
-        failed : sequence of int
-            The replicates that have an error.
+        errors : iterable of (str, int)
+            The cells that have an error.
         """
-        if failed or condition in self._made:
-            yield from self[condition].missing(failed)
-            return
-        start = stop = size = self.sizes[condition]
-        if condition in self._sheets:
-            start, stop = self._stretch(condition)
-        if start > 0:
-            yield 0, start
-        if stop < size:
-            yield stop, size
+        failed: dict[str, list[int]] = {}
+        for condition, replicate in errors:
+            failed.setdefault(condition, []).append(replicate)
+        in_sheets, found = self.stretches(), {}
+        for condition, size in self.sizes.items():
+            if condition in failed or condition in self._made:
+                ranges = list(self[condition].missing(failed.get(condition, [])))
+            else:
+                start, stop = in_sheets.get(condition, (0, 0))
+                ranges = [(0, start)] if start else []
+                if stop < size:
+                    ranges.append((stop, size))
+            found[condition] = ranges
+        return found
 
     def arrays(self, condition: str) -> dict[str, npt.NDArray[Any]]:
         """Metric -> array of a condition, as :meth:`Column.finished` gives it."""

@@ -67,7 +67,7 @@ def provenance(
             condition: {key: shown_parameter(value) for key, value in parameters.items()}
             for condition, parameters in experiment.shown_conditions.items()
         },
-        "opaque": {name: keys for name, keys in opaque(experiment).items() if keys},
+        "opaque": opaque(experiment),
         "baseline": experiment.baseline,
         "replicates": replicates,
         "keep": experiment.keep,

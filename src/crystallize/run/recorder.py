@@ -178,17 +178,13 @@ class Recorder:
         errors : iterable of (str, int)
             The cells that have an error.
         """
-        failed: dict[str, list[int]] = defaultdict(list)
-        for name, replicate in errors:
-            failed[name].append(replicate)
+        missing = self._missing
+        if isinstance(self.tables, ConditionTables):
+            missing = self.tables.missing(errors)
         for condition, (name, part) in enumerate(self._parts.items()):
-            ranges: Iterable[tuple[int, int]]
-            if not isinstance(self.tables, ConditionTables):
-                ranges = self._missing.get(name, [part])
-            else:
-                ranges = self.tables.missing(name, failed.get(name, []))
-            for start, stop in inside(ranges, part):
-                yield condition, start, stop
+            if ranges := missing.get(name, [part]):
+                for start, stop in inside(ranges, part):
+                    yield condition, start, stop
 
     def page_starts(self) -> Iterable[int]:
         """The first replicates of pages of which there are cells, by which summaries are made."""

@@ -6,17 +6,22 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from crystallize.cells.attempts import Attempt
 from crystallize.cells.condition_tables import ConditionTables
 from crystallize.cells.outcome import CellError
-from crystallize.description.fingerprint import function_fingerprint
+from crystallize.description.fingerprint import (
+    function_fingerprint,
+    halted_before_conditions,
+)
 from crystallize.description.project import in_project
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import StoreMismatchError, StoreWarning
-from crystallize.store.generations import Generation, Generations, counts
+from crystallize.store.extract import Extract, of_any, of_plain
+from crystallize.store.generations import Generation, Generations, counts, described
 from crystallize.store.identity import concluded, identity, replicates_of, united
 from crystallize.store.lock import Lent
 from crystallize.store.paged import PagedCells, Survey
@@ -60,8 +65,8 @@ class Archive:
         self._store = Store(path, create=True)
         self._reader: Store | None = None
         self._has_run = False
+        self._extract: Extract | None = None
         self._cells: Ranges = {}
-        self._before: dict[str, int] = {}
         self.found = 0
         self.attempts: list[Attempt] = []
         try:
@@ -72,12 +77,26 @@ class Archive:
 
     def _agree(self) -> None:
         """See that the store is of this experiment, and say in it what there is of it now."""
-        wanted = identity(self._experiment)
-        self._now = Generation.now(self._experiment, wanted)
-        if self._says_so_already(wanted):
+        experiment = self._experiment
+        known = Extract.from_json(self._store.extract)
+        with halted_before_conditions(experiment) as walk:
+            self._reached = walk.fingerprint()
+            made_of = of_plain(experiment, self._reached)
+            if made_of is None or known is None or known.made_of != made_of:
+                walk.add_conditions(experiment.conditions)
+                self._now = Generation.under(walk.fingerprint(), self._wanted)
+                made_of = made_of or self._made_of_any()
+        if known is not None and known.made_of == made_of:
+            self._extract = known
             return
-        stored = self._store.identity
-        self._generations = Generations()
+        self._agree_in_full()
+        if made_of is not None:
+            self._keep_extract(made_of)
+
+    def _agree_in_full(self) -> None:
+        """The same, by what the store says of each condition."""
+        stored, wanted = self._store.identity, self._wanted
+        self._generations, self._before = Generations(), {}
         if stored is not None:
             self._generations = Generations.of_store(self._store, stored)
         if stored is not None and self._store.filled:
@@ -91,24 +110,52 @@ class Archive:
         self._identity = {**wanted, "generation": self._generation.number}
         self._keep(self._generation)
 
-    def _says_so_already(self, wanted: Identity) -> bool:
-        """Whether the store says all of that already, so that none of it need be read.
+    def _made_of_any(self) -> str | None:
+        fingerprint = self._now.fingerprint
+        if fingerprint is None or fingerprint.unknown:  # what cannot be known may have changed
+            return None
+        return of_any(self._wanted, self._now.record())
 
-        Of very many conditions it is much, and it is the same in most resumed runs.
-        """
-        number, fingerprint = self._store.latest_generation, self._now.fingerprint
-        if number is None or fingerprint is None or fingerprint.unknown:
-            return False
-        same = {**wanted, "generation": number}
-        if not self._store.says(same, number, self._now.record()):
-            return False
-        self._identity, self._before = same, replicates_of(same)
-        if number > 1:
-            self._generations = Generations.of_store(self._store, same)
-        else:
-            self._generations = Generations.unrecorded(same)
-        self._generation = self._generations.add(self._now)
-        return True
+    def _keep_extract(self, made_of: str) -> None:
+        """Have the next run see at a glance that the store says what it says now, if it is all."""
+        kept, now = self._generation, self._now.fingerprint
+        if (
+            now is not None
+            and kept.fingerprint is not None
+            and kept.fingerprint.digest == now.digest
+            and not kept.left
+            and self._generations.numbers == [kept.number]
+            and self._identity == {**self._wanted, "generation": kept.number}
+        ):
+            extract = Extract(made_of, kept.number, now.digest, dict(now.versions))
+            self._store.set_extract(extract)
+
+    # What need not be known of a store that says all of it already.
+
+    @cached_property
+    def _wanted(self) -> Identity:
+        return identity(self._experiment)
+
+    @cached_property
+    def _now(self) -> Generation:
+        return Generation.now(self._experiment, self._wanted)
+
+    @cached_property
+    def _identity(self) -> Identity:
+        return {**self._wanted, "generation": self._generation.number}
+
+    @cached_property
+    def _before(self) -> dict[str, int]:
+        """Condition -> how many replicates it had."""
+        return replicates_of(self._wanted)
+
+    @cached_property
+    def _generations(self) -> Generations:
+        return Generations.unrecorded(self._wanted)
+
+    @cached_property
+    def _generation(self) -> Generation:
+        return self._generations.add(self._now)
 
     def _refusal(self, changes: Sequence[str]) -> str:
         return (
@@ -162,15 +209,14 @@ class Archive:
         return {
             "path": in_project(self._store.path),
             "found": self.found,
-            "generation": self._generation.number,
-            "generations": self._generations.described(self._cells),
+            "generation": self._number,
+            "generations": self._described(),
         }
 
     def commit(self, records: Sequence[Record], status: Status | None = None) -> None:
         """Commit blocks, and how far the run is with them; they survive anything from now on."""
-        number = self._generation.number
         self._store.add(
-            [replace(record, generation=number) for record in records],
+            [replace(record, generation=self._number) for record in records],
             None if status is None else status.to_json(),
         )
         self._has_run = True
@@ -198,6 +244,17 @@ class Archive:
             self._reader.close()
         self._store.close()
 
+    @property
+    def _number(self) -> int:
+        """The generation of the cells that run now."""
+        return self._generation.number if self._extract is None else self._extract.generation
+
+    def _described(self) -> list[dict[str, Any]]:
+        extract = self._extract
+        if extract is None or not self._cells.keys() <= {extract.generation}:
+            return self._generations.described(self._cells)
+        return [described(extract.generation, extract.fingerprint, extract.versions, self._cells)]
+
     def _set_aside(self, is_readable: Callable[[Record], bool]) -> None:
         for name in self._store.set_aside(is_readable):
             warnings.warn(
@@ -211,8 +268,8 @@ class Archive:
 
     def _keep_what_was_left(self) -> None:
         """Keep what the cells themselves made of what they reach, in this process."""
-        before = self._now.fingerprint
-        if before is None or not before.written:
+        before = self._reached
+        if not before.written:
             return
         after = function_fingerprint(self._experiment.function)
         left = {
@@ -225,9 +282,10 @@ class Archive:
 
     def _warn_of_others(self) -> None:
         """Warn of each condition some of whose cells did not run under what there is now."""
+        others = {number: of for number, of in self._cells.items() if number != self._number}
         lines = [
             f"condition {condition!r}: {cells} cells of generation {number} ({', '.join(why)})"
-            for number, conditions in counts(self._cells).items()
+            for number, conditions in counts(others).items()
             for condition, cells in conditions.items()
             if (why := self._why(number, condition))
         ]
@@ -235,7 +293,7 @@ class Archive:
             shown = _listed(lines)
             warnings.warn(
                 f"{self._store.path}: there are cells that ran under something else than those of "
-                f"now, generation {self._generation.number}:\n{shown}\n"
+                f"now, generation {self._number}:\n{shown}\n"
                 "'crystallize drop STORE --condition NAME' has a condition's cells run again.",
                 StoreWarning,
                 stacklevel=2,
@@ -243,8 +301,6 @@ class Archive:
 
     def _why(self, number: int, condition: str) -> list[str]:
         """What cells of a condition ran under that is something else now."""
-        if number == self._generation.number:
-            return []
         before, now = self._generations[number], self._now.only([condition])
         return before.changes(now) + before.versions(now)
 

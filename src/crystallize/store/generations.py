@@ -6,6 +6,7 @@ on although something changed, or under other versions.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,8 +15,9 @@ from typing import Any
 
 from crystallize.description.fingerprint import Fingerprint, fingerprint_of
 from crystallize.description.spec import ExperimentSpec
-from crystallize.errors import InvalidValueError, StoreError
+from crystallize.errors import StoreError
 from crystallize.errors import described as error_text
+from crystallize.store.extract import Extract
 from crystallize.store.identity import differences, settings
 from crystallize.store.reading import Ranges
 from crystallize.store.sqlite import Identity, Store
@@ -23,6 +25,10 @@ from crystallize.store.sqlite import Identity, Store
 UNRECORDED = 0
 """The generation of cells of a store whose format did not record what they could reach."""
 NOT_RECORDED = "an earlier version of Crystallize did not record what the function reached"
+
+
+Heading = tuple[str, dict[str, str]]
+"""The digest of a generation's fingerprint, and the versions that it ran under."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,12 @@ class Generation:
     @classmethod
     def now(cls, experiment: ExperimentSpec, identity: Identity) -> Generation:
         """That of an experiment's cells if they ran now; it has no number yet."""
-        return cls(UNRECORDED, settings(identity), fingerprint_of(experiment))
+        return cls.under(fingerprint_of(experiment), identity)
+
+    @classmethod
+    def under(cls, fingerprint: Fingerprint, identity: Identity) -> Generation:
+        """That of cells of a fingerprint."""
+        return cls(UNRECORDED, settings(identity), fingerprint)
 
     @classmethod
     def from_record(cls, number: int, record: Any) -> Generation:
@@ -119,25 +130,29 @@ class Generations:
     Parameters
     ----------
     known : iterable of Generation
-    recorded : mapping of int to object, optional
-        Number -> what a store says of others, which is read when it is looked at.
+    recorded : mapping of int to str, optional
+        Number -> what a store says of others, as JSON, which is read when it is looked at.
     filled : collection of str
         The conditions of which that store has cells.
     path : path, optional
         That store.
+    headings : mapping of int to (str, dict), optional
+        Number -> digest and versions, where they are known without reading what is recorded.
     """
 
     def __init__(
         self,
         known: Iterable[Generation] = (),
-        recorded: Mapping[int, Any] | None = None,
+        recorded: Mapping[int, str] | None = None,
         filled: Collection[str] = (),
         path: Path | None = None,
+        headings: Mapping[int, Heading] | None = None,
     ) -> None:
         self._known = {one.number: one for one in known}
         self._recorded = dict(recorded or {})
         self._filled = filled
         self._path = path
+        self._headings = dict(headings or {})
 
     @classmethod
     def unrecorded(cls, stored: Identity) -> Generations:
@@ -155,7 +170,11 @@ class Generations:
             Its identity.
         """
         unrecorded = Generation(UNRECORDED, settings(stored))
-        return cls([unrecorded], store.generations, store.filled, store.path)
+        filled, headings = store.filled, {}
+        extract = Extract.from_json(store.extract)
+        if extract is not None and filled.issuperset(stored["conditions"]):
+            headings[extract.generation] = extract.fingerprint, extract.versions
+        return cls([unrecorded], store.generations, filled, store.path, headings)
 
     def __getitem__(self, number: int) -> Generation:
         """One of them.
@@ -167,7 +186,7 @@ class Generations:
         """
         if number in self._recorded:
             with self._explained():
-                found = Generation.from_record(number, self._recorded[number])
+                found = Generation.from_record(number, json.loads(self._recorded[number]))
             self._known[number] = found.only(self._filled)
             del self._recorded[number]
         if number not in self._known:
@@ -175,6 +194,11 @@ class Generations:
                 f"The store is damaged: what its generation {number} of cells ran under is lost."
             )
         return self._known[number]
+
+    @property
+    def numbers(self) -> list[int]:
+        """Of those that were recorded."""
+        return sorted({*self._known, *self._recorded} - {UNRECORDED})
 
     def latest(self, stored: Identity) -> Generation:
         """The one under which a store was last run."""
@@ -197,9 +221,7 @@ class Generations:
         for number in sorted({*self._known, *self._recorded}):
             if number == UNRECORDED and number not in cells:
                 continue
-            digest, versions = self._heading(number)
-            of_it = {"fingerprint": digest, "versions": versions, "cells": cells.get(number, {})}
-            found.append({"number": number, **of_it})
+            found.append(described(number, *self._heading(number), cells))
         return found
 
     def records(self) -> dict[int, Any]:
@@ -214,8 +236,11 @@ class Generations:
     def _heading(self, number: int) -> tuple[str | None, dict[str, str]]:
         """The digest of a generation, and its versions."""
         if number in self._recorded:
+            if number in self._headings:
+                return self._headings[number]
             with self._explained():
-                heading = Fingerprint.heading(self._recorded[number]["fingerprint"], self._filled)
+                record = json.loads(self._recorded[number])
+                heading = Fingerprint.heading(record["fingerprint"], self._filled)
             if heading is not None:
                 return heading
         fingerprint = self[number].fingerprint
@@ -227,11 +252,23 @@ class Generations:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except (InvalidValueError, LookupError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
             raise StoreError(
                 f"{self._path}: the store is damaged, so what its cells ran under is not known "
                 f"({error_text(error)})."
             ) from error
+
+
+def described(
+    number: int, digest: str | None, versions: Mapping[str, str], cells: Ranges
+) -> dict[str, Any]:
+    """A generation as data that JSON has, with the cells that are of it."""
+    return {
+        "number": number,
+        "fingerprint": digest,
+        "versions": versions,
+        "cells": cells.get(number, {}),
+    }
 
 
 def counts(cells: Ranges) -> dict[int, dict[str, int]]:

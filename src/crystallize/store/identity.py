@@ -24,8 +24,21 @@ MUST_AGREE = ("function", "seed", "rule", "seed_globals")
 
 def identity(experiment: ExperimentSpec) -> Identity:
     """What the experiment is, for people and for ``replay``; where to find its function."""
-    file, shown = source_file(experiment.function), experiment.shown_conditions
     hidden = opaque(experiment)
+    return {
+        **without_conditions(experiment),
+        "conditions": {
+            condition: {key: _shown(value) for key, value in parameters.items()}
+            for condition, parameters in experiment.shown_conditions.items()
+        },
+        "opaque": hidden,
+        "levels": _levels(experiment, hidden),
+    }
+
+
+def without_conditions(experiment: ExperimentSpec) -> Identity:
+    """The part of an identity that is not about what conditions are."""
+    file = source_file(experiment.function)
     return {
         "name": experiment.name,
         "function": _name(experiment.function),
@@ -43,39 +56,41 @@ def identity(experiment: ExperimentSpec) -> Identity:
         "open": bool(experiment.until),
         "own_replicates": dict(experiment.own_replicates),
         "shard": None if experiment.shard is None else str(experiment.shard),
-        "conditions": {
-            condition: {key: _shown(value) for key, value in parameters.items()}
-            for condition, parameters in shown.items()
-        },
-        "opaque": hidden,
-        "levels": _levels(experiment) if any(hidden.values()) else {name: {} for name in hidden},
         "versions": versions(),
     }
 
 
-def _levels(experiment: ExperimentSpec) -> Factors:
-    """Condition -> parameter -> level, of what is no data."""
-    return {
+def _levels(experiment: ExperimentSpec, hidden: Mapping[str, list[str]]) -> Factors:
+    """Condition -> parameter -> level, of what is no data; of those that have any."""
+    if not hidden:
+        return {}
+    known = levels(experiment.shown_conditions)
+    found = {
         condition: {
-            key: level
-            for key, level in own.items()
+            key: known[condition][key]
+            for key in keys
             if not _is_data(experiment.conditions[condition][key])
         }
-        for condition, own in levels(experiment.shown_conditions).items()
+        for condition, keys in hidden.items()
     }
+    return {condition: own for condition, own in found.items() if own}
 
 
 def opaque(experiment: ExperimentSpec) -> dict[str, list[str]]:
-    """Condition -> the parameters that are not written down as they are: objects, secrets."""
+    """Condition -> the parameters that are not written down as they are: objects, secrets.
+
+    Of those conditions that have any.
+    """
     shown = experiment.shown_conditions
-    return {
-        condition: [
-            key
-            for key, value in parameters.items()
-            if not _is_data(value) or value is not shown[condition][key]
+    found = {}
+    for condition, parameters in experiment.conditions.items():
+        own = shown[condition]
+        keys = [
+            key for key, value in parameters.items() if not _is_data(value) or value is not own[key]
         ]
-        for condition, parameters in experiment.conditions.items()
-    }
+        if keys:
+            found[condition] = keys
+    return found
 
 
 def settings(identity: Identity) -> Identity:
@@ -97,11 +112,13 @@ def differences(stored: Identity, wanted: Identity) -> list[str]:
 
 def united(stored: Identity, wanted: Identity) -> Identity:
     """The identity of all that either of two has."""
-    both: Identity = {
-        # The last two are not there in a store of an earlier version.
-        key: {**stored.get(key, {}), **wanted.get(key, {})}
-        for key in ("conditions", "opaque", "levels", "stream_keys")
-    }
+    conditions = wanted["conditions"]
+    both: Identity = {"conditions": {**stored["conditions"], **conditions}}
+    # All but the conditions is not there in a store of an earlier version.
+    both["stream_keys"] = {**stored.get("stream_keys", {}), **wanted.get("stream_keys", {})}
+    for key in ("opaque", "levels"):  # in which a condition without any is not named
+        others = {name: own for name, own in stored.get(key, {}).items() if name not in conditions}
+        both[key] = others | wanted.get(key, {})
     most = max(stored["replicates"], wanted["replicates"])
     numbers = replicates_of(stored), replicates_of(wanted)
     own = {

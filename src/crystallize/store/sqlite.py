@@ -6,6 +6,7 @@ never unpickled.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import os
@@ -34,6 +35,9 @@ from crystallize.store.schema import (
 OPEN = "open"
 """What a store says of itself while a run has it, or where one was left in its middle."""
 
+
+EXTRACT = "extract"
+"""What is to be seen of it at a glance."""
 
 STATUS = "status"
 """What it says of how far the run is that has it, or had it last."""
@@ -123,8 +127,8 @@ class Store:
         return identity
 
     @property
-    def generations(self) -> dict[int, Any]:
-        """What cells ran under: number of the generation -> JSON."""
+    def generations(self) -> dict[int, str]:
+        """What cells ran under: number of the generation -> JSON's text, which may be long."""
         if self._format < 2:
             return {}
         checksum = "checksum" if self._format >= CHECKSUMS else "NULL"
@@ -132,28 +136,44 @@ class Store:
             rows = self._connection.execute(
                 f"SELECT number, value, {checksum} FROM generations ORDER BY number"
             )
-            return {number: self._believed(number, *row) for number, *row in rows}
+            return {number: self._checked_text(number, *row) for number, *row in rows}
 
     @property
-    def latest_generation(self) -> int | None:
-        """The number of the last one that there is."""
-        if self._format < 2:
-            return None
-        with self._explained():
-            ((number,),) = self._connection.execute("SELECT max(number) FROM generations")
-        return number if isinstance(number, int) else None
+    def extract(self) -> Any:
+        """What :meth:`set_extract` was told; ``None`` if the store says something else by now."""
+        with suppress(StoreError):  # who reads what is damaged says so
+            match self._about(EXTRACT):
+                case [extract, of] if of == self._checksums():
+                    return extract
+        return None
 
-    def says(self, identity: Identity, number: int, generation: Any) -> bool:
-        """Whether that is to the letter what the store says, of itself and of a generation."""
-        if self._format < CHECKSUMS:
-            return False
+    def set_extract(self, extract: Any) -> None:
+        """Keep what is to be seen at a glance of what the store says of its experiment now.
+
+        It holds for as long as identity and generations are what they are.
+        """
+        with self._explained():
+            self._say(EXTRACT, [extract, self._checksums()])
+
+    def _checksums(self) -> str:
+        """A digest of what the store says of its experiment, none of which is read.
+
+        Raises
+        ------
+        StoreError
+            If something of it is damaged.
+        """
         with self._explained():
             execute = self._connection.execute
-            of_itself = "SELECT key, value, checksum FROM about WHERE key = 'identity'"
-            of_it = "SELECT number, value, checksum FROM generations WHERE number = ?"
-            found = execute(of_itself).fetchall() + execute(of_it, (number,)).fetchall()
-        wanted = [("identity", identity), (number, generation)]
-        return found == [checked_row(key, json.dumps(value)) for key, value in wanted]
+            rows = execute("SELECT key, value, checksum FROM about WHERE key = 'identity'")
+            found = rows.fetchall()
+            rows = execute("SELECT number, value, checksum FROM generations ORDER BY number")
+            found += rows.fetchall()
+        digest = hashlib.sha256()
+        for key, value, checksum in found:
+            self._checked_text(key, value, checksum)
+            digest.update(f"{key}:".encode() + checksum)
+        return digest.hexdigest()
 
     @property
     def filled(self) -> set[str]:
@@ -477,13 +497,18 @@ class Store:
 
     def _believed(self, key: object, value: object, checksum: object) -> Any:
         """What a row says about the store, if it is as it was written."""
+        text = self._checked_text(key, value, checksum)
+        with self._explained():
+            return json.loads(text)
+
+    def _checked_text(self, key: object, value: Any, checksum: object) -> str:
+        """A row's text, if it is as it was written."""
         if self._format >= CHECKSUMS and checksum != checksum_of(key, value):
             raise StoreError(
                 f"{self.path}: the store is damaged where it says what its experiment is, so "
                 "its cells cannot be believed. Give another store, or a copy of this one."
             )
-        with self._explained():
-            return json.loads(value)  # type: ignore[arg-type]
+        return str(value)
 
     def _opened(self, read_only: bool) -> sqlite3.Connection:
         mode = "ro" if read_only else "rwc"

@@ -160,10 +160,7 @@ class StoredExperiment(Stored):
 
     @property
     def missing(self) -> dict[str, list[Range]]:
-        failed: dict[str, list[int]] = {condition: [] for condition in self.tables}
-        for condition, replicate in self.errors:
-            failed[condition].append(replicate)
-        return {name: list(self.tables.missing(name, failed[name])) for name in self.tables}
+        return self.tables.missing(self.errors)
 
     def outcomes(self) -> Outcomes:
         seeding = self._seeding

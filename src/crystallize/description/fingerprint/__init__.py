@@ -14,6 +14,7 @@ from crystallize.description.fingerprint.taken import (
     fingerprint_of,
     function_fingerprint,
     generators_reached,
+    halted_before_conditions,
     loaded_fingerprint,
     state_of,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "fingerprint_of",
     "function_fingerprint",
     "generators_reached",
+    "halted_before_conditions",
     "loaded_fingerprint",
     "shown_parameter",
     "source_file",

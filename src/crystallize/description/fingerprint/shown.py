@@ -7,6 +7,7 @@ import inspect
 import json
 import re
 from collections.abc import Callable
+from math import isfinite
 from pathlib import Path
 from tokenize import TokenError
 from typing import Any
@@ -47,7 +48,12 @@ def source_hash(function: Callable[..., Any]) -> str | None:
 def shown_parameter(value: Any) -> Any:
     """A parameter as data: itself where JSON has it, a digest for arrays, else its ``repr``."""
     kind = type(value)
-    if kind is str or kind is bool or (kind is int and value.bit_length() < 64):
+    if (
+        kind is str
+        or kind is bool
+        or (kind is int and value.bit_length() < 64)
+        or (kind is float and isfinite(value))
+    ):
         return value  # as most are
     if isinstance(value, np.generic):
         value = value.item()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from typing import Any
 
 from crystallize.description.fingerprint.parts import Fingerprint, Part
@@ -13,9 +13,17 @@ from crystallize.description.spec import ExperimentSpec
 
 def fingerprint_of(spec: ExperimentSpec) -> Fingerprint:
     """The fingerprint of an experiment's function, its resources and its conditions."""
-    with closing(Walk(spec.function, "source")) as walk:
-        walk.add_all(spec)
+    with halted_before_conditions(spec) as walk:
+        walk.add_conditions(spec.conditions)
         return walk.fingerprint()
+
+
+@contextmanager
+def halted_before_conditions(spec: ExperimentSpec) -> Iterator[Walk]:
+    """A walk that has seen an experiment's function and resources; the conditions may follow."""
+    with closing(Walk(spec.function, "source")) as walk:
+        walk.add_resources(spec.resources)
+        yield walk
 
 
 def function_fingerprint(function: Callable[..., Any]) -> Fingerprint:
@@ -42,7 +50,8 @@ def loaded_fingerprint(
 def generators_reached(spec: ExperimentSpec) -> tuple[str, ...]:
     """The random generators that an experiment's function or conditions reach, by name."""
     with closing(Walk(spec.function, "nothing")) as walk:
-        walk.add_all(spec)
+        walk.add_resources(spec.resources)
+        walk.add_conditions(spec.conditions)
         return walk.generators
 
 

@@ -32,7 +32,6 @@ from crystallize.description.fingerprint.source import source_token
 from crystallize.description.fingerprint.state import State
 from crystallize.description.fingerprint.tokens import PLAIN, combined, joined, plain
 from crystallize.description.fingerprint.values import Values
-from crystallize.description.spec import ExperimentSpec
 
 Reading = Literal["source", "loaded", "nothing"]
 """What counts of code: what its source says, the same under every version of Python; what was
@@ -116,12 +115,15 @@ class Walk:
         self._frames.clear()
         self._waiting.clear()
 
-    def add_all(self, spec: ExperimentSpec) -> None:
-        """Make resources and conditions parts, and follow everything."""
-        for name, factory in spec.resources.items():
+    def add_resources(self, resources: Mapping[str, Any]) -> None:
+        """Make resources parts, and follow these and the function."""
+        for name, factory in resources.items():
             self.add(f"resource `{name}`", factory)
         self.follow()
-        for name, parameters in spec.conditions.items():
+
+    def add_conditions(self, conditions: Mapping[str, Mapping[str, Any]]) -> None:
+        """Make conditions parts, and follow what they refer to; resources come before."""
+        for name, parameters in conditions.items():
             if not PLAIN.issuperset(map(type, parameters.values())):
                 self.add_condition(name, parameters)
             elif self._reading != "nothing":  # what is plain leads nowhere
