@@ -134,27 +134,36 @@ class ConditionTables(Mapping[str, Table]):
             found[condition] = ranges
         return found
 
-    def arrays(self, condition: str) -> dict[str, npt.NDArray[Any]]:
-        """Metric -> array of a condition, as :meth:`Column.finished` gives it."""
-        if condition in self._sheets:
-            sheet, place = self._sheets[condition]
-            found = sheet.arrays(place, self.sizes[condition])
-            if found is not None:
-                return found
-        return self[condition].arrays()
+    def arrays(self) -> dict[str, dict[str, npt.NDArray[Any]]]:
+        """Condition -> metric -> array, as :meth:`Column.finished` gives it."""
+        whole = {}
+        present, columns = None, None
+        for condition, (sheet, place) in self._sheets.items():
+            if sheet is not present:
+                present, columns, width = sheet, sheet.arrays, sheet.width
+                full = 0 if columns is None or sheet.start else len(sheet) // width
+            if place < full and self.sizes[condition] == width:
+                cells = slice(place * width, (place + 1) * width)
+                whole[condition] = {name: values[cells] for name, values in columns or ()}
+        return {
+            condition: whole[condition] if condition in whole else self[condition].arrays()
+            for condition in self.sizes
+        }
 
-    def done(self, condition: str) -> npt.NDArray[np.bool_]:
-        """Which cells of a condition have metrics."""
-        if condition not in self._sheets:
-            return self[condition].done
-        done = np.zeros(self.sizes[condition], np.bool_)
-        done[slice(*self._stretch(condition))] = True
-        return done
-
-    def _stretch(self, condition: str) -> tuple[int, int]:
-        """The replicates [start, stop) that a sheet has of one of its conditions."""
-        sheet, place = self._sheets[condition]
-        return sheet.start, sheet.start + sheet.cells_of(place)
+    def done(self) -> dict[str, npt.NDArray[np.bool_]]:
+        """Condition -> which of its cells have metrics."""
+        in_sheets = self.stretches()
+        flags = np.zeros(sum(map(self.sizes.__getitem__, in_sheets)), np.bool_)
+        found, first = {}, 0
+        for condition, size in self.sizes.items():
+            if condition not in in_sheets:
+                found[condition] = self[condition].done
+                continue
+            start, stop = in_sheets[condition]
+            flags[first + start : first + stop] = True
+            found[condition] = flags[first : first + size]
+            first += size
+        return found
 
     def made(self) -> list[tuple[str, Table]]:
         """The tables that there are, in order; nothing has come of the others, or a sheet."""

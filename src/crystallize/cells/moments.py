@@ -60,10 +60,7 @@ class Moments(NamedTuple):
         if not n:
             return NONE
         if n == 1:
-            number = float(numbers[0]) + 0.0  # a sum is never -0.0
-            scale = _scale(abs(number))
-            own = 1, scale, math.ldexp(number, -scale), 0.0, 0.0, 0.0, 0.0
-            return named_tuple(cls, own)  # type: ignore[no-any-return]
+            return cls.of_one(float(numbers[0]))
         scale = _scale(max(-float(numbers.min()), float(numbers.max())))
         if scale:
             numbers = np.ldexp(numbers, -scale)
@@ -111,6 +108,14 @@ class Moments(NamedTuple):
             + 6 * apart**2 * (share_a**2 * b.m2 + share_b**2 * a.m2)
             + 4 * apart * (share_a * b.m3 - share_b * a.m3),
         )
+
+    @classmethod
+    def of_one(cls, number: float) -> Moments:
+        """Those of a finite number alone."""
+        number += 0.0  # a sum is never -0.0
+        scale = _scale(abs(number))
+        own = 1, scale, math.ldexp(number, -scale), 0.0, 0.0, 0.0, 0.0
+        return named_tuple(cls, own)  # type: ignore[no-any-return]
 
     @property
     def center(self) -> tuple[float, float]:
@@ -191,6 +196,8 @@ def _sum(numbers: Floats) -> tuple[float, float]:
 
 def _divided(total: float, rest: float, n: int) -> tuple[float, float]:
     """``(total + rest) / n`` as a float, and what that lacks."""
+    if n == 1:
+        return total, rest
     quotient = (total + rest) / n
     product, error = _two_product(quotient, n)
     return _two_sum(quotient, ((total - product) - error + rest) / n)

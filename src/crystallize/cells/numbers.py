@@ -44,16 +44,19 @@ class Numbers(NamedTuple):
         """
         if not len(numbers):
             return cls()
-        if len(numbers) == 1:
-            least = largest = float(numbers[0])
-        else:
-            least, largest = float(numbers.min()), float(numbers.max())
+        least, largest = float(numbers.min()), float(numbers.max())
         below = above = 0
         if math.isinf(least) or math.isinf(largest):
             below = int(np.count_nonzero(numbers == -math.inf))
             above = int(np.count_nonzero(numbers == math.inf))
             numbers = numbers[np.isfinite(numbers)]
         own = least, largest, below, above, Moments.of(numbers)
+        return named_tuple(cls, own)  # type: ignore[no-any-return]
+
+    @classmethod
+    def of_one(cls, number: float) -> Numbers:
+        """A finite number alone."""
+        own = number, number, 0, 0, Moments.of_one(number)
         return named_tuple(cls, own)  # type: ignore[no-any-return]
 
     def joined(self, after: Numbers) -> Numbers:

@@ -99,7 +99,7 @@ class Outcomes:
             If the run keeps none.
         """
         self._refuse_without("metrics")
-        arrays = {condition: self._cells.arrays(condition) for condition in self._cells}
+        arrays = self._cells.arrays()
         everywhere = list(dict.fromkeys(name for metrics in arrays.values() for name in metrics))
         for condition, size in self.replicates.items():
             if not arrays[condition] and not self.tables[condition].has_any:
@@ -115,7 +115,7 @@ class Outcomes:
             If the run keeps none.
         """
         self._refuse_without("flags of single cells")
-        return {condition: self._cells.done(condition) for condition in self._cells}
+        return self._cells.done()
 
     def durations(self) -> dict[str, DurationColumn]:
         """Condition -> how long its cells took."""

@@ -70,19 +70,14 @@ class Sheet:
         """How many cells there are of one condition, by how far it is from the first."""
         return min(self.width, len(self) - place * self.width)
 
-    def arrays(self, place: int, size: int) -> dict[str, npt.NDArray[Any]] | None:
-        """Metric -> array of one condition of a plain sheet, where it has all of `size` cells.
-
-        ``None`` where it has not, or where a metric's values are no array.
-        """
-        if self.start or self.cells_of(place) != size:
-            return None
-        first = place * size
-        found = {}
+    @property
+    def arrays(self) -> list[tuple[str, npt.NDArray[Any]]] | None:
+        """Metric and values of all cells, one after another; ``None`` where some are no array."""
+        found = []
         for column in self.cells.columns:
             if isinstance(column.values, list):
                 return None
-            found[column.name] = column.values[first : first + size]
+            found.append((column.name, column.values))
         return found
 
     def block(self, place: int) -> Block:

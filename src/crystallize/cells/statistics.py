@@ -8,6 +8,7 @@ fewer than :data:`LEAST` numbers the quantiles are exact.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -102,6 +103,11 @@ class MetricStatistics:
     @classmethod
     def of(cls, values: npt.NDArray[Any] | Sequence[Any], kept: Kept) -> Statistics:
         """Those of values after which none come."""
+        if kept == "nothing" and isinstance(values, np.ndarray) and values.shape == (1,):
+            number = values.item()  # as it is with many conditions of one replicate
+            if type(number) is float and isfinite(number):
+                of_one = 1, 0, Numbers.of_one(number), None
+                return named_tuple(Statistics, of_one)  # type: ignore[no-any-return]
         _, numbers = _numbers(values)
         if numbers is not None and 0 < len(numbers) < LEAST and not _nan_among(numbers):
             quantiles = None if kept == "nothing" else Quantiles(np.sort(numbers))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,14 +70,12 @@ def summarize(
     warned: Counter[str] = Counter()
     for record in warnings:
         warned[record.condition] += record.count
-    found = list(summaries)
-    everywhere = dict.fromkeys(name for _, _, metrics in found for name, _ in metrics)
-    nothing = [(name, NO_VALUES) for name in everywhere or ("",)]
     asked = [_Asked(name, share(name), EXTREMES.get(name, name)) for name in wanted.statistics]
     others = ("condition", "metric", *COUNTS, *wanted.statistics)
     columns = factor_columns(factors, set(others))
-    return [
-        {
+
+    def row(condition: str, metric: str, statistics: Statistics) -> SummaryRow:
+        return {
             "condition": condition,
             **columns[condition],
             "metric": metric,
@@ -86,11 +85,25 @@ def summarize(
             "warnings": warned[condition],
             **{one.name: one.of(statistics) for one in asked},
         }
-        for condition, finished, metrics in found
-        # A condition of which no cell finished has a row for what the others have; one without
-        # metrics has one all the same, which says how many cells failed.
-        for metric, statistics in (metrics if finished else nothing) or [("", NO_VALUES)]
-    ]
+
+    everywhere: dict[str, None] = {}
+    rows: list[SummaryRow] = []
+    unfinished: list[tuple[int, str]] = []  # with the place where its rows belong
+    for condition, finished, metrics in summaries:
+        if not finished:
+            unfinished.append((len(rows), condition))
+        elif not metrics:  # it has a row all the same, which says how many cells failed
+            rows.append(row(condition, "", NO_VALUES))
+        for metric, statistics in metrics:
+            everywhere[metric] = None
+            if finished:
+                rows.append(row(condition, metric, statistics))
+    # A condition of which no cell finished has a row for what the others have.
+    parts, taken = [], 0
+    for place, condition in unfinished:
+        parts += [rows[taken:place], [row(condition, m, NO_VALUES) for m in everywhere or ("",)]]
+        taken = place
+    return list(chain(*parts, rows[taken:])) if unfinished else rows
 
 
 class _Asked(NamedTuple):
