@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -70,11 +70,20 @@ def summarize(
     warned: Counter[str] = Counter()
     for record in warnings:
         warned[record.condition] += record.count
-    asked = [_Asked(name, share(name), EXTREMES.get(name, name)) for name in wanted.statistics]
+    shares = {name: q for name in wanted.statistics if (q := share(name)) is not None}
+    attributes = {
+        name: EXTREMES.get(name, name) for name in wanted.statistics if name not in shares
+    }
     others = ("condition", "metric", *COUNTS, *wanted.statistics)
     columns = factor_columns(factors, set(others))
 
     def row(condition: str, metric: str, statistics: Statistics) -> SummaryRow:
+        asked: dict[str, float | None] = dict.fromkeys(wanted.statistics)
+        if statistics.numbers is not None:
+            for name, attribute in attributes.items():
+                asked[name] = getattr(statistics.numbers, attribute)
+            for name, q in shares.items():
+                asked[name] = statistics.quantile(q)
         return {
             "condition": condition,
             **columns[condition],
@@ -83,7 +92,7 @@ def summarize(
             "nan": statistics.nan,
             "failed": failed[condition],
             "warnings": warned[condition],
-            **{one.name: one.of(statistics) for one in asked},
+            **asked,
         }
 
     everywhere: dict[str, None] = {}
@@ -104,20 +113,3 @@ def summarize(
         parts += [rows[taken:place], [row(condition, m, NO_VALUES) for m in everywhere or ("",)]]
         taken = place
     return list(chain(*parts, rows[taken:])) if unfinished else rows
-
-
-class _Asked(NamedTuple):
-    """A statistic that is asked for: a quantile, or an attribute of numbers."""
-
-    name: str
-    share: float | None
-    attribute: str
-
-    def of(self, statistics: Statistics) -> float | None:
-        """It, where it exists."""
-        if self.share is not None:
-            return statistics.quantile(self.share)
-        if statistics.numbers is None:
-            return None
-        value: float | None = getattr(statistics.numbers, self.attribute)
-        return value
