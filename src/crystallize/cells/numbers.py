@@ -84,9 +84,9 @@ class Numbers(NamedTuple):
     @property
     def mean(self) -> float | None:
         """The sum over n, rounded once."""
-        if not self.n:
-            return None
-        return self._infinite if self._has_infinities else self.moments.mean
+        if self._has_infinities:
+            return self._infinite
+        return self.moments.mean if self.moments.n else None
 
     @property
     def sd(self) -> float | None:

@@ -36,7 +36,7 @@ def factors(conditions: Mapping[str, Mapping[str, Any]]) -> Factors:
     differing = {
         name: column
         for name, column in columns.items()
-        if len(column) < len(conditions) or len({_key(level) for level in column.values()}) > 1
+        if len(column) < len(conditions) or _differ(column.values())
     }
     return _rows(conditions, differing)
 
@@ -107,6 +107,13 @@ def _same(one: object, other: object) -> bool:
         return one is other or (type(one) is type(other) and bool(one == other))
     except Exception:  # what cannot be compared is told apart by what it is
         return False
+
+
+def _differ(levels: Iterable[object]) -> bool:
+    """Whether there are two that are not equal."""
+    keys = map(_key, levels)
+    first = next(keys, None)
+    return any(key != first for key in keys)
 
 
 def _key(level: object) -> object:

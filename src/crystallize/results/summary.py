@@ -70,30 +70,29 @@ def summarize(
     warned: Counter[str] = Counter()
     for record in warnings:
         warned[record.condition] += record.count
-    shares = {name: q for name in wanted.statistics if (q := share(name)) is not None}
-    attributes = {
-        name: EXTREMES.get(name, name) for name in wanted.statistics if name not in shares
-    }
+    asked = [(name, share(name), EXTREMES.get(name, name)) for name in wanted.statistics]
     others = ("condition", "metric", *COUNTS, *wanted.statistics)
     columns = factor_columns(factors, set(others))
 
     def row(condition: str, metric: str, statistics: Statistics) -> SummaryRow:
-        asked: dict[str, float | None] = dict.fromkeys(wanted.statistics)
-        if statistics.numbers is not None:
-            for name, attribute in attributes.items():
-                asked[name] = getattr(statistics.numbers, attribute)
-            for name, q in shares.items():
-                asked[name] = statistics.quantile(q)
-        return {
+        made = {
             "condition": condition,
             **columns[condition],
             "metric": metric,
             "n": statistics.n,
             "nan": statistics.nan,
-            "failed": failed[condition],
-            "warnings": warned[condition],
-            **asked,
+            "failed": failed.get(condition, 0),
+            "warnings": warned.get(condition, 0),
         }
+        numbers = statistics.numbers
+        for name, quantile, attribute in asked:
+            if numbers is None:
+                made[name] = None
+            elif quantile is not None:
+                made[name] = statistics.quantile(quantile)
+            else:
+                made[name] = getattr(numbers, attribute)
+        return made
 
     everywhere: dict[str, None] = {}
     rows: list[SummaryRow] = []
