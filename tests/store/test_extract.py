@@ -1,5 +1,6 @@
 """A resume that is all that its store says sees so at a glance; whatever differs is looked into."""
 
+import enum
 import json
 import math
 import shutil
@@ -167,6 +168,20 @@ def test_parameters_that_must_be_looked_into_are_seen_at_a_glance_too(tmp_path):
     assert outcome(path, given=changed) == outcome(copy, given=changed)
     changed = {**given, "n=3": {"n": (3, [3, "text"]), "kind": np.arange(3) + 1}}
     assert "n=3" in outcome(path, given=changed)[1]
+
+
+class Name(enum.StrEnum):
+    FIRST = "n=0"
+    N = "n"
+
+
+def test_names_of_a_subclass_of_str_are_names(store):
+    given = {**numbers(), Name.FIRST: {Name.N: 0}}
+    copy = without_extract(store)
+    found = outcome(store, given=given)
+    assert found == outcome(copy, given=given)
+    assert found[1]["found"] == 120
+    assert outcome(store, given=given)[1] == found[1]
 
 
 def test_after_a_change_and_back_all_is_read_again(store):

@@ -74,9 +74,12 @@ def of_plain(experiment: ExperimentSpec, reached: Fingerprint) -> str | None:
     kinds = {kind for given in conditions.values() for kind in set(map(type, given.values()))}
     if reached.unknown or not PLAIN.issuperset(kinds):
         return None
+    try:  # as tokens of plain values: it tells True from 1, and its version 2 knows no references
+        written = marshal.dumps(list(conditions.items()), 2)
+    except ValueError:  # a name is of a subclass of str
+        return None
     about = without_conditions(experiment), reached.record(), experiment.keep_secrets
-    # As in tokens of plain values: it tells True from 1, and its version 2 knows no references.
-    return _digest("plain", json.dumps(about).encode(), marshal.dumps(list(conditions.items()), 2))
+    return _digest("plain", json.dumps(about).encode(), written)
 
 
 def of_any(identity: Identity, generation: Any) -> str:
