@@ -230,6 +230,30 @@ def test_a_value_is_its_metrics_in_whatever_order_a_cell_names_them(kinds):
             assert np.array_equal(result.metrics["baseline"][metric][replicate], value)
 
 
+@pytest.mark.parametrize("options", [{}, {"execution": "parallel"}, PROCESS])
+@pytest.mark.parametrize("replicates", [1, 3])
+def test_each_condition_has_its_metrics_in_its_own_order(options, replicates):
+    def trial(number: int) -> dict[str, Any]:
+        named = {"first": 1.0, "second": [1.0, 2.0]}
+        return dict(reversed(named.items())) if number % 2 else named
+
+    conditions = {str(number): {"number": number} for number in range(100)}
+    result = Experiment(trial, conditions, replicates=replicates, **options).run()
+    for name, given in conditions.items():
+        assert list(result.metrics[name]) == list(trial(**given))
+
+
+def test_a_refused_cell_names_its_own_first_wrong_metric():
+    def trial(replicate: int) -> dict[str, Any]:
+        if replicate % 2 == 0:
+            return {"a": 1.0, "b": 1.0}
+        return {"b": object(), "a": [[1]]}
+
+    errors = Experiment(trial, replicates=7).run().errors
+    assert len(errors) == 3
+    assert all("'b' is of type object" in error.message for error in errors)
+
+
 def test_arrays_that_a_function_changes_afterwards_are_kept_as_they_were():
     buffer = np.zeros(2)
 

@@ -349,8 +349,12 @@ def test_a_store_of_the_first_format_is_shown_and_resumed_when_that_is_accepted(
     with pytest.warns(StoreWarning, match="condition 'b': 10 cells of generation 0"):
         resumed = make(store, replicates=12, accept_changes=True).run()
     assert resumed.provenance["store"]["found"] == 20
-    with pytest.warns(StoreWarning):
-        assert make(store, replicates=12).run().provenance["store"]["found"] == 24
+    for _ in range(2):
+        with pytest.warns(StoreWarning):
+            again = make(store, replicates=12).run().provenance["store"]
+        assert again["found"] == 24
+        assert [one["number"] for one in again["generations"]] == [0, 1]
+        assert again["generations"][1]["cells"] == {"a": [[10, 12]], "b": [[10, 12]]}
 
 
 @pytest.mark.parametrize(

@@ -152,17 +152,13 @@ class ConditionTables(Mapping[str, Table]):
 
     def done(self) -> dict[str, npt.NDArray[np.bool_]]:
         """Condition -> which of its cells have metrics."""
-        in_sheets = self.stretches()
-        flags = np.zeros(sum(map(self.sizes.__getitem__, in_sheets)), np.bool_)
-        found, first = {}, 0
+        in_sheets, found = self.stretches(), {}
         for condition, size in self.sizes.items():
-            if condition not in in_sheets:
+            if condition in in_sheets:
+                found[condition] = flags = np.zeros(size, np.bool_)
+                flags[slice(*in_sheets[condition])] = True
+            else:
                 found[condition] = self[condition].done
-                continue
-            start, stop = in_sheets[condition]
-            flags[first + start : first + stop] = True
-            found[condition] = flags[first : first + size]
-            first += size
         return found
 
     def made(self) -> list[tuple[str, Table]]:

@@ -41,8 +41,10 @@ class _Group:
 
     Attributes
     ----------
+    keys : list
+        The names, as they are compared in the least time.
     pick : callable
-        Gives the values that a dict has under these names; a KeyError where one is missing.
+        Gives the values that a dict has under these names, in the least time.
     are_floats : bool
         Whether every value is known to be one.
     """
@@ -50,6 +52,7 @@ class _Group:
     def __init__(self, names: Names) -> None:
         self.names = names
         self.width = len(names)
+        self.keys = list(names)
         self.pick = _picker(names)
         self.are_floats = True
         self.replicates: list[int] = []
@@ -132,21 +135,17 @@ class Rows:
             if self.numbers:
                 self.flush(replicate)
             group = self._group
-            if len(result) == group.width:
-                try:  # quicker than to compare the names
-                    values: Collection[Any] = group.pick(result)
-                except KeyError:
-                    pass
-                else:
-                    for value in values:
-                        if type(value) is not float:
-                            group.are_floats = False
-                            values = _plain(group.names, values)
-                            break
-                    group.replicates.append(replicate)
-                    group.values.extend(values)
-                    self._first = replicate + 1
-                    return
+            if [*result] == group.keys:
+                values: Collection[Any] = group.pick(result)
+                for value in values:
+                    if type(value) is not float:
+                        group.are_floats = False
+                        values = _plain(result)
+                        break
+                group.replicates.append(replicate)
+                group.values.extend(values)
+                self._first = replicate + 1
+                return
         elif kind is np.float64 and replicate == self._first + len(self.numbers):
             self.numbers.append(float(result))
             return
@@ -285,14 +284,14 @@ def _picker(names: Names) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
     return lambda metrics: (metrics[name],)
 
 
-def _plain(names: Names, values: Collection[Any]) -> Collection[Any]:
+def _plain(metrics: dict[str, Any]) -> Collection[Any]:
     """The values of metrics as data; whether one is too large is looked at later."""
-    kinds = set(map(type, values))
+    kinds = set(map(type, metrics.values()))
     if kinds <= PLAIN:
-        return values
+        return metrics.values()
     if kinds <= SIMPLE:
-        return [v.item() if type(v) in SCALARS else v for v in values]
-    return checked_metrics(dict(zip(names, values, strict=True)))[1]
+        return [v.item() if type(v) in SCALARS else v for v in metrics.values()]
+    return checked_metrics(metrics)[1]
 
 
 def _too_large(columns: list[BlockColumn]) -> Iterator[Failure]:

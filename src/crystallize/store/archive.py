@@ -77,17 +77,19 @@ class Archive:
 
     def _agree(self) -> None:
         """See that the store is of this experiment, and say in it what there is of it now."""
-        experiment = self._experiment
-        known = Extract.from_json(self._store.extract)
+        experiment, store = self._experiment, self._store
+        number, told = store.extract or (0, None)
+        extract = Extract.from_json(told)
         with halted_before_conditions(experiment) as walk:
             self._reached = walk.fingerprint()
             made_of = of_plain(experiment, self._reached)
-            if made_of is None or known is None or known.made_of != made_of:
+            if made_of is None or extract is None or extract.made_of != made_of:
                 walk.add_conditions(experiment.conditions)
+                self._wanted = identity(experiment)
                 self._now = Generation.under(walk.fingerprint(), self._wanted)
                 made_of = made_of or self._made_of_any()
-        if known is not None and known.made_of == made_of:
-            self._extract = known
+        if extract is not None and extract.made_of == made_of:
+            self._extract, self._number, self._had_cells = extract, number, store.has_cells
             return
         self._agree_in_full()
         if made_of is not None:
@@ -96,18 +98,19 @@ class Archive:
     def _agree_in_full(self) -> None:
         """The same, by what the store says of each condition."""
         stored, wanted = self._store.identity, self._wanted
-        self._generations, self._before = Generations(), {}
+        self._generations = Generations()
+        self._had_cells = stored is not None and bool(self._store.filled)
         if stored is not None:
             self._generations = Generations.of_store(self._store, stored)
-        if stored is not None and self._store.filled:
+        if stored is not None and self._had_cells:
             changes = self._generations.latest(stored).changes(self._now)
             if changes and not self._experiment.accept_changes:
                 raise StoreMismatchError(self._refusal(changes))
             check_same_shard(self._store.path, stored, self._experiment.shard)
-            self._before = replicates_of(stored)
             wanted = united(stored, wanted)
         self._generation = self._generations.add(self._now)
-        self._identity = {**wanted, "generation": self._generation.number}
+        self._number = self._generation.number
+        self._identity = {**wanted, "generation": self._number}
         self._keep(self._generation)
 
     def _made_of_any(self) -> str | None:
@@ -118,44 +121,38 @@ class Archive:
 
     def _keep_extract(self, made_of: str) -> None:
         """Have the next run see at a glance that the store says what it says now, if it is all."""
-        kept, now = self._generation, self._now.fingerprint
+        generation, now = self._generation, self._now.fingerprint
+        kept = generation.fingerprint
         if (
             now is not None
-            and kept.fingerprint is not None
-            and kept.fingerprint.digest == now.digest
-            and not kept.left
-            and self._generations.numbers == [kept.number]
-            and self._identity == {**self._wanted, "generation": kept.number}
+            and kept is not None
+            and kept.digest == now.digest
+            and not generation.left
+            and self._generations.numbers == [generation.number]
+            and self._identity == {**self._wanted, "generation": generation.number}
         ):
-            extract = Extract(made_of, kept.number, now.digest, dict(now.versions))
-            self._store.set_extract(extract)
+            self._store.set_extract(Extract(made_of, kept.digest, dict(kept.versions)))
 
-    # What need not be known of a store that says all of it already.
-
-    @cached_property
-    def _wanted(self) -> Identity:
-        return identity(self._experiment)
-
-    @cached_property
-    def _now(self) -> Generation:
-        return Generation.now(self._experiment, self._wanted)
+    # What a store that says all of it already is asked for only where it is wanted: the store,
+    # since cells may have changed what the experiment is made of by then.
 
     @cached_property
     def _identity(self) -> Identity:
-        return {**self._wanted, "generation": self._generation.number}
-
-    @cached_property
-    def _before(self) -> dict[str, int]:
-        """Condition -> how many replicates it had."""
-        return replicates_of(self._wanted)
+        return self._store.identity or {}
 
     @cached_property
     def _generations(self) -> Generations:
-        return Generations.unrecorded(self._wanted)
+        found = Generations.of_store(self._store, self._identity)
+        found.keep_whole(self._number)
+        return found
 
     @cached_property
     def _generation(self) -> Generation:
-        return self._generations.add(self._now)
+        return self._generations[self._number]
+
+    @cached_property
+    def _now(self) -> Generation:
+        return Generation.now(self._experiment, self._identity)
 
     def _refusal(self, changes: Sequence[str]) -> str:
         return (
@@ -227,7 +224,8 @@ class Archive:
 
     def conclude(self, replicates: Mapping[str, int]) -> None:
         """Keep how many replicates conditions came to have, if that is more than before."""
-        most = {name: max(n, self._before.get(name, 0)) for name, n in replicates.items()}
+        before = replicates_of(self._identity) if self._had_cells else {}
+        most = {name: max(n, before.get(name, 0)) for name, n in replicates.items()}
         self._identity = concluded(self._identity, most)
         self._keep(self._generation)
 
@@ -244,16 +242,12 @@ class Archive:
             self._reader.close()
         self._store.close()
 
-    @property
-    def _number(self) -> int:
-        """The generation of the cells that run now."""
-        return self._generation.number if self._extract is None else self._extract.generation
-
     def _described(self) -> list[dict[str, Any]]:
+        """The generations that there are."""
         extract = self._extract
-        if extract is None or not self._cells.keys() <= {extract.generation}:
+        if extract is None or not self._cells.keys() <= {self._number}:
             return self._generations.described(self._cells)
-        return [described(extract.generation, extract.fingerprint, extract.versions, self._cells)]
+        return [described(self._number, extract.fingerprint, extract.versions, self._cells)]
 
     def _set_aside(self, is_readable: Callable[[Record], bool]) -> None:
         for name in self._store.set_aside(is_readable):

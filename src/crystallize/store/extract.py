@@ -25,16 +25,13 @@ class Extract(NamedTuple):
     ----------
     made_of : str
         The digest of what identity and generation were made of.
-    generation : int
-        The number of the only generation that there is.
     fingerprint : str
-        The digest of its fingerprint.
+        The digest of the fingerprint of the only generation that there is.
     versions : dict of str to str
         Those that it ran under.
     """
 
     made_of: str
-    generation: int
     fingerprint: str
     versions: dict[str, str]
 
@@ -46,7 +43,6 @@ class Extract(NamedTuple):
         found = cls(*value)
         if not (
             isinstance(found.made_of, str)
-            and type(found.generation) is int
             and isinstance(found.fingerprint, str)
             and isinstance(found.versions, dict)
             and all(isinstance(version, str) for version in found.versions.values())

@@ -75,6 +75,17 @@ class Generation:
         fingerprint = Fingerprint.from_record(record["fingerprint"])
         return cls(number, settings(record["settings"]), fingerprint, dict(record["left"]))
 
+    @classmethod
+    def from_text(cls, number: int, text: str) -> Generation:
+        """What :meth:`record` gave, as JSON.
+
+        Raises
+        ------
+        ValueError, LookupError, TypeError
+            If it is something else.
+        """
+        return cls.from_record(number, json.loads(text))
+
     def record(self) -> dict[str, Any]:
         """It as data that JSON has."""
         fingerprint = None if self.fingerprint is None else self.fingerprint.record()
@@ -171,9 +182,10 @@ class Generations:
         """
         unrecorded = Generation(UNRECORDED, settings(stored))
         filled, headings = store.filled, {}
-        extract = Extract.from_json(store.extract)
-        if extract is not None and filled.issuperset(stored["conditions"]):
-            headings[extract.generation] = extract.fingerprint, extract.versions
+        if store.extract is not None and filled.issuperset(stored["conditions"]):
+            number, told = store.extract
+            if (extract := Extract.from_json(told)) is not None:
+                headings[number] = extract.fingerprint, extract.versions
         return cls([unrecorded], store.generations, filled, store.path, headings)
 
     def __getitem__(self, number: int) -> Generation:
@@ -186,7 +198,7 @@ class Generations:
         """
         if number in self._recorded:
             with self._explained():
-                found = Generation.from_record(number, json.loads(self._recorded[number]))
+                found = Generation.from_text(number, self._recorded[number])
             self._known[number] = found.only(self._filled)
             del self._recorded[number]
         if number not in self._known:
@@ -203,6 +215,11 @@ class Generations:
     def latest(self, stored: Identity) -> Generation:
         """The one under which a store was last run."""
         return self[stored.get("generation", UNRECORDED)]
+
+    def keep_whole(self, number: int) -> None:
+        """Have one of them with the conditions that have no cells in its store, too."""
+        with self._explained():
+            self._known[number] = Generation.from_text(number, self._recorded.pop(number))
 
     def add(self, now: Generation) -> Generation:
         """Take in what cells run under now: it is one of those that there are, or the next."""

@@ -139,12 +139,15 @@ class Store:
             return {number: self._checked_text(number, *row) for number, *row in rows}
 
     @property
-    def extract(self) -> Any:
-        """What :meth:`set_extract` was told; ``None`` if the store says something else by now."""
+    def extract(self) -> tuple[int, Any] | None:
+        """The number of the only generation that there is, and what was told of it.
+
+        ``None`` if there are others, or the store says something else by now.
+        """
         with suppress(StoreError):  # who reads what is damaged says so
-            match self._about(EXTRACT):
-                case [extract, of] if of == self._checksums():
-                    return extract
+            match self._about(EXTRACT), self._said_of_the_experiment():
+                case [extract, told_of], ([number], says) if told_of == says:
+                    return number, extract
         return None
 
     def set_extract(self, extract: Any) -> None:
@@ -152,11 +155,12 @@ class Store:
 
         It holds for as long as identity and generations are what they are.
         """
+        _, says = self._said_of_the_experiment()
         with self._explained():
-            self._say(EXTRACT, [extract, self._checksums()])
+            self._say(EXTRACT, [extract, says])
 
-    def _checksums(self) -> str:
-        """A digest of what the store says of its experiment, none of which is read.
+    def _said_of_the_experiment(self) -> tuple[list[Any], str]:
+        """The numbers of generations, and a digest of all that is said, none of which is read.
 
         Raises
         ------
@@ -165,15 +169,22 @@ class Store:
         """
         with self._explained():
             execute = self._connection.execute
-            rows = execute("SELECT key, value, checksum FROM about WHERE key = 'identity'")
-            found = rows.fetchall()
-            rows = execute("SELECT number, value, checksum FROM generations ORDER BY number")
-            found += rows.fetchall()
+            of_itself = execute("SELECT key, value, checksum FROM about WHERE key = 'identity'")
+            found = of_itself.fetchall()
+            of_them = execute("SELECT number, value, checksum FROM generations ORDER BY number")
+            found += (generations := of_them.fetchall())
         digest = hashlib.sha256()
         for key, value, checksum in found:
             self._checked_text(key, value, checksum)
             digest.update(f"{key}:".encode() + checksum)
-        return digest.hexdigest()
+        return [number for number, *_ in generations], digest.hexdigest()
+
+    @property
+    def has_cells(self) -> bool:
+        """Whether there are any."""
+        with self._explained():
+            ((found,),) = self._connection.execute("SELECT EXISTS (SELECT 1 FROM blocks)")
+        return bool(found)
 
     @property
     def filled(self) -> set[str]:
@@ -606,7 +617,7 @@ class Store:
             ) from error
         except sqlite3.Error as error:
             raise StoreError(f"{self.path}: {_explanation(error)}") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise StoreError(f"{self.path}: the store is damaged ({error}).") from error
 
 
