@@ -233,6 +233,14 @@ def test_a_run_in_another_order_leaves_conditions_in_theirs(tmp_path):
     assert outcome(path, **back) == outcome(copy, **back)
 
 
+def test_a_store_without_cells_has_the_order_of_now(store):
+    back = {"given": dict(reversed(numbers().items()))}
+    assert outcome(store, **back)[1]["found"] == 120
+    drop(store, list(numbers()))
+    copy = without_extract(store)
+    assert outcome(store, **back) == outcome(copy, **back)
+
+
 def test_a_function_that_moved_in_its_file_stays_where_it_was(tmp_path, monkeypatch):
     file = tmp_path / "moving.py"
     monkeypatch.syspath_prepend(tmp_path)

@@ -22,7 +22,7 @@ from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import StoreMismatchError, StoreWarning
 from crystallize.store.extract import Extract, of_any, of_plain
 from crystallize.store.generations import Generation, Generations, counts, described
-from crystallize.store.identity import concluded, identity, replicates_of, united
+from crystallize.store.identity import concluded, identity, is_same, replicates_of, united
 from crystallize.store.lock import Lent
 from crystallize.store.paged import PagedCells, Survey
 from crystallize.store.parts import check_same_shard
@@ -129,7 +129,7 @@ class Archive:
             and kept.digest == now.digest
             and not generation.left
             and self._generations.numbers == [generation.number]
-            and self._identity == {**self._wanted, "generation": generation.number}
+            and is_same(self._identity, {**self._wanted, "generation": generation.number})
         ):
             self._store.set_extract(Extract(made_of, kept.digest, dict(kept.versions)))
 

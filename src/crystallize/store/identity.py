@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from math import isfinite
 from types import NoneType
@@ -91,6 +92,11 @@ def opaque(experiment: ExperimentSpec) -> dict[str, list[str]]:
         if keys:
             found[condition] = keys
     return found
+
+
+def is_same(one: Identity, other: Identity) -> bool:
+    """Whether two are the same to the letter, and in the same order."""
+    return one == other and json.dumps(one) == json.dumps(other)
 
 
 def settings(identity: Identity) -> Identity:
