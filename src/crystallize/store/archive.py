@@ -21,7 +21,13 @@ from crystallize.description.project import in_project
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import StoreMismatchError, StoreWarning
 from crystallize.store.extract import Extract, of_any, of_plain
-from crystallize.store.generations import Generation, Generations, counts, described
+from crystallize.store.generations import (
+    UNRECORDED,
+    Generation,
+    Generations,
+    counts,
+    described,
+)
 from crystallize.store.identity import concluded, identity, is_same, replicates_of, united
 from crystallize.store.lock import Lent
 from crystallize.store.paged import PagedCells, Survey
@@ -78,7 +84,7 @@ class Archive:
     def _agree(self) -> None:
         """See that the store is of this experiment, and say in it what there is of it now."""
         experiment, store = self._experiment, self._store
-        number, told = store.extract or (0, None)
+        number, told = store.extract or (UNRECORDED, None)
         extract = Extract.from_json(told)
         with halted_before_conditions(experiment) as walk:
             self._reached = walk.fingerprint()

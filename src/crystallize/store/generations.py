@@ -148,7 +148,7 @@ class Generations:
     path : path, optional
         That store.
     headings : mapping of int to (str, dict), optional
-        Number -> digest and versions, where they are known without reading what is recorded.
+        Number -> digest and versions, where they are known without what is recorded.
     """
 
     def __init__(
@@ -182,10 +182,10 @@ class Generations:
         """
         unrecorded = Generation(UNRECORDED, settings(stored))
         filled, headings = store.filled, {}
-        if store.extract is not None and filled.issuperset(stored["conditions"]):
-            number, told = store.extract
-            if (extract := Extract.from_json(told)) is not None:
-                headings[number] = extract.fingerprint, extract.versions
+        number, told = store.extract or (UNRECORDED, None)
+        extract = Extract.from_json(told)
+        if extract is not None and filled.issuperset(stored["conditions"]):
+            headings[number] = extract.fingerprint, extract.versions
         return cls([unrecorded], store.generations, filled, store.path, headings)
 
     def __getitem__(self, number: int) -> Generation:

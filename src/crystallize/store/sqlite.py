@@ -145,9 +145,11 @@ class Store:
         ``None`` if there are others, or the store says something else by now.
         """
         with suppress(StoreError):  # who reads what is damaged says so
-            match self._about(EXTRACT), self._said_of_the_experiment():
-                case [extract, told_of], ([number], says) if told_of == says:
-                    return number, extract
+            match self._about(EXTRACT):
+                case [extract, told_of]:
+                    numbers, says = self._said_of_the_experiment()
+                    if told_of == says and len(numbers) == 1:
+                        return numbers[0], extract
         return None
 
     def set_extract(self, extract: Any) -> None:
@@ -159,7 +161,7 @@ class Store:
         with self._explained():
             self._say(EXTRACT, [extract, says])
 
-    def _said_of_the_experiment(self) -> tuple[list[Any], str]:
+    def _said_of_the_experiment(self) -> tuple[list[int], str]:
         """The numbers of generations, and a digest of all that is said, none of which is read.
 
         Raises
