@@ -41,19 +41,17 @@ class _Group:
 
     Attributes
     ----------
-    keys : list
-        The names, as they are compared in the least time.
     pick : callable
-        Gives the values that a dict has under these names, in the least time.
+        Gives the values that a dict has under these names; a KeyError where one is missing, or
+        where they are in another order and that counts.
     are_floats : bool
         Whether every value is known to be one.
     """
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, *, in_order: bool) -> None:
         self.names = names
         self.width = len(names)
-        self.keys = list(names)
-        self.pick = _picker(names)
+        self.pick = _picker_in_order(names) if in_order else _picker(names)
         self.are_floats = True
         self.replicates: list[int] = []
         self.values: list[Any] = []
@@ -78,12 +76,14 @@ class _Group:
 
 
 class Rows:
-    """Gathers cells of one condition.
+    """Gathers cells of one condition, or of several that are run as one block.
 
     Parameters
     ----------
     condition : int
         The index of the condition.
+    of_several : bool
+        Whether cells of others follow, each of which has its metrics in an order of its own.
 
     Attributes
     ----------
@@ -96,9 +96,10 @@ class Rows:
         Replicate -> how long it took, of cells that :meth:`sparse_blocks` takes.
     """
 
-    def __init__(self, condition: int) -> None:
+    def __init__(self, condition: int, *, of_several: bool = False) -> None:
         self._condition = condition
-        self._group = _Group(())
+        self._of_several = of_several
+        self._group = self._new_group(())
         self._groups: dict[Names, _Group] = {(): self._group}
         self._first = 0
         self.numbers: list[float] = []
@@ -135,17 +136,21 @@ class Rows:
             if self.numbers:
                 self.flush(replicate)
             group = self._group
-            if [*result] == group.keys:
-                values: Collection[Any] = group.pick(result)
-                for value in values:
-                    if type(value) is not float:
-                        group.are_floats = False
-                        values = _plain(result)
-                        break
-                group.replicates.append(replicate)
-                group.values.extend(values)
-                self._first = replicate + 1
-                return
+            if len(result) == group.width:
+                try:  # quicker than to compare the names
+                    values: Collection[Any] = group.pick(result)
+                except KeyError:
+                    pass
+                else:
+                    for value in values:
+                        if type(value) is not float:
+                            group.are_floats = False
+                            values = _plain(values, result, group.names)
+                            break
+                    group.replicates.append(replicate)
+                    group.values.extend(values)
+                    self._first = replicate + 1
+                    return
         elif kind is np.float64 and replicate == self._first + len(self.numbers):
             self.numbers.append(float(result))
             return
@@ -209,7 +214,7 @@ class Rows:
         groups = self._filled()
         if not groups:
             return
-        self._group = _Group(())
+        self._group = self._new_group(())
         self._groups = {(): self._group}
         warned, self.warned = self.warned, {}
         seconds, self.seconds = self.seconds, {}
@@ -250,9 +255,12 @@ class Rows:
     def _group_of(self, names: Names) -> _Group:
         if names != self._group.names:
             if names not in self._groups:
-                self._groups[names] = _Group(names)
+                self._groups[names] = self._new_group(names)
             self._group = self._groups[names]
         return self._group
+
+    def _new_group(self, names: Names) -> _Group:
+        return _Group(names, in_order=self._of_several)
 
     def _split(
         self,
@@ -284,14 +292,27 @@ def _picker(names: Names) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
     return lambda metrics: (metrics[name],)
 
 
-def _plain(metrics: dict[str, Any]) -> Collection[Any]:
-    """The values of metrics as data; whether one is too large is looked at later."""
-    kinds = set(map(type, metrics.values()))
+def _picker_in_order(names: Names) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
+    keys, pick = list(names), _picker(names)
+
+    def picked(metrics: dict[str, Any]) -> tuple[Any, ...]:
+        if [*metrics] != keys:
+            raise KeyError
+        return pick(metrics)
+
+    return picked
+
+
+def _plain(values: Collection[Any], metrics: dict[str, Any], names: Names) -> Collection[Any]:
+    """The values of metrics as data, by names; whether one is too large is looked at later."""
+    kinds = set(map(type, values))
     if kinds <= PLAIN:
-        return metrics.values()
+        return values
     if kinds <= SIMPLE:
-        return [v.item() if type(v) in SCALARS else v for v in metrics.values()]
-    return checked_metrics(metrics)[1]
+        return [v.item() if type(v) in SCALARS else v for v in values]
+    # In their own order, so that which is refused first does not depend on other cells.
+    checked = dict(zip(*checked_metrics(metrics), strict=True))
+    return [checked[name] for name in names]
 
 
 def _too_large(columns: list[BlockColumn]) -> Iterator[Failure]:

@@ -314,7 +314,8 @@ class BlockCall:
         return block
 
     def _run(self, task: Task | Trip, arguments: Arguments | TripArguments) -> Block:
-        rows, failures = Rows(task.condition), list[Failure]()
+        rows = Rows(task.condition, of_several=isinstance(task, Trip))
+        failures = list[Failure]()
         cells = RunningCells(task, self._names)
         thread = get_ident()
         began = perf_counter()
