@@ -254,6 +254,20 @@ def test_a_refused_cell_names_its_own_first_wrong_metric():
     assert all("'b' is of type object" in error.message for error in errors)
 
 
+def test_which_metric_is_too_large_does_not_depend_on_other_cells():
+    def trial(replicate: int, turned: int) -> dict[str, Any]:
+        large = 10**5000 if replicate > 1 else 1
+        named = {"a": large, "b": large}
+        return dict(reversed(named.items())) if replicate % 2 == turned else named
+
+    conditions = {"even": {"turned": 0}, "odd": {"turned": 1}}
+    errors = Experiment(trial, conditions, replicates=20).run().errors
+    assert len(errors) == 36
+    for error in errors:
+        first = next(iter(trial(error.replicate, **conditions[error.condition])))
+        assert f"metric {first!r} is a whole number" in error.message
+
+
 def test_arrays_that_a_function_changes_afterwards_are_kept_as_they_were():
     buffer = np.zeros(2)
 

@@ -137,16 +137,21 @@ class Rows:
                 self.flush(replicate)
             group = self._group
             if len(result) == group.width:
+                values: Collection[Any] | None
                 try:  # quicker than to compare the names
-                    values: Collection[Any] = group.pick(result)
+                    values = group.pick(result)
                 except KeyError:
-                    pass
+                    values = None
                 else:
                     for value in values:
                         if type(value) is not float:
-                            group.are_floats = False
-                            values = _plain(values, result, group.names)
+                            values = None
                             break
+                if values is None and [*result] == [*group.names]:
+                    # Of other kinds one may be refused: the first in the cell's own order.
+                    group.are_floats = False
+                    values = _plain(result)
+                if values is not None:
                     group.replicates.append(replicate)
                     group.values.extend(values)
                     self._first = replicate + 1
@@ -303,16 +308,14 @@ def _picker_in_order(names: Names) -> Callable[[dict[str, Any]], tuple[Any, ...]
     return picked
 
 
-def _plain(values: Collection[Any], metrics: dict[str, Any], names: Names) -> Collection[Any]:
-    """The values of metrics as data, by names; whether one is too large is looked at later."""
-    kinds = set(map(type, values))
+def _plain(metrics: dict[str, Any]) -> Collection[Any]:
+    """The values of metrics as data; whether one is too large is looked at later."""
+    kinds = set(map(type, metrics.values()))
     if kinds <= PLAIN:
-        return values
+        return metrics.values()
     if kinds <= SIMPLE:
-        return [v.item() if type(v) in SCALARS else v for v in values]
-    # In their own order, so that which is refused first does not depend on other cells.
-    checked = dict(zip(*checked_metrics(metrics), strict=True))
-    return [checked[name] for name in names]
+        return [v.item() if type(v) in SCALARS else v for v in metrics.values()]
+    return checked_metrics(metrics)[1]
 
 
 def _too_large(columns: list[BlockColumn]) -> Iterator[Failure]:
