@@ -169,7 +169,8 @@ OF_THEN = "pyparsing<3.3"
 @nox.session(python=PYTHONS[0])
 def minimum(session: nox.Session) -> None:
     """The tests with the oldest version of every dependency that we claim to work with."""
-    constraints = Path(session.create_tmp()) / "minimum.txt"
+    # Not in a folder for temporary files of nox's: tests would have theirs there, in the project.
+    constraints = Path(session.virtualenv.location) / "minimum.txt"
     lines = sorted(
         oldest(
             ROOT / "pyproject.toml",
