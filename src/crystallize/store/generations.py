@@ -64,27 +64,17 @@ class Generation:
         return cls(UNRECORDED, settings(identity), fingerprint)
 
     @classmethod
-    def from_record(cls, number: int, record: Any) -> Generation:
-        """What :meth:`record` gave.
-
-        Raises
-        ------
-        InvalidValueError, LookupError, TypeError
-            If it is something else.
-        """
-        fingerprint = Fingerprint.from_record(record["fingerprint"])
-        return cls(number, settings(record["settings"]), fingerprint, dict(record["left"]))
-
-    @classmethod
     def from_text(cls, number: int, text: str) -> Generation:
         """What :meth:`record` gave, as JSON.
 
         Raises
         ------
-        ValueError, LookupError, TypeError
+        InvalidValueError, ValueError, LookupError, TypeError
             If it is something else.
         """
-        return cls.from_record(number, json.loads(text))
+        record = json.loads(text)
+        fingerprint = Fingerprint.from_record(record["fingerprint"])
+        return cls(number, settings(record["settings"]), fingerprint, dict(record["left"]))
 
     def record(self) -> dict[str, Any]:
         """It as data that JSON has."""
