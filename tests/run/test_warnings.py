@@ -229,12 +229,14 @@ def test_a_nested_experiment_has_its_own_and_shows_them_to_the_cell_around_it():
 
 
 def test_tasks_that_a_cell_starts_warn_for_it():
-    async def child(replicate):
+    async def child(replicate, thread):
+        await thread
         await asyncio.sleep(0.001 * (replicate % 3))
         warn(f"of {replicate % 2}")
 
     async def parent(replicate):
-        await asyncio.gather(child(replicate), asyncio.to_thread(warn, "in a thread"))
+        thread = asyncio.create_task(asyncio.to_thread(warn, "in a thread"))
+        await asyncio.gather(child(replicate, thread), thread)
         return 1.0
 
     result = Experiment(parent, replicates=10, execution="async").run()
