@@ -1,9 +1,12 @@
 """Draws from the global generators are noticed, and their states can be put back."""
 
 import random
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from crystallize import Experiment
 from crystallize.errors import GlobalRandomWarning
@@ -15,6 +18,20 @@ from crystallize.worker.global_random import (
     seed_global,
 )
 
+OF_STDLIB = {
+    "random": random.random,
+    "gauss": lambda: random.gauss(0, 1),
+    "all words": lambda: random.getrandbits(32 * 624),
+    "seed": lambda: random.seed(3),
+    "put back": lambda: random.setstate(random.getstate()),
+}
+OF_NUMPY = {
+    "rand": np.random.rand,
+    "randn": np.random.randn,
+    "all words": lambda: np.random.bytes(4 * 624),
+    "seed": lambda: np.random.seed(3),
+    "put back": lambda: np.random.set_state(np.random.get_state()),
+}
 PROCESS = {"execution": "parallel", "execution_options": {"executor_type": "process"}}
 
 
@@ -44,6 +61,29 @@ def test_a_draw_from_a_global_generator_is_noticed(draw, name):
         before = watch.begin()
         draw()
         assert watch.end(before) == (name,)
+
+
+def told():
+    """What the generators themselves say."""
+    state: Any = np.random.get_state(legacy=False)
+    of_numpy = state["state"]["key"].tolist(), state["state"]["pos"]
+    return {
+        STDLIB: random.getstate(),
+        NUMPY: (*of_numpy, state["has_gauss"], state["gauss"]),
+    }
+
+
+@pytest.mark.parametrize("draws", [OF_STDLIB, OF_NUMPY], ids=[STDLIB, NUMPY])
+@given(data=st.data())
+def test_what_is_noticed_of_blocks_of_draws_is_what_the_generators_say(draws, data):
+    blocks = data.draw(st.lists(st.lists(st.sampled_from(sorted(draws)), max_size=2), max_size=9))
+    watch = GlobalRandomWatch()
+    for block in blocks:
+        said, before = told(), watch.begin()
+        for draw in block:
+            draws[draw]()
+        now = told()
+        assert watch.end(before) == tuple(name for name in now if now[name] != said[name])
 
 
 def test_seeding_a_global_generator_is_noticed_and_what_others_draw_is_not_ours():

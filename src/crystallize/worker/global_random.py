@@ -7,6 +7,8 @@ import threading
 
 import numpy as np
 
+from crystallize.worker.twisters import numpy_state, stdlib_state
+
 STDLIB = "random"
 
 
@@ -50,15 +52,7 @@ class GlobalRandomWatch:
 
 
 def _states() -> States:
-    # Takes some 35 us, nearly all of it in NumPy, and is done twice for each block of cells.
-    return {STDLIB: random.getstate(), NUMPY: _comparable(np.random.get_state(legacy=False))}
-
-
-def _comparable(state: object) -> object:
-    """A generator's state, of whatever kind, with bytes for arrays, which have no one ``==``."""
-    if isinstance(state, dict):
-        return [_comparable(part) for part in state.values()]
-    return state.tobytes() if isinstance(state, np.ndarray) else state
+    return {STDLIB: stdlib_state(), NUMPY: numpy_state()}
 
 
 def _differing(before: States, after: States) -> list[str]:
