@@ -443,16 +443,21 @@ def _call_until(
         Whether there are no more.
     """
     keep, add, varying = rows.numbers.append, rows.add, arguments.varying
-    is_constant, only_replicate = arguments.constant, arguments.only_replicate
+    if arguments.constant and seed is None:
+        for replicate in stretch:  # the same without what only others need: it is felt
+            result = call()
+            if type(result) is float:
+                keep(result)
+            else:
+                add(replicate, result)
+            if context:
+                return False
+        return True
+    only_replicate = arguments.only_replicate
     for replicate in stretch:
         if seed is not None:
             seed_global(seed(replicate))
-        if is_constant:
-            result = call()
-        elif only_replicate:
-            result = call(replicate=replicate)
-        else:
-            result = call(**varying(replicate))
+        result = call(replicate=replicate) if only_replicate else call(**varying(replicate))
         if type(result) is float:
             keep(result)
         else:
