@@ -1,6 +1,8 @@
 """A result says where it comes from: enough to run it again."""
 
+import importlib
 import json
+from hashlib import sha256
 
 import numpy as np
 
@@ -51,6 +53,41 @@ def test_provenance_names_the_commit_and_a_dirty_tree(tmp_path, monkeypatch):
     assert state["dirty"] is False
     module.write_text("def trial(): return 1.0  # changed\n")
     assert Experiment(committed_module.trial).run().provenance["git"]["dirty"] is True
+
+
+def test_the_source_is_what_ran_whatever_becomes_of_its_file(tmp_path, monkeypatch):
+    first = "def trial(edit):\n    edit()\n    return 1.0\n"
+    second = "def other():\n    pass\n\n\n" + first.replace("1.0", "2.0")
+    module = tmp_path / "edited_module.py"
+    module.write_text(first)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import edited_module
+
+    def source(edit):
+        result = Experiment(edited_module.trial, {"a": {"edit": edit}}).run()
+        return result.provenance["function"]["source_sha256"]
+
+    while_it_runs = source(lambda: module.write_text(second))
+    assert while_it_runs == sha256(first.encode()).hexdigest()
+    assert source(int) == while_it_runs  # the function is still what it was
+    importlib.reload(edited_module)
+    assert source(int) == sha256(second[second.index("def trial") :].encode()).hexdigest()
+
+
+def test_code_that_is_replaced_in_a_function_has_a_source_of_its_own():
+    def trial():
+        return 1.0
+
+    def reloaded():
+        return 2.0
+
+    before, after = (Experiment(function).run().provenance for function in (trial, reloaded))
+    trial.__code__ = reloaded.__code__  # as IPython's autoreload does
+    assert (
+        Experiment(trial).run().provenance["function"]["source_sha256"]
+        == (after["function"]["source_sha256"])
+    )
+    assert before["function"]["source_sha256"] != after["function"]["source_sha256"]
 
 
 def test_large_parameters_are_a_digest():

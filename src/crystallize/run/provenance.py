@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from crystallize.callables import documentation, function_name
-from crystallize.description.fingerprint import shown_parameter, source_hash
+from crystallize.description.fingerprint import shown_parameter
 from crystallize.description.secrets import without_secrets
 from crystallize.description.shard import Shard
 from crystallize.description.spec import ExperimentSpec
@@ -23,6 +23,7 @@ def provenance(
     experiment: ExperimentSpec,
     host: Host,
     *,
+    source: str | None,
     workers: int,
     git: Mapping[str, Any] | None,
     started: datetime,
@@ -36,6 +37,8 @@ def provenance(
 
     Parameters
     ----------
+    source : str or None
+        The :func:`source_hash` of the function, from before it ran.
     workers : int
         How many tasks the executor ran at once.
     git : mapping or None
@@ -61,7 +64,7 @@ def provenance(
             "name": function_name(function),
             "module": getattr(function, "__module__", None),
             "doc": documentation(function),
-            "source_sha256": source_hash(function),
+            "source_sha256": source,
         },
         "conditions": {
             condition: {key: shown_parameter(value) for key, value in parameters.items()}

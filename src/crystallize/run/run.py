@@ -24,7 +24,7 @@ from crystallize.cells.outcomes import Outcomes
 from crystallize.cells.page import Page
 from crystallize.cells.summaries import PageSummaries
 from crystallize.contracts import Capabilities, Completion, Pause, RunStatus, Task, Trip
-from crystallize.description.fingerprint import source_file
+from crystallize.description.fingerprint import source_file, source_hash
 from crystallize.description.spec import ExperimentSpec, Progress
 from crystallize.errors import (
     CrystallizeError,
@@ -135,6 +135,7 @@ class Run:
         self._unread: list[Outcomes] = []
         self._opened = ExitStack()
         self._git = GitState(self._folder())
+        self._source = source_hash(experiment.function)
         self._git_state: dict[str, Any] | None = None
         self._result: Result | None = None
         self._started = datetime.now(UTC)
@@ -550,6 +551,7 @@ class Run:
             provenance=provenance(
                 self.experiment,
                 self._host,
+                source=self._source,
                 workers=self._capabilities.workers,
                 git=self._git_state,
                 started=self._started,

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from math import isfinite
 from pathlib import Path
 from tokenize import TokenError
+from types import CodeType, FunctionType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -34,15 +36,34 @@ def source_file(function: Callable[..., Any]) -> Path | None:
 
 
 def source_hash(function: Callable[..., Any]) -> str | None:
-    """SHA-256 of a function's source, or of its byte code where the source is not to be had."""
+    """SHA-256 of a function's source, or of its byte code where the source is not to be had.
+
+    Of what the file said when it was first asked: later it may have been edited, and the
+    function is what it was.
+    """
+    function = inspect.unwrap(function)
+    if not isinstance(function, FunctionType):
+        return _source_hash(function)
+    code, digest = _hashes.get(function, (None, None))
+    if code is not function.__code__:  # a notebook that reloads modules replaces it in place
+        digest = _source_hash(function)
+        _hashes[function] = function.__code__, digest
+    return digest
+
+
+def _source_hash(function: Any) -> str | None:
     try:
-        source = inspect.getsource(inspect.unwrap(function)).encode()
+        source = inspect.getsource(function).encode()
     except (OSError, TypeError, SyntaxError, TokenError):  # there is none, or it is no Python
-        code = getattr(inspect.unwrap(function), "__code__", None)
+        code = getattr(function, "__code__", None)
         if code is None:
             return None
         source = code.co_code + repr(code.co_names).encode()
     return hashlib.sha256(source).hexdigest()
+
+
+_hashes: WeakKeyDictionary[FunctionType, tuple[CodeType, str | None]] = WeakKeyDictionary()
+"""Of functions that are there still."""
 
 
 def shown_parameter(value: Any) -> Any:
