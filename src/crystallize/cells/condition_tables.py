@@ -153,12 +153,16 @@ class ConditionTables(Mapping[str, Table]):
     def done(self) -> dict[str, npt.NDArray[np.bool_]]:
         """Condition -> which of its cells have metrics."""
         in_sheets, found = self.stretches(), {}
+        flags, at = np.ones(sum(map(self.sizes.__getitem__, in_sheets)), np.bool_), 0
         for condition, size in self.sizes.items():
-            if condition in in_sheets:
-                found[condition] = flags = np.zeros(size, np.bool_)
-                flags[slice(*in_sheets[condition])] = True
-            else:
+            if condition not in in_sheets:
                 found[condition] = self[condition].done
+                continue
+            found[condition] = own = flags[at : at + size]
+            at += size
+            start, stop = in_sheets[condition]
+            if stop - start < size:
+                own[:start] = own[stop:] = False
         return found
 
     def made(self) -> list[tuple[str, Table]]:

@@ -53,12 +53,6 @@ class Numbers(NamedTuple):
         own = least, largest, below, above, Moments.of(numbers)
         return named_tuple(cls, own)  # type: ignore[no-any-return]
 
-    @classmethod
-    def of_one(cls, number: float) -> Numbers:
-        """A finite number alone."""
-        own = number, number, 0, 0, Moments.of_one(number)
-        return named_tuple(cls, own)  # type: ignore[no-any-return]
-
     def joined(self, after: Numbers) -> Numbers:
         """These numbers and those after them."""
         return Numbers(
@@ -121,3 +115,22 @@ class Numbers(NamedTuple):
     def _of_moments(self, value: float | None, least: int = 1) -> float | None:
         """NaN where some numbers are infinite: then nothing varies by any finite amount."""
         return math.nan if self._has_infinities and self.n >= least else value
+
+
+class OneNumber(NamedTuple):
+    """What :class:`Numbers` says of a finite number alone: nothing is left to be computed."""
+
+    least: float
+    largest: float
+    sum: float
+    mean: float
+    sd: None = None
+    mcse: None = None
+    skewness: None = None
+    kurtosis: None = None
+
+    @classmethod
+    def of(cls, number: float) -> OneNumber:
+        total = number + 0.0  # a sum is never -0.0
+        own = number, number, total, total, None, None, None, None
+        return named_tuple(cls, own)  # type: ignore[no-any-return]

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crystallize.cells.leading_bits import LeadingBits
-from crystallize.cells.numbers import Numbers
+from crystallize.cells.numbers import Numbers, OneNumber
 from crystallize.cells.quantiles import Quantiles
 from crystallize.contracts import named_tuple
 
@@ -36,7 +36,7 @@ class Statistics(NamedTuple):
         How many values the statistics are of.
     nan : int
         How many are NaN, and left out of `n`.
-    numbers : Numbers or None
+    numbers : Numbers, OneNumber or None
         ``None`` where the values are no numbers, or there are none.
     quantiles : Quantiles or None
         Likewise, and where nothing was counted for them.
@@ -44,7 +44,7 @@ class Statistics(NamedTuple):
 
     n: int
     nan: int
-    numbers: Numbers | None = None
+    numbers: Numbers | OneNumber | None = None
     quantiles: Quantiles | None = None
 
     def quantile(self, share: float) -> float | None:
@@ -106,7 +106,7 @@ class MetricStatistics:
         if kept == "nothing" and isinstance(values, np.ndarray) and values.shape == (1,):
             number = values.item()  # as it is with many conditions of one replicate
             if type(number) is float and isfinite(number):
-                of_one = 1, 0, Numbers.of_one(number), None
+                of_one = 1, 0, OneNumber.of(number), None
                 return named_tuple(Statistics, of_one)  # type: ignore[no-any-return]
         _, numbers = _numbers(values)
         if numbers is not None and 0 < len(numbers) < LEAST and not _nan_among(numbers):

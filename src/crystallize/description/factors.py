@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,9 @@ from crystallize.errors import text_of
 Factors = dict[str, dict[str, Any]]
 SHOWN = 40
 """How long the text may be that stands for a value which is no number, text or boolean."""
+
+PLAIN = frozenset({type(None), bool, int, float, str})
+"""What is a level as it is."""
 
 MOST_ITEMS = 1000
 """How many items a container may have to be made plain."""
@@ -67,12 +71,11 @@ def _levels(name: str, conditions: Mapping[str, Mapping[str, Any]]) -> dict[str,
     for condition, given in conditions.items():
         if name not in given:
             continue
-        value = given[name]
-        try:
-            plain = value if _is_large(value) else plain_data(value, name)
-        except (TypeError, RecursionError):
-            plain = value
-        if plain is None or type(plain) in (bool, int, float, str):
+        plain = value = given[name]
+        if type(value) not in PLAIN and not _is_large(value):
+            with suppress(TypeError, RecursionError):
+                plain = plain_data(value, name)
+        if type(plain) in PLAIN:
             levels[condition] = plain
             continue
         known = next((text for other, text in others if _same(other, plain)), None)

@@ -71,6 +71,7 @@ def summarize(
     for record in warnings:
         warned[record.condition] += record.count
     asked = [(name, share(name), EXTREMES.get(name, name)) for name in wanted.statistics]
+    nothing = dict.fromkeys(wanted.statistics)
     others = ("condition", "metric", *COUNTS, *wanted.statistics)
     columns = factor_columns(factors, set(others))
 
@@ -81,17 +82,17 @@ def summarize(
             "metric": metric,
             "n": statistics.n,
             "nan": statistics.nan,
-            "failed": failed.get(condition, 0),
-            "warnings": warned.get(condition, 0),
+            "failed": failed[condition] if failed else 0,
+            "warnings": warned[condition] if warned else 0,
         }
         numbers = statistics.numbers
+        if numbers is None:
+            return made | nothing
         for name, quantile, attribute in asked:
-            if numbers is None:
-                made[name] = None
-            elif quantile is not None:
-                made[name] = statistics.quantile(quantile)
-            else:
+            if quantile is None:
                 made[name] = getattr(numbers, attribute)
+            else:
+                made[name] = statistics.quantile(quantile)
         return made
 
     everywhere: dict[str, None] = {}
