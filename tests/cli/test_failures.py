@@ -4,9 +4,6 @@ import re
 import shlex
 
 import pytest
-from click.testing import CliRunner
-
-from crystallize.cli import main
 
 TRIALS = """
 def trial(replicate, n):
@@ -29,10 +26,6 @@ n = 2
 """
 
 
-def crystallize(*arguments):
-    return CliRunner().invoke(main, [*map(str, arguments)])
-
-
 @pytest.fixture
 def config(tmp_path):
     (tmp_path / "failing_trials.py").write_text(TRIALS)
@@ -46,9 +39,11 @@ def replays(shown):
     return [shlex.split(line)[1:] for line in shown.splitlines() if line.startswith("  crysta")]
 
 
-def test_failures_are_shown_by_condition_and_type_each_with_its_replay(config, tmp_path):
+def test_failures_are_shown_by_condition_and_type_each_with_its_replay(
+    config, tmp_path, in_process, crystallize
+):
     store = tmp_path / "s.db"
-    done = crystallize("run", config, "--store", store, "--set", "conditions.two.n=3", "--seed", 8)
+    done = in_process("run", config, "--store", store, "--set", "conditions.two.n=3", "--seed", 8)
     assert done.exit_code == 1
     assert len(done.stderr.splitlines()) == 8
     assert re.search(
@@ -62,32 +57,32 @@ def test_failures_are_shown_by_condition_and_type_each_with_its_replay(config, t
         "replay", str(config), "--replicate", "3", "--condition", "two",
         "--set", "conditions.two.n=3", "--set", "experiment.seed=8",
     ]  # fmt: skip
-    shown = crystallize("show", store).stdout
+    shown = in_process("show", store).stdout
     assert replays(shown)[0] == [
         "replay", str(store), "--replicate", "1", "--condition", "one, first"
     ]  # fmt: skip
     for command in (of_two, replays(shown)[0]):
         again = crystallize(*command)
-        assert again.exit_code == 1
+        assert again.returncode == 1
         assert "no convergence" in again.stderr
 
 
-def test_of_many_kinds_some_are_shown(config):
+def test_of_many_kinds_some_are_shown(config, in_process):
     one = ["--condition", "two", "--set", "conditions.two.n="]
-    done = crystallize("run", config, "--set", "experiment.function=failing_trials:all_kinds", *one)
+    done = in_process("run", config, "--set", "experiment.function=failing_trials:all_kinds", *one)
     assert len(done.stderr.splitlines()) == 21
     assert done.stderr.endswith("… and 90 more, of other conditions or types; --json shows all.\n")
 
 
-def test_a_config_is_replayed_without_a_store(config):
+def test_a_config_is_replayed_without_a_store(config, in_process):
     cell = ["--replicate", 4, "--condition", "two"]
-    done = crystallize("replay", config, *cell, "--set", "experiment.seed=1")
+    done = in_process("replay", config, *cell, "--set", "experiment.seed=1")
     assert (done.exit_code, done.stdout) == (0, "{'x': 4}\n")
     for options, message in (
         ([], "it has no seed"),
         (["--accept-changes"], "go with a store"),
         (["--set", "experiment.seed=1", "--condition", "tow"], "two"),
     ):
-        refused = crystallize("replay", config, *cell, *options)
+        refused = in_process("replay", config, *cell, *options)
         assert refused.exit_code == 2
         assert message in refused.stderr

@@ -4,10 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from crystallize import Result
-from crystallize.cli import main
 
 TRIALS = """
 def trial(rng, replicate):
@@ -22,10 +20,6 @@ function = "output_trials:trial"
 replicates = 20
 seed = 3
 """
-
-
-def crystallize(*arguments):
-    return CliRunner().invoke(main, [*map(str, arguments)])
 
 
 @pytest.fixture
@@ -44,13 +38,13 @@ def same(one, other):
             np.testing.assert_array_equal(values, other.metrics[condition][metric])
 
 
-def test_a_folder_has_one_of_each_run(config, tmp_path):
+def test_a_folder_has_one_of_each_run(config, tmp_path, in_process):
     results = tmp_path / "results"
     for options in ([], ["--set", "experiment.keep=summary", "--store", tmp_path / "s.db"]):
-        done = crystallize("run", config, "--output", f"{results}/", *options)
+        done = in_process("run", config, "--output", f"{results}/", *options)
         assert done.exit_code == 1
         assert "cells.csv" in done.stderr
-    assert crystallize("show", tmp_path / "s.db", "--output", results).exit_code == 0
+    assert in_process("show", tmp_path / "s.db", "--output", results).exit_code == 0
     folders = sorted(results.iterdir())
     assert len(folders) == 3
     assert all(folder.name.startswith("a-name-of-its-own-20") for folder in folders)
@@ -66,25 +60,25 @@ def test_a_folder_has_one_of_each_run(config, tmp_path):
         assert json.loads((folder / "provenance.json").read_text()) == result.provenance
 
 
-def test_a_folder_that_cannot_be_made_is_refused_before_the_first_replicate(config, tmp_path):
-    refused = crystallize("run", config, "--output", f"{tmp_path}/no/results/")
+def test_a_folder_that_cannot_be_made_is_refused_before_the_first_replicate(
+    config, tmp_path, in_process
+):
+    refused = in_process("run", config, "--output", f"{tmp_path}/no/results/")
     assert refused.exit_code == 3
     assert "does not exist; make it first" in refused.stderr
     assert refused.stdout == ""
     results = tmp_path / "results"
     (tmp_path / "notes.db").write_text("somebody's notes, no store at all, and longer than one")
-    nothing = crystallize(
-        "run", config, "--output", f"{results}/", "--store", tmp_path / "notes.db"
-    )
+    nothing = in_process("run", config, "--output", f"{results}/", "--store", tmp_path / "notes.db")
     assert nothing.exit_code == 2
     assert list(results.iterdir()) == []
 
 
 @pytest.mark.parametrize("ending", ["csv", "json", "zip", "md", "parquet"])
-def test_what_is_in_a_store_is_written_as_any_ending_says(config, tmp_path, ending):
+def test_what_is_in_a_store_is_written_as_any_ending_says(config, tmp_path, ending, in_process):
     store = tmp_path / "s.db"
-    crystallize("run", config, "--store", store)
-    done = crystallize("show", store, "--output", tmp_path / f"x.{ending}")
+    in_process("run", config, "--store", store)
+    done = in_process("show", store, "--output", tmp_path / f"x.{ending}")
     assert (done.exit_code, done.stderr) == (0, "")
     whole = tmp_path / f"whole.{ending}"
     Result.from_store(store).export(whole)
@@ -96,22 +90,22 @@ def test_what_is_in_a_store_is_written_as_any_ending_says(config, tmp_path, endi
         assert "b, c" in whole.read_text()
 
 
-def test_what_cannot_be_written_of_a_store_is_refused(config, tmp_path):
+def test_what_cannot_be_written_of_a_store_is_refused(config, tmp_path, in_process):
     store = tmp_path / "s.db"
-    crystallize("run", config, "--store", store)
+    in_process("run", config, "--store", store)
     for place, code, message in (
         (tmp_path / "no" / "x.csv", 3, "does not exist; make it first"),
         (tmp_path / "x.docx", 2, "not among the endings"),
     ):
-        refused = crystallize("show", store, "--output", place)
+        refused = in_process("show", store, "--output", place)
         assert refused.exit_code == code
         assert message in refused.stderr
-    assert crystallize("show", store, "--watch", "--output", "x.csv").exit_code == 2
+    assert in_process("show", store, "--watch", "--output", "x.csv").exit_code == 2
 
 
-def test_an_interrupted_run_is_a_result_of_its_store(config, tmp_path):
+def test_an_interrupted_run_is_a_result_of_its_store(config, tmp_path, in_process):
     store = tmp_path / "s.db"
-    crystallize("run", config, "--store", store, "--set", "experiment.max_failures=0")
+    in_process("run", config, "--store", store, "--set", "experiment.max_failures=0")
     stored = Result.from_store(store)
     missing = ~stored.done["baseline"]
     assert missing[2]

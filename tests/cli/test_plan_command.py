@@ -3,9 +3,7 @@
 import json
 
 import pytest
-from click.testing import CliRunner
 
-from crystallize.cli import main
 from crystallize.description.config import read_config
 from crystallize.errors import ConfigError
 
@@ -36,17 +34,21 @@ def config(tmp_path):
     return path
 
 
-def crystallize(*arguments):
-    done = CliRunner().invoke(main, [str(one) for one in arguments])
-    return done.exit_code, done.stdout, done.stderr
+@pytest.fixture
+def answer(in_process):
+    def call(*arguments):
+        done = in_process(*arguments)
+        return done.exit_code, done.stdout, done.stderr
+
+    return call
 
 
-def test_a_plan_as_a_table_and_as_data(config):
-    code, out, _ = crystallize("plan", config, "--pilot", 20, "--strategy", "serial")
+def test_a_plan_as_a_table_and_as_data(config, answer):
+    code, out, _ = answer("plan", config, "--pilot", 20, "--strategy", "serial")
     assert code == 0
     assert "for_until" in out
     given = ("--set", "experiment.replicates=500", "--mcse", 0.01, "--metric", "late", "--json")
-    code, out, _ = crystallize("plan", config, "--pilot", 20, "--strategy", "serial", *given)
+    code, out, _ = answer("plan", config, "--pilot", 20, "--strategy", "serial", *given)
     content = json.loads(out)
     assert code == 0
     assert content["pilot"] == 20
@@ -55,47 +57,47 @@ def test_a_plan_as_a_table_and_as_data(config):
     assert content["replicates"] == {"a": max(needed), "b": max(needed)}
 
 
-def test_what_cannot_be_planned_is_refused(config):
+def test_what_cannot_be_planned_is_refused(config, answer):
     for given, message in (
         (("--metric", "lat"), "Did you mean 'late'?"),
         (("--pilot", 1), "pilot: expected a whole number, 2 or more"),
         (("--strategy", "seril"), "Did you mean 'serial'?"),
     ):
-        code, out, err = crystallize("plan", config, *given)
+        code, out, err = answer("plan", config, *given)
         assert (code, out) == (2, "")
         assert message in err
 
 
-def test_a_dry_run(config, tmp_path):
+def test_a_dry_run(config, tmp_path, answer):
     store = tmp_path / "cells.db"
-    code, out, _ = crystallize("run", config, "--dry-run", "--store", store)
+    code, out, _ = answer("run", config, "--dry-run", "--store", store)
     assert code == 0
     assert "mean of late ± 0.08, 100 to 100000 replicates" in out
     assert out.endswith("Nothing was run.\n")
     assert not store.exists()
-    code, out, _ = crystallize("run", config, "--dry-run", "--json", "--replicates", 40)
+    code, out, _ = answer("run", config, "--dry-run", "--json", "--replicates", 40)
     assert code == 0
     assert json.loads(out)["conditions"] == {"a": 40, "b": 40}
     assert json.loads(out)["until"] == []
 
 
-def test_until_in_a_config_runs_and_resumes_with_more_precision(config, tmp_path):
+def test_until_in_a_config_runs_and_resumes_with_more_precision(config, tmp_path, answer):
     store = tmp_path / "cells.db"
-    code, out, _ = crystallize("run", config, "--store", store, "--json")
+    code, out, _ = answer("run", config, "--store", store, "--json")
     assert code == 0
     rough = json.loads(out)["provenance"]["replicates"]
     finer = ("--set", "until.half_width=0.05")
-    code, out, err = crystallize("run", config, "--store", store, "--json", *finer)
+    code, out, err = answer("run", config, "--store", store, "--json", *finer)
     assert code == 0
     assert json.loads(out)["provenance"]["replicates"] > rough
     assert "were in the store" in err
     rows = json.loads(out)["sections"]["until"]
     assert [row["reached"] for row in rows] == [True, True]
-    code, out, _ = crystallize("show", store)
+    code, out, _ = answer("show", store)
     sizes = sorted(
         {
             len(v["late"])
-            for v in metrics_of(crystallize("run", config, "--store", store, "--json", *finer))
+            for v in metrics_of(answer("run", config, "--store", store, "--json", *finer))
         }
     )
     assert f"replicates  {' to '.join(map(str, sizes))}" in out
@@ -105,8 +107,8 @@ def metrics_of(done):
     return json.loads(done[1])["metrics"].values()
 
 
-def test_a_number_that_is_given_is_instead_of_until(config):
-    code, out, _ = crystallize("run", config, "--json", "--replicates", 20)
+def test_a_number_that_is_given_is_instead_of_until(config, answer):
+    code, out, _ = answer("run", config, "--json", "--replicates", 20)
     assert code == 0
     assert json.loads(out)["provenance"]["replicates"] == 20
     read = read_config(config, ["experiment.replicates=7"])

@@ -438,8 +438,10 @@ def test_what_cannot_reach_another_process_is_not_tried_there() -> None:
 
 
 def test_a_program_that_a_fresh_process_ends_is_named() -> None:
+    here = os.getpid()
+
     def ends(rng):
-        if "pytest" not in sys.modules:
+        if os.getpid() != here:
             os._exit(7)
         return rng.random()
 
