@@ -20,6 +20,7 @@ from crystallize.description.fingerprint import (
 from crystallize.description.project import in_project
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import StoreMismatchError, StoreWarning
+from crystallize.store.about import Identity
 from crystallize.store.extract import Extract, of_any, of_plain
 from crystallize.store.generations import (
     UNRECORDED,
@@ -35,7 +36,7 @@ from crystallize.store.parts import check_same_shard
 from crystallize.store.reading import Ranges, read_records
 from crystallize.store.records import Cell, is_readable
 from crystallize.store.rows import Record
-from crystallize.store.sqlite import Identity, Store
+from crystallize.store.sqlite import Store
 from crystallize.store.status import Status
 
 SHOWN = 20

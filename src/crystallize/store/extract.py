@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from crystallize.description.fingerprint import Fingerprint
 from crystallize.description.fingerprint.tokens import PLAIN
 from crystallize.description.spec import ExperimentSpec
+from crystallize.store.about import Identity
 from crystallize.store.identity import without_conditions
-from crystallize.store.sqlite import Identity
 
 
 class Extract(NamedTuple):

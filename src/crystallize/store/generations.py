@@ -17,10 +17,11 @@ from crystallize.description.fingerprint import Fingerprint, fingerprint_of
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import StoreError
 from crystallize.errors import described as error_text
+from crystallize.store.about import Identity
 from crystallize.store.extract import Extract
 from crystallize.store.identity import differences, settings
 from crystallize.store.reading import Ranges
-from crystallize.store.sqlite import Identity, Store
+from crystallize.store.sqlite import Store
 
 UNRECORDED = 0
 """The generation of cells of a store whose format did not record what they could reach."""

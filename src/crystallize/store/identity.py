@@ -17,7 +17,7 @@ from crystallize.description.fingerprint import shown_parameter, source_file
 from crystallize.description.project import in_project
 from crystallize.description.spec import ExperimentSpec
 from crystallize.description.versions import versions
-from crystallize.store.sqlite import Identity
+from crystallize.store.about import Identity
 
 MUST_AGREE = ("function", "seed", "rule", "seed_globals")
 """What two identities of one experiment have in common, beside all that the function reaches."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from crystallize.description.shard import PLACE, WHOLE, Shard, one_of_its_own, spelled_out
 from crystallize.errors import StoreMismatchError
-from crystallize.store.sqlite import Identity
+from crystallize.store.about import Identity
 
 Range = tuple[int, int]
 

@@ -1,26 +1,21 @@
-"""One SQLite file: an experiment's identity and every finished block, each with a checksum.
-
-What a block is, :mod:`crystallize.store.records` knows; here it is bytes, which are
-never unpickled.
-"""
+"""One SQLite file: an experiment's identity and every finished block, and what can become of it."""
 
 from __future__ import annotations
 
-import hashlib
-import itertools
-import json
 import os
 import sqlite3
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from crystallize.errors import StoreError, StoreLostError
+from crystallize.store.about import BUSY_SECONDS, SALVAGE, STATUS, said
+from crystallize.store.blocks import FAILURES, INSERT, Blocks
 from crystallize.store.lock import DriverLock, FileId, Lent, check_kind, file_id
 from crystallize.store.log import Log, log_of
-from crystallize.store.rows import Record, checked_row, conditions_of
+from crystallize.store.rows import Record
 from crystallize.store.rows import checksum as checksum_of
 from crystallize.store.schema import (
     APPLICATION_ID,
@@ -36,35 +31,7 @@ OPEN = "open"
 """What a store says of itself while a run has it, or where one was left in its middle."""
 
 
-EXTRACT = "extract"
-"""What is to be seen of it at a glance."""
-
-STATUS = "status"
-"""What it says of how far the run is that has it, or had it last."""
-
-FAILURES = (sqlite3.Error, UnicodeDecodeError)
-"""What a damaged file leads to; the second where the message quotes what is no text any more."""
-
-BUSY_SECONDS = 10.0
-"""How long another program may keep the file locked."""
-
-
-MOST_MISSING = 1000
-"""After how many numbers without a record no further one is looked for, in a damaged file."""
-
-SALVAGE = "'crystallize merge STORE -o NEW' keeps in a new store what can still be read of it."
-
-
-INSERT = (
-    "INSERT INTO blocks (id, condition, start, stop, checksum, payload, generation)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?)"
-)
-
-Identity = dict[str, Any]
-"""What makes two runs one experiment, as JSON; :mod:`crystallize.store.identity` makes it."""
-
-
-class Store:
+class Store(Blocks):
     """An open store.
 
     Parameters
@@ -91,12 +58,9 @@ class Store:
         self.path = Path(path)
         self._read_only = read_only
         self._lock: DriverLock | None = None
-        self._format = 0
-        self.id = ""
         self._rescued: Path | None = None
-        self._creates = create
         try:
-            with self._explained():
+            with self._opening(create):
                 if not read_only:
                     self._lock = DriverLock(self.path, create=create)
                 status = self.path.stat()
@@ -120,105 +84,6 @@ class Store:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    @property
-    def identity(self) -> Identity | None:
-        """What the store's experiment is, or ``None`` in a new one."""
-        identity: Identity | None = self._about("identity")
-        return identity
-
-    @property
-    def generations(self) -> dict[int, str]:
-        """What cells ran under: number of the generation -> JSON's text, which may be long."""
-        if self._format < 2:
-            return {}
-        checksum = "checksum" if self._format >= CHECKSUMS else "NULL"
-        with self._explained():
-            rows = self._connection.execute(
-                f"SELECT number, value, {checksum} FROM generations ORDER BY number"
-            )
-            return {number: self._checked_text(number, *row) for number, *row in rows}
-
-    @property
-    def extract(self) -> tuple[int, Any] | None:
-        """The number of the only generation that there is, and what was told of it.
-
-        ``None`` if there are others, or the store says something else by now.
-        """
-        with suppress(StoreError):  # who reads what is damaged says so
-            match self._about(EXTRACT):
-                case [extract, told_of]:
-                    numbers, says = self._said_of_the_experiment()
-                    if told_of == says and len(numbers) == 1:
-                        return numbers[0], extract
-        return None
-
-    def set_extract(self, extract: Any) -> None:
-        """Keep what is to be seen at a glance of what the store says of its experiment now.
-
-        It holds for as long as identity and generations are what they are.
-        """
-        _, says = self._said_of_the_experiment()
-        with self._explained():
-            self._say(EXTRACT, [extract, says])
-
-    def _said_of_the_experiment(self) -> tuple[list[int], str]:
-        """The numbers of generations, and a digest of all that is said, none of which is read.
-
-        Raises
-        ------
-        StoreError
-            If something of it is damaged.
-        """
-        with self._explained():
-            execute = self._connection.execute
-            of_itself = execute("SELECT key, value, checksum FROM about WHERE key = 'identity'")
-            found = of_itself.fetchall()
-            of_them = execute("SELECT number, value, checksum FROM generations ORDER BY number")
-            found += (generations := of_them.fetchall())
-        digest = hashlib.sha256()
-        for key, value, checksum in found:
-            self._checked_text(key, value, checksum)
-            digest.update(f"{key}:".encode() + checksum)
-        return [number for number, *_ in generations], digest.hexdigest()
-
-    @property
-    def has_cells(self) -> bool:
-        """Whether there are any."""
-        with self._explained():
-            ((found,),) = self._connection.execute("SELECT EXISTS (SELECT 1 FROM blocks)")
-        return bool(found)
-
-    @property
-    def filled(self) -> set[str]:
-        """The conditions of which there are cells."""
-        with self._explained():
-            rows = self._connection.execute("SELECT DISTINCT condition FROM blocks").fetchall()
-        return {condition for (given,) in rows for condition in conditions_of(given)}
-
-    def set_identity(
-        self, identity: Identity, generations: Mapping[int, Any] | None = None
-    ) -> None:
-        """Say what the store's experiment is now, and what some generations are."""
-        with self._explained(), self._connection:
-            self._connection.execute(*_said("identity", identity))
-            self._connection.executemany(
-                "INSERT OR REPLACE INTO generations (number, value, checksum) VALUES (?, ?, ?)",
-                [
-                    checked_row(number, json.dumps(value))
-                    for number, value in (generations or {}).items()
-                ],
-            )
-
-    @property
-    def status(self) -> Any:
-        """How far the run is that has the store, or had it last, as JSON, where that is known."""
-        return self._about(STATUS)
-
-    def set_status(self, status: Any) -> None:
-        """Say how far the run is."""
-        with self._explained():
-            self._say(STATUS, status)
-
     def add(self, records: Iterable[Record], status: Any = None) -> None:
         """Commit records, all or none; when this returns they survive anything.
 
@@ -238,106 +103,9 @@ class Store:
         with self._explained(), self._connection:
             self._connection.executemany(INSERT, rows)
             if status is not None:
-                self._connection.execute(*_said(STATUS, status))
+                self._connection.execute(*said(STATUS, status))
         if not in_place:
             raise StoreLostError(self._what_became_of_it())
-
-    def records(self, damaged: list[int] | None = None) -> Iterator[Record]:
-        """The undamaged records, in the order in which they were added.
-
-        Parameters
-        ----------
-        damaged : list of int, optional
-            Where the numbers of the others go.
-        """
-        for number, record in self._read():
-            if record is not None:
-                yield record
-            elif damaged is not None:
-                damaged.append(number)
-
-    def places(self) -> list[tuple[int, tuple[str, ...], int, int]]:
-        """Number, conditions, start and stop of every record, in the order in which they came.
-
-        Damaged ones are among them, but none whose place could be no record's.
-        """
-        try:
-            rows: Iterable[tuple[Any, ...]] = self._connection.execute(
-                "SELECT id, condition, start, stop FROM blocks ORDER BY id"
-            ).fetchall()
-        except FAILURES:  # what can be read of such a file is read one by one
-            rows = [(n, r.given, r.start, r.stop) for n, r in self._read() if r is not None]
-        return [
-            (number, conditions, start, stop)
-            for number, given, start, stop in rows
-            if (conditions := conditions_of(given))
-            and isinstance(start, int)
-            and isinstance(stop, int)
-            and 0 <= start < stop
-        ]
-
-    def record(self, number: int) -> Record | None:
-        """One record by its number; ``None`` if it is damaged, or not there any more."""
-        try:
-            row = self._connection.execute(f"{self._rows} WHERE id = ?", (number,)).fetchone()
-        except FAILURES:
-            return None
-        return None if row is None else self._checked(row)[1]
-
-    def damaged(self, is_readable: Callable[[Record], bool] = lambda record: True) -> list[str]:
-        """What those are called whose checksum is wrong, or that cannot be read.
-
-        Parameters
-        ----------
-        is_readable : callable
-            What says so of an undamaged one.
-        """
-        return [name for _, name in self._bad(is_readable)]
-
-    def rewrite(self, change: Callable[[Record], list[Record]]) -> None:
-        """Put others, or none, in the place of each undamaged record: all or none."""
-        execute = self._connection.execute
-        with self._explained(), self._connection:
-            execute("DELETE FROM about WHERE key = ?", (STATUS,))
-            records = list(self._read())
-            changed = {number: change(record) for number, record in records if record is not None}
-            added = sum(max(0, len(rest) - 1) for rest in changed.values())
-            # From the last one on, so that those before it need not move yet: of two records that
-            # have the same cell the later one counts, so that their order is to stay.
-            for number, record in reversed(records):
-                rest = changed.get(number)
-                if rest is None or rest == [record]:
-                    if added:
-                        execute("UPDATE blocks SET id = ? WHERE id = ?", (number + added, number))
-                    continue
-                execute("DELETE FROM blocks WHERE id = ?", (number,))
-                added -= max(0, len(rest) - 1)
-                self._connection.executemany(
-                    INSERT,
-                    [self._row(place, one) for place, one in enumerate(rest, number + added)],
-                )
-
-    def set_aside(self, is_readable: Callable[[Record], bool] = lambda record: True) -> list[str]:
-        """Move damaged records out of the way, so that a resume runs their cells again.
-
-        Parameters
-        ----------
-        is_readable : callable
-            What says of an undamaged one whether it can be read.
-
-        Returns
-        -------
-        list of str
-            What they are called.
-        """
-        bad = list(self._bad(is_readable))
-        with self._explained(), self._connection:
-            for number, _ in bad:
-                self._connection.execute(
-                    "INSERT INTO damaged SELECT * FROM blocks WHERE id = ?", (number,)
-                )
-                self._connection.execute("DELETE FROM blocks WHERE id = ?", (number,))
-        return [name for _, name in bad]
 
     def check_pages(self) -> None:
         """Have SQLite look at the whole file.
@@ -432,97 +200,6 @@ class Store:
                 return True
         return False
 
-    def _bad(self, is_readable: Callable[[Record], bool]) -> Iterator[tuple[int, str]]:
-        for number, record in self._read():
-            if record is None:
-                yield number, self._called(number)
-            elif not is_readable(record):
-                yield number, record.name
-
-    def _called(self, number: int) -> str:
-        """The name of a damaged record, which may be damaged itself."""
-        record = None
-        with suppress(*FAILURES):
-            row = self._connection.execute(f"{self._rows} WHERE id = ?", (number,)).fetchone()
-            record = Record.of_row(row[2:])
-        return f"block {number}" if record is None else record.name
-
-    def _read(self) -> Iterator[tuple[int, Record | None]]:
-        """The number of each record, and the record if it is undamaged."""
-        with self._explained():
-            last = 0
-            try:
-                for row in self._connection.execute(f"{self._rows} ORDER BY id"):
-                    last = row[0]
-                    yield self._checked(row)
-            except FAILURES:
-                if not self._read_only:  # nothing is to be written to such a file
-                    raise
-                yield from self._read_one_by_one(last + 1)
-
-    def _read_one_by_one(self, first: int) -> Iterator[tuple[int, Record | None]]:
-        """The same of a file whose structure is damaged, as far as it can still be read."""
-        missing = 0
-        for number in itertools.count(first):
-            try:
-                row = self._connection.execute(f"{self._rows} WHERE id = ?", (number,)).fetchone()
-            except FAILURES:
-                yield number, None
-                row = None
-            if row is not None:
-                yield self._checked(row)
-            missing = 0 if row is not None else missing + 1
-            if missing > MOST_MISSING:
-                return
-
-    def _checked(self, row: Sequence[Any]) -> tuple[int, Record | None]:
-        """The number of a record, and the record if it is undamaged, and of this store."""
-        number, checksum, *parts = row
-        record = Record.of_row(parts)
-        good = record is not None and record.checksum(self.id) == checksum
-        return number, record if good else None
-
-    def _row(self, number: int | None, record: Record) -> tuple[Any, ...]:
-        """What :data:`INSERT` takes; without a number it has the next one."""
-        return (
-            number, record.given, record.start, record.stop, record.checksum(self.id),
-            record.payload, record.generation,
-        )  # fmt: skip
-
-    @property
-    def _rows(self) -> str:
-        generation = "generation" if self._format >= 2 else "0"
-        return f"SELECT id, checksum, condition, start, stop, payload, {generation} FROM blocks"
-
-    def _say(self, key: str, value: object) -> None:
-        with self._connection as connection:
-            connection.execute(*_said(key, value))
-
-    def _about(self, key: str) -> Any:
-        if not self._format:  # its driver was killed before it had made the tables
-            return None
-        checksum = "checksum" if self._format >= CHECKSUMS else "NULL"
-        with self._explained():
-            row = self._connection.execute(
-                f"SELECT value, {checksum} FROM about WHERE key = ?", (key,)
-            ).fetchone()
-        return None if row is None else self._believed(key, *row)
-
-    def _believed(self, key: object, value: object, checksum: object) -> Any:
-        """What a row says about the store, if it is as it was written."""
-        text = self._checked_text(key, value, checksum)
-        with self._explained():
-            return json.loads(text)
-
-    def _checked_text(self, key: object, value: Any, checksum: object) -> str:
-        """A row's text, if it is as it was written."""
-        if self._format >= CHECKSUMS and checksum != checksum_of(key, value):
-            raise StoreError(
-                f"{self.path}: the store is damaged where it says what its experiment is, so "
-                "its cells cannot be believed. Give another store, or a copy of this one."
-            )
-        return str(value)
-
     def _opened(self, read_only: bool) -> sqlite3.Connection:
         mode = "ro" if read_only else "rwc"
         return sqlite3.connect(
@@ -605,11 +282,12 @@ class Store:
         return self._lock.is_in_place() and self._log_file == _file_id(log_of(self.path))
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _opening(self, create: bool) -> Iterator[None]:
         try:
-            yield
+            with self._explained():
+                yield
         except FileNotFoundError as error:
-            if self._creates:
+            if create:
                 raise StoreError(f"{self.path}: its folder is not there. Make it first.") from error
             raise StoreError(f"{self.path}: there is no such store.") from error
         except OSError as error:
@@ -617,10 +295,6 @@ class Store:
                 f"{self.path}: the store cannot be opened ({error.strerror}). Is its folder there, "
                 "and yours?"
             ) from error
-        except sqlite3.Error as error:
-            raise StoreError(f"{self.path}: {_explanation(error)}") from error
-        except (ValueError, RecursionError) as error:
-            raise StoreError(f"{self.path}: the store is damaged ({error}).") from error
 
 
 def stored_root(path: str | Path) -> int | None:
@@ -633,33 +307,8 @@ def stored_root(path: str | Path) -> int | None:
     return None if identity is None else int(identity["seed"])
 
 
-def _said(key: str, value: object) -> tuple[str, tuple[object, str, bytes]]:
-    """A statement that says something about the store, and its row."""
-    statement = "INSERT OR REPLACE INTO about (key, value, checksum) VALUES (?, ?, ?)"
-    return statement, checked_row(key, json.dumps(value))
-
-
 def _file_id(path: Path) -> FileId | None:
     try:
         return file_id(path.stat())
     except OSError:
         return None
-
-
-def _explanation(error: sqlite3.Error) -> str:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_FULL:
-        return (
-            "the disk is full. What was reported as done is in the store; free some space and run "
-            "again to resume."
-        )
-    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-        return (
-            f"this is not a store, or its structure is damaged ({error}). Give another path, or a "
-            f"copy; {SALVAGE}"
-        )
-    if code == sqlite3.SQLITE_BUSY:
-        return f"another program has kept the store locked for {BUSY_SECONDS:g} seconds."
-    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-        return f"the store cannot be opened for writing ({error}). Is its folder there, and yours?"
-    return f"the store failed ({error}). What was reported as done is in it; run again to resume."

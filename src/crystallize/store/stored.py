@@ -17,13 +17,14 @@ from crystallize.description.project import in_project
 from crystallize.description.seeding import Seeding
 from crystallize.description.summarized import USUAL
 from crystallize.errors import StoreError
+from crystallize.store.about import Identity
 from crystallize.store.generations import Generation, Generations
 from crystallize.store.identity import is_open, replicates_of, stored_factors
 from crystallize.store.paged import PagedCells
 from crystallize.store.parts import Range, inside, parts_of, shard_of
 from crystallize.store.reading import Ranges, read_records
 from crystallize.store.records import Cell, is_readable
-from crystallize.store.sqlite import Identity, Store
+from crystallize.store.sqlite import Store
 
 
 class Stored:

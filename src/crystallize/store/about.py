@@ -1,0 +1,198 @@
+"""What a store says of its experiment and of itself, each row with a checksum.
+
+The first of three layers: on it are the cells (:mod:`crystallize.store.blocks`), and then the file
+and what can become of it (:mod:`crystallize.store.sqlite`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from crystallize.errors import StoreError
+from crystallize.store.rows import checked_row
+from crystallize.store.rows import checksum as checksum_of
+from crystallize.store.schema import CHECKSUMS
+
+EXTRACT = "extract"
+"""What is to be seen of it at a glance."""
+
+STATUS = "status"
+"""What it says of how far the run is that has it, or had it last."""
+
+BUSY_SECONDS = 10.0
+"""How long another program may keep the file locked."""
+
+SALVAGE = "'crystallize merge STORE -o NEW' keeps in a new store what can still be read of it."
+
+Identity = dict[str, Any]
+"""What makes two runs one experiment, as JSON; :mod:`crystallize.store.identity` makes it."""
+
+
+class About:
+    """What an open store says of its experiment and of itself.
+
+    Attributes
+    ----------
+    path : Path
+    id : str
+        What tells the store from others; empty in one of an earlier format.
+    """
+
+    path: Path
+    id = ""
+    _connection: sqlite3.Connection
+    _format = 0
+
+    @property
+    def identity(self) -> Identity | None:
+        """What the store's experiment is, or ``None`` in a new one."""
+        identity: Identity | None = self._about("identity")
+        return identity
+
+    @property
+    def generations(self) -> dict[int, str]:
+        """What cells ran under: number of the generation -> JSON's text, which may be long."""
+        if self._format < 2:
+            return {}
+        checksum = "checksum" if self._format >= CHECKSUMS else "NULL"
+        with self._explained():
+            rows = self._connection.execute(
+                f"SELECT number, value, {checksum} FROM generations ORDER BY number"
+            )
+            return {number: self._checked_text(number, *row) for number, *row in rows}
+
+    @property
+    def extract(self) -> tuple[int, Any] | None:
+        """The number of the only generation that there is, and what was told of it.
+
+        ``None`` if there are others, or the store says something else by now.
+        """
+        with suppress(StoreError):  # who reads what is damaged says so
+            match self._about(EXTRACT):
+                case [extract, told_of]:
+                    numbers, says = self._said_of_the_experiment()
+                    if told_of == says and len(numbers) == 1:
+                        return numbers[0], extract
+        return None
+
+    def set_extract(self, extract: Any) -> None:
+        """Keep what is to be seen at a glance of what the store says of its experiment now.
+
+        It holds for as long as identity and generations are what they are.
+        """
+        _, says = self._said_of_the_experiment()
+        with self._explained():
+            self._say(EXTRACT, [extract, says])
+
+    def set_identity(
+        self, identity: Identity, generations: Mapping[int, Any] | None = None
+    ) -> None:
+        """Say what the store's experiment is now, and what some generations are."""
+        with self._explained(), self._connection:
+            self._connection.execute(*said("identity", identity))
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO generations (number, value, checksum) VALUES (?, ?, ?)",
+                [
+                    checked_row(number, json.dumps(value))
+                    for number, value in (generations or {}).items()
+                ],
+            )
+
+    @property
+    def status(self) -> Any:
+        """How far the run is that has the store, or had it last, as JSON, where that is known."""
+        return self._about(STATUS)
+
+    def set_status(self, status: Any) -> None:
+        """Say how far the run is."""
+        with self._explained():
+            self._say(STATUS, status)
+
+    def _said_of_the_experiment(self) -> tuple[list[int], str]:
+        """The numbers of generations, and a digest of all that is said, none of which is read.
+
+        Raises
+        ------
+        StoreError
+            If something of it is damaged.
+        """
+        with self._explained():
+            execute = self._connection.execute
+            of_itself = execute("SELECT key, value, checksum FROM about WHERE key = 'identity'")
+            found = of_itself.fetchall()
+            of_them = execute("SELECT number, value, checksum FROM generations ORDER BY number")
+            found += (generations := of_them.fetchall())
+        digest = hashlib.sha256()
+        for key, value, checksum in found:
+            self._checked_text(key, value, checksum)
+            digest.update(f"{key}:".encode() + checksum)
+        return [number for number, *_ in generations], digest.hexdigest()
+
+    def _say(self, key: str, value: object) -> None:
+        with self._connection as connection:
+            connection.execute(*said(key, value))
+
+    def _about(self, key: str) -> Any:
+        if not self._format:  # its driver was killed before it had made the tables
+            return None
+        checksum = "checksum" if self._format >= CHECKSUMS else "NULL"
+        with self._explained():
+            row = self._connection.execute(
+                f"SELECT value, {checksum} FROM about WHERE key = ?", (key,)
+            ).fetchone()
+        return None if row is None else self._believed(key, *row)
+
+    def _believed(self, key: object, value: object, checksum: object) -> Any:
+        """What a row says about the store, if it is as it was written."""
+        text = self._checked_text(key, value, checksum)
+        with self._explained():
+            return json.loads(text)
+
+    def _checked_text(self, key: object, value: Any, checksum: object) -> str:
+        """A row's text, if it is as it was written."""
+        if self._format >= CHECKSUMS and checksum != checksum_of(key, value):
+            raise StoreError(
+                f"{self.path}: the store is damaged where it says what its experiment is, so "
+                "its cells cannot be believed. Give another store, or a copy of this one."
+            )
+        return str(value)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path}: {_explanation(error)}") from error
+        except (ValueError, RecursionError) as error:
+            raise StoreError(f"{self.path}: the store is damaged ({error}).") from error
+
+
+def said(key: str, value: object) -> tuple[str, tuple[object, str, bytes]]:
+    """A statement that says something about the store, and its row."""
+    statement = "INSERT OR REPLACE INTO about (key, value, checksum) VALUES (?, ?, ?)"
+    return statement, checked_row(key, json.dumps(value))
+
+
+def _explanation(error: sqlite3.Error) -> str:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL:
+        return (
+            "the disk is full. What was reported as done is in the store; free some space and run "
+            "again to resume."
+        )
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        return (
+            f"this is not a store, or its structure is damaged ({error}). Give another path, or a "
+            f"copy; {SALVAGE}"
+        )
+    if code == sqlite3.SQLITE_BUSY:
+        return f"another program has kept the store locked for {BUSY_SECONDS:g} seconds."
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return f"the store cannot be opened for writing ({error}). Is its folder there, and yours?"
+    return f"the store failed ({error}). What was reported as done is in it; run again to resume."
