@@ -1,6 +1,8 @@
 """Draws from the global generators are noticed, and their states can be put back."""
 
+import gc
 import random
+import weakref
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,8 @@ OF_STDLIB = {
 OF_NUMPY = {
     "rand": np.random.rand,
     "randn": np.random.randn,
+    "two": lambda: np.random.randn(2),
+    "binomial": lambda: np.random.binomial(100, 0.3),
     "all words": lambda: np.random.bytes(4 * 624),
     "seed": lambda: np.random.seed(3),
     "put back": lambda: np.random.set_state(np.random.get_state()),
@@ -98,6 +102,79 @@ def test_seeding_a_global_generator_is_noticed_and_what_others_draw_is_not_ours(
     before = watch.begin()
     random.random()
     assert watch.end(before) == ()
+
+
+def test_a_normal_number_that_waits_is_told_from_none_by_the_same_words():
+    np.random.seed(0)
+    np.random.randn(2)
+    watch = GlobalRandomWatch()
+    before = watch.begin()
+    np.random.seed(0)
+    np.random.randn()
+    waits = watch.begin()
+    np.random.randn()
+    assert watch.end(before) == ()  # it is what it was
+    assert watch.end(waits) == (NUMPY,)
+
+
+class Counted(random.Random):
+    """One whose state is more than its words, as the documentation of random has it."""
+
+    drawn = 0
+
+    def random(self):
+        self.drawn += 1
+        return 0.5
+
+    def getstate(self):
+        return (super().getstate(), self.drawn)
+
+    def __eq__(self, other):
+        return isinstance(other, Counted)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_a_generator_of_a_programs_own_in_the_place_of_randoms_is_asked(monkeypatch):
+    for _ in range(2):  # the second is equal to the first, and another
+        own = Counted()
+        for name in ("random", "getstate", "setstate", "seed"):
+            monkeypatch.setattr(random, name, getattr(own, name))
+        watch = GlobalRandomWatch()
+        before = watch.begin()
+        assert watch.end(before) == ()
+        before = watch.begin()
+        random.random()
+        assert watch.end(before) == (STDLIB,)
+
+
+def test_another_generator_in_the_place_of_numpys_is_watched(monkeypatch):
+    own = np.random.RandomState(3)
+    for name in ("rand", "randn", "get_state", "set_state", "seed"):
+        monkeypatch.setattr(np.random, name, getattr(own, name))
+    watch = GlobalRandomWatch()
+    for draw in (np.random.rand, np.random.randn, np.random.randn):
+        before = watch.begin()
+        draw()
+        assert watch.end(before) == (NUMPY,)
+
+
+def test_generators_that_are_gone_are_not_kept(monkeypatch):
+    class Own(random.Random):
+        pass
+
+    gone = []
+    for kind in (Own, random.Random):
+        for _ in range(3):
+            own = kind()
+            monkeypatch.setattr(random, "getstate", own.getstate)
+            GlobalRandomWatch().begin()
+            gone.append(weakref.ref(own))
+    monkeypatch.undo()
+    GlobalRandomWatch().begin()
+    del own
+    gc.collect()
+    assert [one() for one in gone if one() is not None] == []
 
 
 @pytest.mark.usefixtures("global_generator")

@@ -2,8 +2,8 @@
 
 Those of ``random`` and of ``numpy.random`` are Mersenne Twisters: 624 words, and a place among
 them.  Either makes some hundred Python objects to say its state, which takes 15 and 60 us; a
-copy of its memory takes a tenth of one.  Where the memory is not seen to hold what the
-generator itself says (another Python, another NumPy), the generator is asked each time.
+copy of its memory takes a tenth of one.  Where it is another generator, or the memory is not seen
+to hold what the generator itself says (another Python, another NumPy), it is asked each time.
 """
 
 from __future__ import annotations
@@ -14,70 +14,104 @@ import sys
 from collections.abc import Callable
 from ctypes import c_char
 from functools import cache, partial
+from random import Random
 from typing import Any
 
 import numpy as np
+from numpy.random import MT19937, RandomState
 
 WORDS = struct.Struct("=624I")
 PLACE = struct.Struct("=i")
+GETSTATE = getattr(Random, "getstate", None)  # a program may have put something in its place
 
 Look = Callable[[], bytes]
-"""Copies the memory of one generator."""
+"""Copies a piece of memory."""
 
 
-def stdlib_state() -> object:
+class _StdlibState:
     """The state of the global generator of ``random``, to be compared with another."""
-    generator = getattr(random.getstate, "__self__", None)
-    look = _look_of_stdlib(generator)
-    # The second of two normal numbers waits in an attribute.
-    return random.getstate() if look is None else (look(), generator.gauss_next)  # type: ignore[union-attr]
+
+    def __init__(self) -> None:
+        self._known: tuple[object, Look | None] = None, None
+
+    def __call__(self) -> object:
+        generator: Any = getattr(random.getstate, "__self__", None)
+        is_usual = getattr(random.getstate, "__func__", None) is GETSTATE
+        if not is_usual or type(generator) is not Random:
+            return random.getstate()
+        known, look = self._known
+        if known is not generator:
+            look = _words_of_stdlib(generator)
+            self._known = generator, look
+        if look is None:
+            return random.getstate()
+        # The second of two normal numbers waits in an attribute.
+        return look(), generator.gauss_next  # type: ignore[attr-defined]
 
 
 class _NumpyState:
-    """The same of ``numpy.random``.
-
-    The second of two normal numbers waits where only the whole state shows it, and is drawn
-    without a change of the words.  But where none waits, one comes with other words, unless a
-    program puts it there.
-    """
+    """The same of ``numpy.random``."""
 
     def __init__(self) -> None:
-        self._none_waits_with: bytes | None = None
+        self._known: tuple[object, object, Look | None, Look | None] = None, None, None, None
 
     def __call__(self) -> object:
-        look = _look_of_numpy(np.random.get_bit_generator())  # type: ignore[attr-defined]
-        words = None if look is None else look()
-        if words is not None and words == self._none_waits_with:
-            return words
-        state: Any = np.random.get_state(legacy=False)
-        if words is None or state["has_gauss"]:
-            return _comparable(state)
-        self._none_waits_with = words
-        return words
+        generator: Any = getattr(np.random.get_state, "__self__", None)
+        if type(generator) is RandomState:
+            known, known_bits, words, waiting = self._known
+            bits = getattr(generator, "_bit_generator", None)
+            if known is not generator or known_bits is not bits:
+                words, waiting = _words_of_numpy(bits), _waiting_of_numpy(generator)
+                self._known = generator, bits, words, waiting
+            if words is not None and waiting is not None:
+                return words(), waiting()
+        return _comparable(np.random.get_state(legacy=False))
 
 
-numpy_state = _NumpyState()
+stdlib_state, numpy_state = _StdlibState(), _NumpyState()
 """This process's."""
 
 
-@cache
-def _look_of_stdlib(generator: Any) -> Look | None:
-    if sys.implementation.name != "cpython" or not isinstance(generator, random.Random):
+def _words_of_stdlib(generator: Random) -> Look | None:
+    if sys.implementation.name != "cpython":
         return None
-    memory = _look_at(id(generator), type(generator).__basicsize__)()
+    memory = _look_at(id(generator), Random.__basicsize__)()
     *words, place = generator.getstate()[1]
     at = memory.find(PLACE.pack(place) + WORDS.pack(*words))
     return None if at < 0 else _look_at(id(generator) + at, PLACE.size + WORDS.size)
 
 
-@cache
-def _look_of_numpy(generator: Any) -> Look | None:
-    if type(generator) is not np.random.MT19937:
+def _words_of_numpy(bits: Any) -> Look | None:
+    if type(bits) is not MT19937:
         return None
-    look = _look_at(generator.ctypes.state_address, WORDS.size + PLACE.size)
-    told = generator.state["state"]
+    look = _look_at(bits.ctypes.state_address, WORDS.size + PLACE.size)
+    told = bits.state["state"]
     is_so = look() == WORDS.pack(*told["key"].tolist()) + PLACE.pack(told["pos"])
     return look if is_so else None
+
+
+def _waiting_of_numpy(generator: RandomState) -> Look | None:
+    place = _place_of_waiting()
+    return None if place is None else _look_at(id(generator) + place.start, len(place))
+
+
+@cache
+def _place_of_waiting() -> range | None:
+    """Where in a ``RandomState`` a number waits, and is said to: what drawing one changes."""
+    if sys.implementation.name != "cpython":
+        return None
+    generator = RandomState(0)
+    look = _look_at(id(generator), RandomState.__basicsize__)
+    states = [look()[object.__basicsize__ :]]
+    for _ in range(2):
+        generator.standard_normal()
+        states.append(look()[object.__basicsize__ :])
+    before, one_waits, after = states
+    changed = [place for place, (a, b) in enumerate(zip(before, one_waits, strict=True)) if a != b]
+    if not changed or before != after:
+        return None
+    first, last = object.__basicsize__ + changed[0], object.__basicsize__ + changed[-1]
+    return range(first, last + 1)
 
 
 def _look_at(address: int, size: int) -> Look:

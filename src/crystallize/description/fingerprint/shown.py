@@ -10,7 +10,7 @@ from collections.abc import Callable
 from math import isfinite
 from pathlib import Path
 from tokenize import TokenError
-from types import CodeType, FunctionType
+from types import FunctionType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -42,27 +42,24 @@ def source_hash(function: Callable[..., Any]) -> str | None:
     function is what it was.
     """
     function = inspect.unwrap(function)
-    if not isinstance(function, FunctionType):
-        return _source_hash(function)
-    code, digest = _hashes.get(function, (None, None))
-    if code is not function.__code__:  # a notebook that reloads modules replaces it in place
-        digest = _source_hash(function)
-        _hashes[function] = function.__code__, digest
-    return digest
-
-
-def _source_hash(function: Any) -> str | None:
+    code = getattr(function, "__code__", None)
+    if isinstance(function, FunctionType) and function in _hashes:
+        known_code, digest = _hashes[function]
+        if known_code is code:  # a notebook that reloads modules replaces it in place
+            return digest
     try:
         source = inspect.getsource(function).encode()
     except (OSError, TypeError, SyntaxError, TokenError):  # there is none, or it is no Python
-        code = getattr(function, "__code__", None)
         if code is None:
             return None
-        source = code.co_code + repr(code.co_names).encode()
-    return hashlib.sha256(source).hexdigest()
+        return hashlib.sha256(code.co_code + repr(code.co_names).encode()).hexdigest()
+    digest = hashlib.sha256(source).hexdigest()
+    if isinstance(function, FunctionType):
+        _hashes[function] = code, digest
+    return digest
 
 
-_hashes: WeakKeyDictionary[FunctionType, tuple[CodeType, str | None]] = WeakKeyDictionary()
+_hashes: WeakKeyDictionary[FunctionType, tuple[Any, str]] = WeakKeyDictionary()
 """Of functions that are there still."""
 
 
