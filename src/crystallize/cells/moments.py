@@ -13,8 +13,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from crystallize.contracts import named_tuple
-
 Floats = npt.NDArray[np.float64]
 
 PLAIN_EXPONENT = 128
@@ -60,7 +58,9 @@ class Moments(NamedTuple):
         if not n:
             return NONE
         if n == 1:
-            return cls.of_one(float(numbers[0]))
+            number = float(numbers[0]) + 0.0  # a sum is never -0.0
+            scale = _scale(abs(number))
+            return cls(1, scale, math.ldexp(number, -scale), 0.0, 0.0, 0.0, 0.0)
         scale = _scale(max(-float(numbers.min()), float(numbers.max())))
         if scale:
             numbers = np.ldexp(numbers, -scale)
@@ -108,14 +108,6 @@ class Moments(NamedTuple):
             + 6 * apart**2 * (share_a**2 * b.m2 + share_b**2 * a.m2)
             + 4 * apart * (share_a * b.m3 - share_b * a.m3),
         )
-
-    @classmethod
-    def of_one(cls, number: float) -> Moments:
-        """Those of a finite number alone."""
-        number += 0.0  # a sum is never -0.0
-        scale = _scale(abs(number))
-        own = 1, scale, math.ldexp(number, -scale), 0.0, 0.0, 0.0, 0.0
-        return named_tuple(cls, own)  # type: ignore[no-any-return]
 
     @property
     def center(self) -> tuple[float, float]:
