@@ -58,19 +58,19 @@ def test_provenance_names_the_commit_and_a_dirty_tree(tmp_path, monkeypatch):
 def test_the_source_is_what_ran_whatever_becomes_of_its_file(tmp_path, monkeypatch):
     first = "def trial(edit):\n    edit()\n    return 1.0\n"
     second = "def other():\n    pass\n\n\n" + first.replace("1.0", "2.0")
-    module = tmp_path / "edited_module.py"
-    module.write_text(first)
+    file = tmp_path / "edited_while_it_runs.py"
+    file.write_text(first)
     monkeypatch.syspath_prepend(str(tmp_path))
-    import edited_module
+    module = importlib.import_module(file.stem)
 
     def source(edit):
-        result = Experiment(edited_module.trial, {"a": {"edit": edit}}).run()
+        result = Experiment(module.trial, {"a": {"edit": edit}}).run()
         return result.provenance["function"]["source_sha256"]
 
-    while_it_runs = source(lambda: module.write_text(second))
+    while_it_runs = source(lambda: file.write_text(second))
     assert while_it_runs == sha256(first.encode()).hexdigest()
     assert source(int) == while_it_runs  # the function is still what it was
-    importlib.reload(edited_module)
+    importlib.reload(module)
     assert source(int) == sha256(second[second.index("def trial") :].encode()).hexdigest()
 
 
