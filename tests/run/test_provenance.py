@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import sys
 from hashlib import sha256
 
 import numpy as np
@@ -55,13 +56,14 @@ def test_provenance_names_the_commit_and_a_dirty_tree(tmp_path, monkeypatch):
     assert Experiment(committed_module.trial).run().provenance["git"]["dirty"] is True
 
 
-def test_the_source_is_what_ran_whatever_becomes_of_its_file(tmp_path, monkeypatch):
+def test_the_source_is_what_ran_whatever_becomes_of_its_file(tmp_path, monkeypatch, request):
     first = "def trial(edit):\n    edit()\n    return 1.0\n"
     second = "def other():\n    pass\n\n\n" + first.replace("1.0", "2.0")
     file = tmp_path / "edited_while_it_runs.py"
     file.write_text(first)
     monkeypatch.syspath_prepend(str(tmp_path))
     module = importlib.import_module(file.stem)
+    request.addfinalizer(lambda: sys.modules.pop(file.stem))
 
     def source(edit):
         result = Experiment(module.trial, {"a": {"edit": edit}}).run()

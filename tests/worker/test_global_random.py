@@ -2,8 +2,10 @@
 
 import gc
 import random
+import sys
+import threading
 import weakref
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from crystallize.worker.global_random import (
     GlobalStateKept,
     seed_global,
 )
+from crystallize.worker.twisters import _words_of_stdlib, numpy_state, stdlib_state
 
 OF_STDLIB = {
     "random": random.random,
@@ -129,15 +132,18 @@ class Counted(random.Random):
     def getstate(self):
         return (super().getstate(), self.drawn)
 
+
+class Unhashable(Counted):
     def __eq__(self, other):
-        return isinstance(other, Counted)
+        return isinstance(other, Unhashable)
 
     __hash__ = None  # type: ignore[assignment]
 
 
-def test_a_generator_of_a_programs_own_in_the_place_of_randoms_is_asked(monkeypatch):
-    for _ in range(2):  # the second is equal to the first, and another
-        own = Counted()
+@pytest.mark.parametrize("kind", [Counted, Unhashable, random.Random])
+def test_a_generator_of_a_programs_own_in_the_place_of_randoms_is_watched(kind, monkeypatch):
+    for _ in range(2):
+        own = kind()
         for name in ("random", "getstate", "setstate", "seed"):
             monkeypatch.setattr(random, name, getattr(own, name))
         watch = GlobalRandomWatch()
@@ -146,6 +152,47 @@ def test_a_generator_of_a_programs_own_in_the_place_of_randoms_is_asked(monkeypa
         before = watch.begin()
         random.random()
         assert watch.end(before) == (STDLIB,)
+
+
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="elsewhere they are asked")
+def test_the_memory_of_the_generators_is_read():
+    words, _ = cast("tuple[bytes, float | None]", stdlib_state())
+    assert len(words) == 4 * 625
+    assert isinstance(numpy_state(), bytes)
+
+
+def test_a_generator_that_a_cell_puts_in_numpys_place_is_noticed():
+    get, replace = np.random.get_bit_generator, np.random.set_bit_generator  # type: ignore[attr-defined]
+    usual, watch = get(), GlobalRandomWatch()
+    for own in (np.random.MT19937(1), np.random.PCG64(1)):
+        before = watch.begin()
+        replace(own)
+        changed = watch.end(before)
+        before = watch.begin()
+        np.random.rand()
+        drawn = watch.end(before)
+        before = watch.begin()
+        replace(usual)
+        assert (changed, drawn, watch.end(before)) == ((NUMPY,), (NUMPY,), (NUMPY,))
+
+
+def test_a_generator_that_another_thread_draws_from_is_seen_to_be_read_right():
+    own, stop = random.Random(1), threading.Event()
+
+    def draw():
+        while not stop.is_set():
+            own.random()
+
+    threads = [threading.Thread(target=draw) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        looks = [_words_of_stdlib(own) for _ in range(2000)]
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert None not in looks
 
 
 def test_another_generator_in_the_place_of_numpys_is_watched(monkeypatch):

@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
 from crystallize.errors import StoreError
+from crystallize.store.explained import explained
 from crystallize.store.rows import checked_row
 from crystallize.store.rows import checksum as checksum_of
 from crystallize.store.schema import CHECKSUMS
@@ -24,11 +25,6 @@ EXTRACT = "extract"
 
 STATUS = "status"
 """What it says of how far the run is that has it, or had it last."""
-
-BUSY_SECONDS = 10.0
-"""How long another program may keep the file locked."""
-
-SALVAGE = "'crystallize merge STORE -o NEW' keeps in a new store what can still be read of it."
 
 Identity = dict[str, Any]
 """What makes two runs one experiment, as JSON; :mod:`crystallize.store.identity` makes it."""
@@ -163,36 +159,11 @@ class About:
             )
         return str(value)
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise StoreError(f"{self.path}: {_explanation(error)}") from error
-        except (ValueError, RecursionError) as error:
-            raise StoreError(f"{self.path}: the store is damaged ({error}).") from error
+    def _explained(self) -> AbstractContextManager[None]:
+        return explained(self.path)
 
 
 def said(key: str, value: object) -> tuple[str, tuple[object, str, bytes]]:
     """A statement that says something about the store, and its row."""
     statement = "INSERT OR REPLACE INTO about (key, value, checksum) VALUES (?, ?, ?)"
     return statement, checked_row(key, json.dumps(value))
-
-
-def _explanation(error: sqlite3.Error) -> str:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_FULL:
-        return (
-            "the disk is full. What was reported as done is in the store; free some space and run "
-            "again to resume."
-        )
-    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-        return (
-            f"this is not a store, or its structure is damaged ({error}). Give another path, or a "
-            f"copy; {SALVAGE}"
-        )
-    if code == sqlite3.SQLITE_BUSY:
-        return f"another program has kept the store locked for {BUSY_SECONDS:g} seconds."
-    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-        return f"the store cannot be opened for writing ({error}). Is its folder there, and yours?"
-    return f"the store failed ({error}). What was reported as done is in it; run again to resume."

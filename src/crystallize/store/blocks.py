@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from crystallize.store.about import STATUS, About
+from crystallize.store.about import STATUS, About, said
 from crystallize.store.rows import Record, conditions_of
 
 FAILURES = (sqlite3.Error, UnicodeDecodeError)
@@ -142,6 +142,13 @@ class Blocks(About):
                 )
                 self._connection.execute("DELETE FROM blocks WHERE id = ?", (number,))
         return [name for _, name in bad]
+
+    def _insert(self, records: Iterable[Record], status: Any) -> None:
+        rows = [self._row(None, record) for record in records]
+        with self._explained(), self._connection:
+            self._connection.executemany(INSERT, rows)
+            if status is not None:
+                self._connection.execute(*said(STATUS, status))
 
     def _bad(self, is_readable: Callable[[Record], bool]) -> Iterator[tuple[int, str]]:
         for number, record in self._read():

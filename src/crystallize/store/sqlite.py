@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from crystallize.errors import StoreError, StoreLostError
-from crystallize.store.about import BUSY_SECONDS, SALVAGE, STATUS, said
-from crystallize.store.blocks import FAILURES, INSERT, Blocks
+from crystallize.store.about import STATUS
+from crystallize.store.blocks import FAILURES, Blocks
+from crystallize.store.explained import BUSY_SECONDS, SALVAGE, opening
 from crystallize.store.lock import DriverLock, FileId, Lent, check_kind, file_id
 from crystallize.store.log import Log, log_of
 from crystallize.store.rows import Record
@@ -60,7 +61,7 @@ class Store(Blocks):
         self._lock: DriverLock | None = None
         self._rescued: Path | None = None
         try:
-            with self._opening(create):
+            with opening(self.path, create=create):
                 if not read_only:
                     self._lock = DriverLock(self.path, create=create)
                 status = self.path.stat()
@@ -99,11 +100,7 @@ class Store(Blocks):
             If the store was deleted, renamed or replaced; the records are in what is left of it.
         """
         in_place = self._is_in_place()
-        rows = [self._row(None, record) for record in records]
-        with self._explained(), self._connection:
-            self._connection.executemany(INSERT, rows)
-            if status is not None:
-                self._connection.execute(*said(STATUS, status))
+        self._insert(records, status)
         if not in_place:
             raise StoreLostError(self._what_became_of_it())
 
@@ -280,21 +277,6 @@ class Store(Blocks):
         """Whether path and log still lead to the files that are written to."""
         assert self._lock is not None
         return self._lock.is_in_place() and self._log_file == _file_id(log_of(self.path))
-
-    @contextmanager
-    def _opening(self, create: bool) -> Iterator[None]:
-        try:
-            with self._explained():
-                yield
-        except FileNotFoundError as error:
-            if create:
-                raise StoreError(f"{self.path}: its folder is not there. Make it first.") from error
-            raise StoreError(f"{self.path}: there is no such store.") from error
-        except OSError as error:
-            raise StoreError(
-                f"{self.path}: the store cannot be opened ({error.strerror}). Is its folder there, "
-                "and yours?"
-            ) from error
 
 
 def stored_root(path: str | Path) -> int | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 import struct
 import sys
+import threading
 from collections.abc import Callable
 from ctypes import c_char
 from functools import cache, partial
@@ -22,6 +23,8 @@ from numpy.random import MT19937, RandomState
 
 WORDS = struct.Struct("=624I")
 PLACE = struct.Struct("=i")
+MOST_LOOKS = 100
+"""How often one looks at a generator that other threads draw from all the time."""
 GETSTATE = getattr(Random, "getstate", None)  # a program may have put something in its place
 
 Look = Callable[[], bytes]
@@ -32,6 +35,7 @@ class _StdlibState:
     """The state of the global generator of ``random``, to be compared with another."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._known: tuple[object, Look | None] = None, None
 
     def __call__(self) -> object:
@@ -41,8 +45,11 @@ class _StdlibState:
             return random.getstate()
         known, look = self._known
         if known is not generator:
-            look = _words_of_stdlib(generator)
-            self._known = generator, look
+            with self._lock:
+                known, look = self._known
+                if known is not generator:
+                    look = _words_of_stdlib(generator)
+                    self._known = generator, look
         if look is None:
             return random.getstate()
         # The second of two normal numbers waits in an attribute.
@@ -53,19 +60,22 @@ class _NumpyState:
     """The same of ``numpy.random``."""
 
     def __init__(self) -> None:
-        self._known: tuple[object, object, Look | None, Look | None] = None, None, None, None
+        self._lock = threading.Lock()
+        self._known: tuple[object, object, Look | None] = None, None, None
 
     def __call__(self) -> object:
         generator: Any = getattr(np.random.get_state, "__self__", None)
+        look = None
         if type(generator) is RandomState:
-            known, known_bits, words, waiting = self._known
             bits = getattr(generator, "_bit_generator", None)
+            known, known_bits, look = self._known
             if known is not generator or known_bits is not bits:
-                words, waiting = _words_of_numpy(bits), _waiting_of_numpy(generator)
-                self._known = generator, bits, words, waiting
-            if words is not None and waiting is not None:
-                return words(), waiting()
-        return _comparable(np.random.get_state(legacy=False))
+                with self._lock:
+                    known, known_bits, look = self._known
+                    if known is not generator or known_bits is not bits:
+                        look = _state_of_numpy(generator, bits)
+                        self._known = generator, bits, look
+        return _comparable(np.random.get_state(legacy=False)) if look is None else look()
 
 
 stdlib_state, numpy_state = _StdlibState(), _NumpyState()
@@ -75,24 +85,31 @@ stdlib_state, numpy_state = _StdlibState(), _NumpyState()
 def _words_of_stdlib(generator: Random) -> Look | None:
     if sys.implementation.name != "cpython":
         return None
-    memory = _look_at(id(generator), Random.__basicsize__)()
-    *words, place = generator.getstate()[1]
+    whole = _look_at(id(generator), Random.__basicsize__)
+    memory, (*words, place) = _at_one_moment(whole, lambda: generator.getstate()[1])
     at = memory.find(PLACE.pack(place) + WORDS.pack(*words))
     return None if at < 0 else _look_at(id(generator) + at, PLACE.size + WORDS.size)
 
 
-def _words_of_numpy(bits: Any) -> Look | None:
-    if type(bits) is not MT19937:
+def _state_of_numpy(generator: RandomState, bits: Any) -> Look | None:
+    waiting = _place_of_waiting()
+    if type(bits) is not MT19937 or waiting is None:
         return None
-    look = _look_at(bits.ctypes.state_address, WORDS.size + PLACE.size)
-    told = bits.state["state"]
-    is_so = look() == WORDS.pack(*told["key"].tolist()) + PLACE.pack(told["pos"])
-    return look if is_so else None
+    words = _look_at(bits.ctypes.state_address, WORDS.size + PLACE.size)
+    memory, told = _at_one_moment(words, lambda: bits.state["state"])
+    if memory != WORDS.pack(*told["key"].tolist()) + PLACE.pack(told["pos"]):
+        return None
+    beside = _look_at(id(generator) + waiting.start, len(waiting))
+    return lambda: words() + beside()
 
 
-def _waiting_of_numpy(generator: RandomState) -> Look | None:
-    place = _place_of_waiting()
-    return None if place is None else _look_at(id(generator) + place.start, len(place))
+def _at_one_moment(look: Look, tell: Callable[[], Any]) -> tuple[bytes, Any]:
+    """A generator's memory, and what it says, with no draw of another thread between the two."""
+    for _ in range(MOST_LOOKS):
+        memory, told = look(), tell()
+        if look() == memory:
+            break
+    return memory, told
 
 
 @cache

@@ -38,10 +38,11 @@ def source_file(function: Callable[..., Any]) -> Path | None:
 def source_hash(function: Callable[..., Any]) -> str | None:
     """SHA-256 of a function's source, or of its byte code where the source is not to be had.
 
-    Of what the file said when it was first asked: later it may have been edited, and the
-    function is what it was.
+    Of what the file said when it was first asked of this function, or of a method's: later it may
+    have been edited, and the function is what it was.
     """
     function = inspect.unwrap(function)
+    function = getattr(function, "__func__", function)
     code = getattr(function, "__code__", None)
     if isinstance(function, FunctionType) and function in _hashes:
         known_code, digest = _hashes[function]
