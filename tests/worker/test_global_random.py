@@ -186,9 +186,12 @@ def test_a_generator_that_another_thread_draws_from_is_seen_to_be_read_right():
     threads = [threading.Thread(target=draw) for _ in range(3)]
     for thread in threads:
         thread.start()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
     try:
-        looks = [_words_of_stdlib(own) for _ in range(2000)]
+        looks = [_words_of_stdlib(own) for _ in range(300)]
     finally:
+        sys.setswitchinterval(interval)
         stop.set()
         for thread in threads:
             thread.join()
