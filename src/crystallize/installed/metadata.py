@@ -75,7 +75,11 @@ class Reading:
     @property
     def is_stale(self) -> bool:
         """Whether one of the files was rewritten in place since."""
-        return any(_stamp(path) != stamp for path, stamp in self._stamps.items())
+        return any(
+            # Most are not there: an exception for each takes longer than the looks.
+            os.access(path, os.F_OK) if stamp is None else _stamp(path) != stamp
+            for path, stamp in self._stamps.items()
+        )
 
 
 def read(groups: Iterable[str]) -> Reading:

@@ -7,6 +7,7 @@ are called in the order in which they were added.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import cast
 
 import pluggy
@@ -80,6 +81,10 @@ class Manager(pluggy.PluginManager):
         """Whether a plugin answers a hook itself."""
         return any(not found.wraps for found in self._of(hook))
 
+    def parse_hookspec_opts(self, module_or_class: object, name: str) -> pluggy.HookspecOpts | None:
+        """The options of what our hooks have under a name; see :class:`pluggy.PluginManager`."""
+        return _specified().get(name)
+
     def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
         """The options of what pluggy found under a name; see :class:`pluggy.PluginManager`."""
         found = plugin.implementations.get(name) if isinstance(plugin, _Registered) else None
@@ -100,6 +105,13 @@ class Manager(pluggy.PluginManager):
             number += 1
             unique = f"{name}-{number}"
         return unique
+
+
+@cache
+def _specified() -> dict[str, pluggy.HookspecOpts | None]:
+    """By name; looking at all names of a module takes longer than the rest of a new manager."""
+    manager = pluggy.PluginManager(PROJECT_NAME)
+    return {name: manager.parse_hookspec_opts(hookspecs, name) for name in dir(hookspecs)}
 
 
 class _Registered:
