@@ -85,10 +85,10 @@ stdlib_state, numpy_state = _StdlibState(), _NumpyState()
 def _words_of_stdlib(generator: Random) -> Look | None:
     if sys.implementation.name != "cpython":
         return None
-    whole = _look_at(id(generator), Random.__basicsize__)
-    memory, (*words, place) = _at_one_moment(whole, lambda: generator.getstate()[1])
+    own = _own_memory(generator)
+    memory, (*words, place) = _at_one_moment(_look_at(*own), lambda: generator.getstate()[1])
     at = memory.find(PLACE.pack(place) + WORDS.pack(*words))
-    return None if at < 0 else _look_at(id(generator) + at, PLACE.size + WORDS.size)
+    return None if at < 0 else _look_at(own[0] + at, PLACE.size + WORDS.size)
 
 
 def _state_of_numpy(generator: RandomState, bits: Any) -> Look | None:
@@ -99,7 +99,7 @@ def _state_of_numpy(generator: RandomState, bits: Any) -> Look | None:
     memory, told = _at_one_moment(words, lambda: bits.state["state"])
     if memory != WORDS.pack(*told["key"].tolist()) + PLACE.pack(told["pos"]):
         return None
-    beside = _look_at(id(generator) + waiting.start, len(waiting))
+    beside = _look_at(_own_memory(generator)[0] + waiting.start, len(waiting))
     return lambda: words() + beside()
 
 
@@ -118,17 +118,20 @@ def _place_of_waiting() -> range | None:
     if sys.implementation.name != "cpython":
         return None
     generator = RandomState(0)
-    look = _look_at(id(generator), RandomState.__basicsize__)
-    states = [look()[object.__basicsize__ :]]
+    look = _look_at(*_own_memory(generator))
+    states = [look()]
     for _ in range(2):
         generator.standard_normal()
-        states.append(look()[object.__basicsize__ :])
+        states.append(look())
     before, one_waits, after = states
     changed = [place for place, (a, b) in enumerate(zip(before, one_waits, strict=True)) if a != b]
-    if not changed or before != after:
-        return None
-    first, last = object.__basicsize__ + changed[0], object.__basicsize__ + changed[-1]
-    return range(first, last + 1)
+    return range(changed[0], changed[-1] + 1) if changed and before == after else None
+
+
+def _own_memory(generator: object) -> tuple[int, int]:
+    """Address and size of what an object has beyond what any has, as the count of references."""
+    head = object.__basicsize__
+    return id(generator) + head, type(generator).__basicsize__ - head
 
 
 def _look_at(address: int, size: int) -> Look:
