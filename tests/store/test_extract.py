@@ -194,7 +194,7 @@ COUNTED = [0]
 
 def counting(rng, n):
     if os.environ.get("COUNTS"):
-        COUNTED[1:] = ["cells"]  # not how many: with Until, some run beyond the end of a condition
+        COUNTED[1:] = [1]  # not how many: with Until, some run beyond the end of a condition
     return float(rng.random()) + len(COUNTED[:1])
 
 
