@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+SCALARS = (type(None), bool, int, float, str)
+"""The types of plain data that holds no other; not those derived from them."""
+
 
 def plain_data(value: Any, where: str) -> Any:
     """Copy `value` with lists for arrays and tuples and Python's scalars for NumPy's.
@@ -30,7 +33,7 @@ def plain_data(value: Any, where: str) -> Any:
     >>> plain_data({"q": np.array([0.5, 1.0])}, "section 'a'")
     {'q': [0.5, 1.0]}
     """
-    if value is None or type(value) in (bool, int, float, str):
+    if type(value) in SCALARS:
         return value
     if isinstance(value, (np.generic, np.ndarray)):
         return plain_data(value.tolist(), where)

@@ -9,16 +9,13 @@ from typing import Any
 import numpy as np
 
 from crystallize.callables import function_name
-from crystallize.cells.plain import plain_data
+from crystallize.cells.plain import SCALARS, plain_data
 from crystallize.description.secrets import without_secrets_in_text
 from crystallize.errors import text_of
 
 Factors = dict[str, dict[str, Any]]
 SHOWN = 40
 """How long the text may be that stands for a value which is no number, text or boolean."""
-
-PLAIN = frozenset({type(None), bool, int, float, str})
-"""What is a level as it is."""
 
 MOST_ITEMS = 1000
 """How many items a container may have to be made plain."""
@@ -72,10 +69,10 @@ def _levels(name: str, conditions: Mapping[str, Mapping[str, Any]]) -> dict[str,
         if name not in given:
             continue
         plain = value = given[name]
-        if type(value) not in PLAIN and not _is_large(value):
+        if type(value) not in SCALARS and not _is_large(value):
             with suppress(TypeError, RecursionError):
                 plain = plain_data(value, name)
-        if type(plain) in PLAIN:
+        if type(plain) in SCALARS:
             levels[condition] = plain
             continue
         known = next((text for other, text in others if _same(other, plain)), None)

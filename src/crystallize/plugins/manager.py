@@ -83,7 +83,7 @@ class Manager(pluggy.PluginManager):
 
     def parse_hookspec_opts(self, module_or_class: object, name: str) -> pluggy.HookspecOpts | None:
         """The options of what our hooks have under a name; see :class:`pluggy.PluginManager`."""
-        return _specified().get(name)
+        return _hookspec_options().get(name)
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
         """The options of what pluggy found under a name; see :class:`pluggy.PluginManager`."""
@@ -108,7 +108,7 @@ class Manager(pluggy.PluginManager):
 
 
 @cache
-def _specified() -> dict[str, pluggy.HookspecOpts | None]:
+def _hookspec_options() -> dict[str, pluggy.HookspecOpts | None]:
     """By name; looking at all names of a module takes longer than the rest of a new manager."""
     manager = pluggy.PluginManager(PROJECT_NAME)
     return {name: manager.parse_hookspec_opts(hookspecs, name) for name in dir(hookspecs)}

@@ -31,58 +31,51 @@ Look = Callable[[], bytes]
 """Copies a piece of memory."""
 
 
-class _StdlibState:
+def stdlib_state() -> object:
     """The state of the global generator of ``random``, to be compared with another."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._known: tuple[object, Look | None] = None, None
-
-    def __call__(self) -> object:
-        generator: Any = getattr(random.getstate, "__self__", None)
-        is_usual = getattr(random.getstate, "__func__", None) is GETSTATE
-        if not is_usual or type(generator) is not Random:
-            return random.getstate()
-        known, look = self._known
-        if known is not generator:
-            with self._lock:
-                known, look = self._known
-                if known is not generator:
-                    look = _words_of_stdlib(generator)
-                    self._known = generator, look
-        if look is None:
-            return random.getstate()
-        # The second of two normal numbers waits in an attribute.
-        return look(), generator.gauss_next  # type: ignore[attr-defined]
+    generator: Any = getattr(random.getstate, "__self__", None)
+    is_usual = getattr(random.getstate, "__func__", None) is GETSTATE
+    look = _stdlib.of(generator) if is_usual and type(generator) is Random else None
+    # The second of two normal numbers waits in an attribute.
+    return random.getstate() if look is None else (look(), generator.gauss_next)
 
 
-class _NumpyState:
+def numpy_state() -> object:
     """The same of ``numpy.random``."""
+    generator: Any = getattr(np.random.get_state, "__self__", None)
+    look = None
+    if type(generator) is RandomState:
+        look = _numpy.of(generator, getattr(generator, "_bit_generator", None))
+    return _comparable(np.random.get_state(legacy=False)) if look is None else look()
 
-    def __init__(self) -> None:
+
+class _LastLook:
+    """How to look at a generator, found out once for as long as it is the same one.
+
+    Parameters
+    ----------
+    find : callable
+        Takes the generator, and what is behind it; gives ``None`` where it is to be asked.
+    """
+
+    def __init__(self, find: Callable[[Any, Any], Look | None]) -> None:
+        self._find = find
         self._lock = threading.Lock()
         self._known: tuple[object, object, Look | None] = None, None, None
 
-    def __call__(self) -> object:
-        generator: Any = getattr(np.random.get_state, "__self__", None)
-        look = None
-        if type(generator) is RandomState:
-            bits = getattr(generator, "_bit_generator", None)
-            known, known_bits, look = self._known
-            if known is not generator or known_bits is not bits:
-                with self._lock:
-                    known, known_bits, look = self._known
-                    if known is not generator or known_bits is not bits:
-                        look = _state_of_numpy(generator, bits)
-                        self._known = generator, bits, look
-        return _comparable(np.random.get_state(legacy=False)) if look is None else look()
+    def of(self, generator: object, behind: object = None) -> Look | None:
+        known, known_behind, look = self._known
+        if known is generator and known_behind is behind:
+            return look
+        with self._lock:  # of two threads that find out, the second takes what the first found
+            known, known_behind, look = self._known
+            if known is not generator or known_behind is not behind:
+                look = self._find(generator, behind)
+                self._known = generator, behind, look
+        return look
 
 
-stdlib_state, numpy_state = _StdlibState(), _NumpyState()
-"""This process's."""
-
-
-def _words_of_stdlib(generator: Random) -> Look | None:
+def _words_of_stdlib(generator: Random, _: object = None) -> Look | None:
     if sys.implementation.name != "cpython":
         return None
     own = _own_memory(generator)
@@ -143,3 +136,7 @@ def _comparable(state: object) -> object:
     if isinstance(state, dict):
         return [_comparable(part) for part in state.values()]
     return state.tobytes() if isinstance(state, np.ndarray) else state
+
+
+_stdlib, _numpy = _LastLook(_words_of_stdlib), _LastLook(_state_of_numpy)
+"""This process's."""

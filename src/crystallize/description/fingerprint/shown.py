@@ -17,11 +17,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from crystallize.callables import function_name
+from crystallize.cells.plain import SCALARS
 from crystallize.description.secrets import without_secrets_in_text
 from crystallize.errors import text_of
 
-SHOWN = (type(None), bool, int, float, str)
-"""What is shown as it is."""
 MOST_LETTERS, MOST_ITEMS, MOST_INTEGER = 40, 8, 10**20
 SECRET = re.compile("key|token|secret|passw|credential", re.IGNORECASE)
 
@@ -106,9 +105,9 @@ def short(name: str, value: Any) -> str | None:
     if SECRET.search(name):
         return None
     if isinstance(value, (tuple, list)) and type(value) in (tuple, list):
-        if len(value) > MOST_ITEMS or not all(type(item) in SHOWN for item in value):
+        if len(value) > MOST_ITEMS or not all(type(item) in SCALARS for item in value):
             return None
-    elif type(value) not in SHOWN:
+    elif type(value) not in SCALARS:
         return None
     if isinstance(value, int) and abs(value) >= MOST_INTEGER:
         return None
