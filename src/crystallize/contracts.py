@@ -156,6 +156,25 @@ class ActiveRun(Protocol):
             waits, or where it is over.
         """
 
+    def register_shortening(
+        self, shorten: Callable[[Any], None], elapsed: Callable[[Any], float | None]
+    ) -> None:
+        """Say how the executor has a task of this run that is running end early.
+
+        Then blocks are as large as they may be, since one that takes longer than others is
+        cut when a worker has nothing to do.  To be said before the first task is asked for.
+
+        Parameters
+        ----------
+        shorten : callable
+            Has a task come back with the cells that it has by then, of which there is one at
+            the least; does nothing where it is not running.  Where its call runs,
+            ``call.is_to_end`` is to be set to a function that says whether that was asked for.
+        elapsed : callable
+            For how many seconds a task has been running; ``None`` where it waits.  It is asked
+            often, and need not notice that a task has just ended.
+        """
+
     def tick(self) -> float:
         """Seconds without a completion after which to yield ``None``.
 

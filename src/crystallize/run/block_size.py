@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 from crystallize.contracts import Capabilities
+from crystallize.run.balance import Balance
 
 BLOCK_SECONDS = Capabilities().block_seconds
 """How long a block should take where the executor asks for nothing else."""
@@ -14,6 +17,10 @@ AWAITED_SECONDS = 0.4
 
 TAIL, TAIL_WITH_LATENCY = 1 / 50, 1 / 5
 """How short a block may get towards the end, when workers are kept even: this share of that."""
+
+
+FIRST_CELL_SECONDS, FIRST_CELL_TIMES = 2e-4, 5
+"""The first cell of a process that takes less than that may take so many times what others do."""
 
 
 MAX_CELLS = 2**16
@@ -54,14 +61,34 @@ class BlockSize:
     def is_known(self) -> bool:
         return bool(self._cells)
 
-    def cells(self, remaining: int, workers: int) -> int:
-        """The size of the next block, while `remaining` cells wait for some workers."""
+    @property
+    def each(self) -> float:
+        """Seconds a cell; 0 where nothing is known."""
+        return max(self._seconds / self._cells, 1e-9) if self._cells else 0.0
+
+    def cells(self, remaining: int, workers: int, balance: Balance | None = None) -> int:
+        """The size of the next block, while `remaining` cells wait for some workers.
+
+        Parameters
+        ----------
+        remaining, workers : int
+        balance : Balance, optional
+            Where blocks can be cut while they run.
+        """
         if not self._cells:
             return self._first
-        each = max(self._seconds / self._cells, 1e-9)
-        fitting = min(MAX_CELLS, int(self._block_seconds / each))
+        each, longest = self.each, self._block_seconds
+        if balance is not None and self._cells < 2 and each < FIRST_CELL_SECONDS:
+            longest *= FIRST_CELL_TIMES
+        fitting = min(MAX_CELLS, int(longest / each))
         floor = int(self._tail / each)
-        share = 2 * remaining // (3 * workers)
+        share = remaining // workers
+        if balance is None:
+            share = 2 * remaining // (3 * workers)
+        elif share < fitting:
+            share = ceil(balance.share(remaining * each) / each)
+            if remaining - share < floor:
+                share = remaining
         if share < floor:  # the last round, for which workers should not be asked twice
             share = max(floor, remaining // workers)
         return max(1, min(fitting, share))

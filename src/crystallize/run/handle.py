@@ -37,6 +37,15 @@ class RunHandle:
         """See :meth:`crystallize.contracts.ActiveRun.register_control`."""
         self._deadlines.register(cancel, elapsed)
 
+    def register_shortening(
+        self, shorten: Callable[[Any], None], elapsed: Callable[[Any], float | None]
+    ) -> None:
+        """See :meth:`crystallize.contracts.ActiveRun.register_shortening`."""
+        schedule = self._schedule()
+        # With a time limit for each cell, one that hangs has all of its block run again.
+        if schedule is not None and self._deadlines.timeout is None:
+            schedule.balance(shorten, elapsed)
+
     def tick(self) -> float:
         """See :meth:`crystallize.contracts.ActiveRun.tick`."""
         schedule = self._schedule()

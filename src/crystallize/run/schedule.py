@@ -18,11 +18,16 @@ from typing import Any
 from crystallize.cells.block import Block
 from crystallize.cells.sheet import Sheet
 from crystallize.contracts import TICK, Pause, Task, Trip, named_tuple
+from crystallize.run.balance import Balance
 from crystallize.run.block_size import BLOCK_SECONDS, MAX_CELLS, BlockSize
 from crystallize.run.rate_limit import RateLimit
 
 MAX_CONDITIONS = 2**10
 """How many conditions a trip may have: what comes of it is taken in one go."""
+
+
+WORTH_CUTTING = 0.03
+"""How much a running block has left, as a share of what a block should take, to be cut in two."""
 
 
 SHORTEST = 1e-3
@@ -92,8 +97,20 @@ class Schedule:
         self._suspects: deque[Task | Trip] = deque()
         self._suspect: Task | Trip | None = None
         self._in_flight = 0
+        self._balance: Balance | None = None
+        self._worth_cutting = block_seconds * WORTH_CUTTING
         self._stops: dict[int, int] = {}
         self._horizon = horizon
+
+    def balance(
+        self,
+        shorten: Callable[[Task | Trip], None],
+        elapsed: Callable[[Task | Trip], float | None],
+    ) -> None:
+        """Learn how a running task is had to end early; before the first one is handed out."""
+        if not self._single_cell:
+            each, clock = self._seconds_each, self._clock
+            self._balance = Balance(self._workers, shorten, elapsed, each, clock)
 
     def next_task(self) -> Task | Trip | Pause | None:
         """The next block or trip, or ``None`` where there is nothing to hand out now.
@@ -115,23 +132,32 @@ class Schedule:
         elif self._runs and (self._horizon is None or self._is_near(self._horizon)):
             task = (self._cut_trip() if self._trips else None) or self._cut()
         else:
+            if self._balance is not None:
+                self._balance.even_out(self._worth_cutting)
             return self._pause() if self._later else None
         self._in_flight += 1
+        if self._balance is not None:
+            self._balance.begin(task)
         if self._limit is not None:
             self._limit.started(task, now)
         return task
 
     def tick(self) -> float:
         """Seconds until an executor with room should ask again, where nothing completes."""
+        tick = TICK
+        if self._balance is not None:
+            tick = min(tick, self._balance.tick())
         if not self._later and self._limit is None:
-            return TICK
+            return tick
         seconds = self._next_start() - self._clock()
         # What is due already waits for room, which only a completion makes.
-        return max(seconds, SHORTEST) if 0 < seconds < TICK else TICK
+        return max(seconds, SHORTEST) if 0 < seconds < tick else tick
 
     def ended(self, task: Task | Trip | Pause, seconds: float | None = None) -> None:
         """Learn that a task came to an end, and that nothing of it is left to run."""
         self._in_flight -= 1
+        if self._balance is not None and not isinstance(task, Pause):
+            self._balance.end(task)
         if task == self._suspect:
             self._suspect = None
         if self._limit is not None:
@@ -309,7 +335,7 @@ class Schedule:
     def _cut_trip(self) -> Trip | None:
         """All that is left of neighbouring conditions, where one block has room for several."""
         start, first, stop = self._runs[0]
-        cells = self._size.cells(self.remaining, self._workers)
+        cells = self._size.cells(self.remaining, self._workers, self._balance)
         most = min(MAX_CONDITIONS, cells // (stop - start))
         if most < 2:
             return None
@@ -335,6 +361,11 @@ class Schedule:
             return True
         return pace.cells(self.remaining, self._workers) > cells
 
+    def _seconds_each(self, task: Task | Trip) -> float:
+        """What a cell of a task takes, as far as that is known."""
+        pace = None if isinstance(task, Trip) else self._paces.get(task.condition)
+        return self._size.each if pace is None else pace.each or self._size.each
+
     def _pace(self, condition: int) -> BlockSize:
         """What is known of the duration of one condition's cells."""
         pace = self._paces.get(condition)
@@ -346,7 +377,8 @@ class Schedule:
         start, condition, stop = self._runs[0]
         end = start + 1
         if not self._single_cell:
-            size = self._pace(condition).cells(self.remaining, self._workers)
+            pace = self._pace(condition)
+            size = pace.cells(self.remaining, self._workers, self._balance)
             end = min(stop, start + size, self._horizon or stop)
         if end < stop:
             heapq.heapreplace(self._runs, (end, condition, stop))

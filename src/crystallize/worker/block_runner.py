@@ -50,6 +50,10 @@ GLANCE_SECONDS = 1e-3
 """How often the clock is read, ..."""
 
 
+ASK_SECONDS = 5e-4
+"""How often a block asks whether it is to end early."""
+
+
 GLANCE_CELLS = 64
 """... but after so many cells: as many may come too late if they are slow all of a sudden."""
 
@@ -81,6 +85,8 @@ class BlockCall:
         Whether a cell may take only so long.
     coroutines : CoroutineCells
         Those of its cells that are coroutines.
+    is_to_end : callable
+        Says whether a block that runs here is to end early; for an executor to set.
     leave_worker : callable or None
         Leaves what the calling thread has opened for cells; for an executor whose threads
         end before the run does.  ``None`` where there is nothing.
@@ -126,6 +132,7 @@ class BlockCall:
             self._retried, self.stamp, is_here=not self._is_elsewhere,
         )  # fmt: skip
         self.has_timeout = self._options.timeout is not None
+        self.is_to_end: Callable[[], bool] = bool
         self._is_to_stop = False
         self.watch = GlobalRandomWatch()
         self.state = StateWatch(self._function)
@@ -259,6 +266,12 @@ class BlockCall:
         """When a block ends early."""
         return self.coroutines.deadline(began)
 
+    def _next_look(self, now: float, deadline: float) -> float:
+        """When to look again whether a block is to end early; not later than now if it is."""
+        if now > deadline or self.is_to_end():
+            return now
+        return min(deadline, now + ASK_SECONDS)
+
     def _run_task(self, task: Task | Trip) -> Block | Blocks | Sheet:
         if perf_counter() > self.ends:  # it waited for its worker until then
             return self._none_of(task)
@@ -275,7 +288,7 @@ class BlockCall:
             return Sheet(first, start, stop, block)
         stops = self._options.stop_on_failure
         blocks: list[Block] = []
-        began = perf_counter()
+        due = began = perf_counter()
         deadline = self._deadline(began)
         for condition in range(first, first + conditions):
             asked = 1 if self._arguments.of(condition).untried else stop - start
@@ -284,7 +297,8 @@ class BlockCall:
                 blocks.append(block)
             if len(block) < asked or self._is_to_stop or (stops and block.failures):
                 break
-            if perf_counter() > deadline:
+            now = perf_counter()
+            if now > due and (due := self._next_look(now, deadline)) <= now:
                 break
         return Blocks(blocks, perf_counter() - began, self.stamp)
 
@@ -367,7 +381,7 @@ class BlockCall:
         most = min(GLANCE_CELLS, cells.width) if options.timeout is None else 1
         first, stop, few, points = cells.start, cells.stop, 1, cells.points
         rows.flush(first)
-        looked = clock()
+        due = looked = clock()
         points[:] = [(first, looked)]
         deadline = self._deadline(looked)
         while first < stop:
@@ -404,7 +418,7 @@ class BlockCall:
                     few = few // 2 or 1
             elif few < most:
                 few *= 2
-            if now > deadline:
+            if now > due and (due := self._next_look(now, deadline)) <= now:
                 return
             first, looked = following, now
 

@@ -105,6 +105,11 @@ class AloneRun:
     ) -> None:
         """Nothing is done with it."""
 
+    def register_shortening(
+        self, shorten: Callable[[Any], None], elapsed: Callable[[Any], float | None]
+    ) -> None:
+        """Nothing is done with it."""
+
     def tick(self) -> float:
         """All may begin at once."""
         return TICK
@@ -113,6 +118,11 @@ class AloneRun:
 def tick_of(run: ActiveRun) -> Callable[[], float]:
     """How a run says for how long to wait; who drives an executor by hand may have none."""
     return getattr(run, "tick", AloneRun().tick)
+
+
+def shortening_of(run: ActiveRun) -> Callable[..., None]:
+    """Where to say how a task is had to end early; who drives an executor by hand may have none."""
+    return getattr(run, "register_shortening", AloneRun().register_shortening)
 
 
 class Awaited:

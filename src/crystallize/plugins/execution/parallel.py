@@ -19,7 +19,7 @@ from crystallize.contracts import (
 )
 from crystallize.errors import InvalidValueError
 from crystallize.hookspecs import hookimpl
-from crystallize.plugins.execution.base import Option, default, tick_of
+from crystallize.plugins.execution.base import Option, default, shortening_of, tick_of
 from crystallize.plugins.execution.futures import FuturesExecution
 from crystallize.plugins.execution.threads import ThreadPool
 
@@ -152,6 +152,8 @@ class ParallelExecution(FuturesExecution):
         limits = Limits(self.max_tasks_per_worker, self.max_memory)
         with ProcessPool(call, self._workers, limits) as processes:
             run.register_control(processes.cancel, processes.elapsed)
+            if not limits:  # or else a block that takes much memory has many cells
+                shortening_of(run)(processes.shorten, processes.running_seconds)
             yield from processes.completions(next_task, tick_of(run))
 
     @contextmanager

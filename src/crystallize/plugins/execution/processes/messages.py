@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import pickle
+import select
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
@@ -19,6 +20,8 @@ BUFFER_BYTES = 2**20
 """How much may wait in a pipe, so that who sends a block need not wait for who reads it."""
 
 LIMITS, STATE, LOAD, RUN, FORGET = b"m", b"s", b"l", b"r", b"f"
+SHORTEN = b"e"
+"""The task that runs is to end early; who has ended it meanwhile passes it over."""
 LOADED, UNLOADABLE, VALUE, ERROR, FORGOTTEN = b"L", b"U", b"v", b"e", b"F"
 IMPORTING, IMPORTED = b"i", b"I"
 """A task's time stands still, and goes on."""
@@ -117,6 +120,15 @@ def receive(connection: Connection) -> Message:
     for buffer in buffers:
         _read(connection, buffer)
     return Message(kind, content[start:], buffers)
+
+
+def arrivals(connection: Connection) -> Callable[[], bool]:
+    """What says whether there is a message, or nobody left to send one, in a microsecond."""
+    if os.name != "posix":
+        return connection.poll
+    pipe = select.poll()
+    pipe.register(connection.fileno(), select.POLLIN)
+    return lambda: bool(pipe.poll(0))
 
 
 def _write(connection: Connection, view: memoryview) -> None:

@@ -35,10 +35,12 @@ from crystallize.plugins.execution.processes.messages import (
     LOGGED,
     RETIRES,
     RUN,
+    SHORTEN,
     STATE,
     UNLOADABLE,
     VALUE,
     Message,
+    arrivals,
     pickled,
     receive,
     send,
@@ -96,6 +98,8 @@ def serve(
             if message.kind == RUN:
                 sender.run(call, message)
                 continue
+            if message.kind == SHORTEN:
+                continue
             if message.kind == STATE:
                 state = message.value()
                 continue
@@ -116,6 +120,8 @@ def serve(
                 state.take_over()  # again, after what modules do when they are imported
                 kept = KeptState()
                 forwarding.begin()
+                if hasattr(call, "is_to_end"):  # while a task runs, nothing else is sent
+                    call.is_to_end = arrivals(connection)
                 if getattr(call, "has_timeout", False):
                     clock.watch(sender.tell)
     _close(call)

@@ -27,6 +27,7 @@ from crystallize.plugins.execution.processes.messages import (
     LIMITS,
     LOAD,
     RUN,
+    SHORTEN,
     STATE,
     Message,
     receive,
@@ -149,6 +150,10 @@ class Worker:
         self.task, self.since, self.busy = task, time.monotonic(), True
         self._standing = None
         self._send(RUN, pickle.dumps(task))
+
+    def shorten(self) -> None:
+        """Have its task end early."""
+        self._send(SHORTEN)
 
     def stand_still(self, stands: bool) -> None:
         """Learn that the cell imports something, which is no time of its own, or no more."""

@@ -1,0 +1,130 @@
+"""That workers end together: what tasks in flight have left, and which of them end early.
+
+For executors that can have a running task end early.  Then a block may be as long as it should
+be for all workers to end at once, and one that was cut too long is no harm: when a worker has
+nothing to do, the task that has most left comes back, and the rest of it is for both.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from math import inf
+
+from crystallize.contracts import Task, Trip
+
+ANSWER_SECONDS = 0.01
+"""For how long a task that was asked to end early is thought to do so."""
+IDLE_SECONDS = 3e-3
+"""How often one looks for a task to end early while a worker has nothing to do."""
+
+
+class Balance:
+    """The tasks in flight, and how long each of them takes yet.
+
+    Parameters
+    ----------
+    workers : int
+        How many run at once.
+    shorten : callable
+        Asks a running task to end early.
+    elapsed : callable
+        Task -> for how many seconds it has been running, ``None`` while it waits for a worker.
+    each : callable
+        Task -> seconds a cell, as far as that is known, or 0.
+    clock : callable
+        The time, in seconds.
+    """
+
+    def __init__(
+        self,
+        workers: int,
+        shorten: Callable[[Task | Trip], None],
+        elapsed: Callable[[Task | Trip], float | None],
+        each: Callable[[Task | Trip], float],
+        clock: Callable[[], float],
+    ) -> None:
+        self._workers = workers
+        self._shorten = shorten
+        self._elapsed = elapsed
+        self._each = each
+        self._clock = clock
+        self._in_flight: dict[Task | Trip, int] = {}
+        self._asked: dict[Task | Trip, float] = {}
+
+    def begin(self, task: Task | Trip) -> None:
+        """Learn that a task was handed out."""
+        conditions = task.conditions if isinstance(task, Trip) else 1
+        self._in_flight[task] = (task.stop - task.start) * conditions
+
+    def end(self, task: Task | Trip) -> None:
+        """Learn that it came to an end."""
+        self._in_flight.pop(task, None)
+        self._asked.pop(task, None)
+
+    def share(self, seconds: float) -> float:
+        """How many seconds of work the next task should have for all workers to end together.
+
+        Parameters
+        ----------
+        seconds : float
+            How much work there is that was not handed out.
+        """
+        running, waiting = self._left()
+        busy = [0.0] * (self._workers - len(running))
+        busy += [max(0.0, each) for each in running.values()]
+        heapq.heapify(busy)
+        for each in waiting:
+            heapq.heapreplace(busy, busy[0] + each)
+        busy.sort()
+        total, count = seconds, 0
+        for free, later in pairwise([*busy, inf]):
+            total, count = total + free, count + 1
+            if total <= later * count:  # the others are busy for longer than this takes
+                break
+        return total / count - busy[0]
+
+    def even_out(self, least: float) -> None:
+        """Have tasks end early, as many as there are workers without work.
+
+        Parameters
+        ----------
+        least : float
+            The seconds that a task has left to be worth it.
+        """
+        now = self._clock()
+        idle = self._workers - len(self._in_flight)
+        idle -= sum(now - asked < ANSWER_SECONDS for asked in self._asked.values())
+        # One that should have ended is slower than others, nobody knows by how much: the more it
+        # is late, the more there may be left of it.
+        left = {task: abs(seconds) for task, seconds in self._left()[0].items()}
+        worth_it = [task for task in self._divisible() if left.get(task, 0.0) > least]
+        for task in sorted(worth_it, key=left.__getitem__, reverse=True)[: max(0, idle)]:
+            self._ask(task)
+
+    def tick(self) -> float:
+        """After how many seconds without a completion one is to look again."""
+        is_idle = len(self._in_flight) < self._workers
+        return IDLE_SECONDS if is_idle and next(self._divisible(), None) else inf
+
+    def _divisible(self) -> Iterator[Task | Trip]:
+        """The tasks of several cells that were not asked to end early."""
+        return (
+            task for task, cells in self._in_flight.items() if cells > 1 and task not in self._asked
+        )
+
+    def _ask(self, task: Task | Trip) -> None:
+        self._asked[task] = self._clock()
+        self._shorten(task)
+
+    def _left(self) -> tuple[dict[Task | Trip, float], list[float]]:
+        """The seconds that tasks take yet: those that are running, and those that wait."""
+        running, waiting = {}, []
+        for task, cells in self._in_flight.items():
+            elapsed, seconds = self._elapsed(task), cells * self._each(task)
+            if elapsed is None:
+                waiting.append(seconds)
+            else:
+                running[task] = seconds - elapsed
+        return running, waiting

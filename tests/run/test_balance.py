@@ -1,0 +1,154 @@
+"""Blocks that can be cut while they run: workers end together, and every cell is run once."""
+
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crystallize.cells.block import Block
+from crystallize.contracts import Task, Trip
+from crystallize.run.schedule import Schedule
+
+LONGEST = 0.3
+"""After so many seconds a block ends itself."""
+
+
+class Engine:
+    """Workers on a virtual clock, which look once a millisecond whether their task is to end.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    speeds : list of float
+        Seconds a cell of each worker.
+    ready : int
+        How many tasks it takes beyond those that run.
+    """
+
+    def __init__(self, runs, speeds, *, ready=0, trips=False):
+        self.now = 0.0
+        self.schedule = Schedule(
+            runs, len(speeds), single_cell=False, trips=trips, clock=lambda: self.now
+        )
+        self.schedule.balance(self.shorten, self.elapsed)
+        self.speeds = speeds
+        self.ready = ready
+        self.waiting: list[Task | Trip] = []
+        self.running: dict[int, tuple[Task | Trip, float, float]] = {}
+        self.done: list[tuple[int, int]] = []
+        self.blocks = 0
+
+    def shorten(self, task):
+        for worker, (running, began, _) in self.running.items():
+            if running == task:
+                self.running[worker] = running, began, self.now + 1e-3
+
+    def elapsed(self, task):
+        return next((self.now - t[1] for t in self.running.values() if t[0] == task), None)
+
+    def run(self):
+        """Run to the end; the seconds that it took."""
+        while True:
+            while len(self.waiting) + len(self.running) < len(self.speeds) + self.ready:
+                if (task := self.schedule.next_task()) is None:
+                    break
+                self.waiting.append(task)
+            for worker in range(len(self.speeds)):
+                if worker not in self.running and self.waiting:
+                    self.running[worker] = self.waiting.pop(0), self.now, self.now + LONGEST
+            if not self.running:
+                assert self.schedule.done
+                return self.now
+            ends = [(self.end(worker), worker) for worker in self.running]
+            end, worker = min(ends)
+            if end > self.now + self.schedule.tick():
+                self.now += self.schedule.tick()
+                continue
+            self.now = end
+            self.land(worker)
+
+    def end(self, worker):
+        """When a worker's task comes back."""
+        _, began, latest = self.running[worker]
+        return began + self.cells(worker, latest) * self.speeds[worker]
+
+    def cells(self, worker, latest):
+        task, began, _ = self.running[worker]
+        most = (task.stop - task.start) * (task.conditions if isinstance(task, Trip) else 1)
+        return min(most, max(1, int((latest - began) / self.speeds[worker]) + 1))
+
+    def land(self, worker):
+        task, _, latest = self.running[worker]
+        count = self.cells(worker, latest)
+        del self.running[worker]
+        self.blocks += 1
+        seconds = count * self.speeds[worker]
+        if isinstance(task, Task):
+            self.schedule.finished(task, count, seconds)
+            self.done += [(task.condition, task.start + i) for i in range(count)]
+            return
+        width, blocks = task.stop - task.start, []
+        for condition in range(task.condition, task.condition + task.conditions):
+            stop = task.start + min(width, count)
+            if stop > task.start:
+                blocks.append(Block(condition, task.start, stop, [], [], seconds))
+                self.done += [(condition, i) for i in range(task.start, stop)]
+            count -= stop - task.start
+        self.schedule.trip_finished(task, blocks, seconds)
+
+
+@given(
+    sizes=st.lists(st.integers(1, 3000), min_size=1, max_size=5),
+    speeds=st.lists(st.sampled_from([1e-6, 1e-5, 1e-3, 0.05, 0.5]), min_size=1, max_size=5),
+    ready=st.integers(0, 3),
+    trips=st.booleans(),
+)
+@settings(max_examples=100, deadline=None)
+def test_every_cell_is_run_once_however_unlike_workers_are(sizes, speeds, ready, trips):
+    engine = Engine([(c, 0, n) for c, n in enumerate(sizes)], speeds, ready=ready, trips=trips)
+    engine.run()
+    assert sorted(engine.done) == [(c, i) for c, size in enumerate(sizes) for i in range(size)]
+
+
+@pytest.mark.parametrize("ready", [0, 2])
+@pytest.mark.parametrize("slower", [1.0, 1.1, 2.0, 4.0])
+def test_two_workers_end_together_after_few_blocks(slower, ready):
+    cells, each = 20_000, 1e-5
+    engine = Engine([(0, 0, cells)], [each, each * slower], ready=ready)
+    least = cells / (1 / each + 1 / (each * slower))
+    assert engine.run() <= 1.1 * least
+    assert engine.blocks <= 14
+
+
+@pytest.mark.parametrize("workers", [1, 4, 30])
+def test_workers_end_together_where_cells_are_slow(workers):
+    cells, each = 40 * workers + 3, 0.02
+    least = -(-cells // workers) * each
+    assert Engine([(0, 0, cells)], [each] * workers).run() <= least + 2 * each
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=50, deadline=None)
+def test_losses_cost_no_cell(seed):
+    choose = Random(seed)
+    engine = Engine([(0, 0, 500), (1, 0, 70)], [1e-4, 1e-4, 1e-4])
+    schedule = engine.schedule
+    in_flight: list[Any] = []
+    while True:
+        while len(in_flight) < 3 and (task := schedule.next_task()) is not None:
+            in_flight.append(task)
+        if not in_flight:
+            break
+        task = in_flight.pop(choose.randrange(len(in_flight)))
+        count = task.stop - task.start
+        if choose.random() < 0.2:
+            if schedule.lost(task):
+                schedule.suspect(task.condition, task.start)
+            continue
+        part = choose.randint(1, count)
+        schedule.finished(task, part, part * 1e-4)
+        engine.done += [(task.condition, task.start + i) for i in range(part)]
+    assert schedule.done
+    assert sorted(engine.done) == [(c, i) for c, n in enumerate((500, 70)) for i in range(n)]
