@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crystallize.cells.block import Block
-from crystallize.contracts import Task, Trip
+from crystallize.contracts import TICK, Task, Trip
 from crystallize.run.schedule import Schedule
 
 LONGEST = 0.3
@@ -152,3 +152,19 @@ def test_losses_cost_no_cell(seed):
         engine.done += [(task.condition, task.start + i) for i in range(part)]
     assert schedule.done
     assert sorted(engine.done) == [(c, i) for c, n in enumerate((500, 70)) for i in range(n)]
+
+
+def test_nobody_looks_every_few_milliseconds_beside_a_suspect():
+    engine = Engine([(0, 0, 100)], [1e-3, 1e-3])
+    schedule = engine.schedule
+    first, second = schedule.next_task(), schedule.next_task()
+    schedule.finished(first, 1, 1e-3)
+    schedule.finished(second, 1, 1e-3)
+    large, lost = schedule.next_task(), schedule.next_task()
+    assert large.stop - large.start > 1 and not schedule.lost(lost)
+    assert schedule.next_task() is None  # a suspect runs alone
+    assert schedule.tick() == TICK
+    schedule.finished(large, large.stop - large.start, 0.05)
+    assert schedule.next_task() == lost
+    assert schedule.next_task() is None
+    assert schedule.tick() == TICK

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from types import FunctionType
 
 import pluggy
 
@@ -129,7 +130,7 @@ def _has_method(plugin: object, name: str) -> bool:
 def _mark(static: object) -> pluggy.HookimplOpts | None:
     """The options of :data:`crystallize.hookimpl`, above or below ``@staticmethod``."""
     function = static.__func__ if isinstance(static, (classmethod, staticmethod)) else static
-    if not inspect.isroutine(function):
+    if type(function) is not FunctionType and not inspect.isroutine(function):
         return None
     options: pluggy.HookimplOpts | None = getattr(function, MARK, None)
     return options or getattr(static, MARK, None)

@@ -93,8 +93,10 @@ class Balance:
         least : float
             The seconds that a task has left to be worth it.
         """
-        now = self._clock()
         idle = self._workers - len(self._in_flight)
+        if idle <= 0:
+            return
+        now = self._clock()
         idle -= sum(now - asked < ANSWER_SECONDS for asked in self._asked.values())
         # One that should have ended is slower than others, nobody knows by how much: the more it
         # is late, the more there may be left of it.

@@ -145,7 +145,7 @@ class Schedule:
     def tick(self) -> float:
         """Seconds until an executor with room should ask again, where nothing completes."""
         tick = TICK
-        if self._balance is not None:
+        if self._balance is not None and not (self._suspects or self._suspect):
             tick = min(tick, self._balance.tick())
         if not self._later and self._limit is None:
             return tick

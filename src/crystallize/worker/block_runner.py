@@ -174,6 +174,8 @@ class BlockCall:
             self._load(state["heavy"])
             self._refusal = unlike_driver(state["loaded"], self._function, self._conditions)
         self._prepare()
+        if not state["loaded"].written:
+            self.state.watch_nothing()
         self.ends = state["ends"] - (time() - perf_counter())
 
     def _load(self, heavy: bytes) -> None:

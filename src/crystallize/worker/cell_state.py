@@ -29,6 +29,10 @@ class StateWatch:
         self._names: frozenset[str] | None = None
         self._left = BLOCKS
 
+    def watch_nothing(self) -> None:
+        """Learn that no code changes anything: the look for what it changes takes its time."""
+        self._left = 0
+
     def begin(self) -> Before | None:
         """Note the state before some cells; ``None`` where nothing is watched any more."""
         if not self._left:

@@ -16,13 +16,13 @@ from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import ModuleType
+from typing import Any, NamedTuple
 
 from crystallize.description.fingerprint.origin import is_own_module
 from crystallize.description.lookup import SOURCE
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """A module as the driver had it.
 
     Attributes
@@ -52,6 +52,10 @@ class OwnModules:
     process: bytes
     sources: Mapping[str, Source]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Of plain tuples: pickling asks nobody about these.
+        return _own_modules, (self.process, {name: (*one,) for name, one in self.sources.items()})
+
     @classmethod
     def loaded(cls) -> OwnModules:
         """Those that this process has loaded from files."""
@@ -79,6 +83,12 @@ class OwnModules:
         finder.sources = self.sources
         if any(loader.source != self.sources.get(name) for name, loader in _provided().items()):
             unload_provided()
+
+
+def _own_modules(
+    process: bytes, sources: Mapping[str, tuple[str, bytes, list[str] | None]]
+) -> OwnModules:
+    return OwnModules(process, {name: Source(*given) for name, given in sources.items()})
 
 
 def unload_provided() -> bool:

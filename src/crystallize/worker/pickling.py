@@ -27,11 +27,12 @@ def pickled_by_value(value: object) -> bytes:
     Exception
         If something in it cannot be pickled.
     """
-    decided = _looked_at | cloudpickle.list_registry_pickle_by_value()
-    for name, module in sys.modules.copy().items():
-        if name not in decided and "." not in name and isinstance(module, ModuleType):
+    # Of hundreds of names most were looked at before.
+    for name in sys.modules.keys() - _looked_at - cloudpickle.list_registry_pickle_by_value():
+        module = sys.modules.get(name)
+        if isinstance(module, ModuleType):
             _looked_at.add(name)
-            if name != "__main__" and not _is_found(name, module):
+            if "." not in name and name != "__main__" and not _is_found(name, module):
                 cloudpickle.register_pickle_by_value(module)
     buffer = io.BytesIO()
     _Pickler(buffer).dump(value)

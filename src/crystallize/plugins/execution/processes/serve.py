@@ -111,8 +111,8 @@ def serve(
                 send(connection, FORGOTTEN)
             if call is not _NOTHING:
                 forwarding.end()
-            call = _NOTHING  # and its memory free before the next one comes
-            kept.restore()
+                call = _NOTHING  # and its memory free before the next one comes
+                kept.restore()
             if message.kind == LOAD:
                 assert state is not None, "it is sent before"
                 state.take_over()

@@ -26,10 +26,8 @@ class Surroundings:
     @classmethod
     def now(cls) -> Surroundings:
         modules = {}
-        for name, module in sys.modules.copy().items():
-            if name in _unchanging:
-                continue
-            file = getattr(module, "__file__", None)
+        for name in sys.modules.keys() - _unchanging:
+            file = getattr(sys.modules.get(name), "__file__", None)
             if not isinstance(file, str) or file.startswith(_INSTALLED):
                 _unchanging.add(name)
             else:
