@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any, Literal, NamedTuple, Protocol
@@ -157,12 +157,13 @@ class ActiveRun(Protocol):
         """
 
     def register_shortening(
-        self, shorten: Callable[[Any], None], elapsed: Callable[[Any], float | None]
+        self, shorten: Callable[[Any], None], running: Callable[[], Iterable[tuple[Any, float]]]
     ) -> None:
         """Say how the executor has a task of this run that is running end early.
 
-        Then blocks are as large as they may be, since one that takes longer than others is
-        cut when a worker has nothing to do.  To be said before the first task is asked for.
+        Then blocks are larger, since one that takes longer than others is shortened when a
+        worker has nothing to do.  To be said before the first task is asked for, by an executor
+        of plain functions whose call runs one task at a time in each place.
 
         Parameters
         ----------
@@ -170,15 +171,16 @@ class ActiveRun(Protocol):
             Has a task come back with the cells that it has by then, of which there is one at
             the least; does nothing where it is not running.  Where its call runs,
             ``call.is_to_end`` is to be set to a function that says whether that was asked for.
-        elapsed : callable
-            For how many seconds a task has been running; ``None`` where it waits.  It is asked
+        running : callable
+            The tasks that are running, each with the seconds that it has been.  It is asked
             often, and need not notice that a task has just ended.
         """
 
     def tick(self) -> float:
         """Seconds without a completion after which to yield ``None``.
 
-        That is :data:`TICK`, or less where a cell may begin before that which may not yet.
+        That is :data:`TICK`, or less where a cell may begin before that which may not yet, or
+        where a worker that has nothing to do may soon take of what another has.
         """
 
 

@@ -25,28 +25,32 @@ class Engine:
         Seconds a cell of each worker.
     ready : int
         How many tasks it takes beyond those that run.
+    start : float
+        Seconds that the first cell of a worker takes besides.
     """
 
-    def __init__(self, runs, speeds, *, ready=0, trips=False):
+    def __init__(self, runs, speeds, *, ready=0, trips=False, start=0.0):
         self.now = 0.0
         self.schedule = Schedule(
             runs, len(speeds), single_cell=False, trips=trips, clock=lambda: self.now
         )
-        self.schedule.balance(self.shorten, self.elapsed)
+        self.schedule.learn_shortening(self.shorten, self.running_for)
         self.speeds = speeds
+        self.start = dict.fromkeys(range(len(speeds)), start)
         self.ready = ready
         self.waiting: list[Task | Trip] = []
         self.running: dict[int, tuple[Task | Trip, float, float]] = {}
         self.done: list[tuple[int, int]] = []
-        self.blocks = 0
+        self.blocks = self.shortened = 0
 
     def shorten(self, task):
-        for worker, (running, began, _) in self.running.items():
+        self.shortened += 1
+        for worker, (running, began, latest) in self.running.items():
             if running == task:
-                self.running[worker] = running, began, self.now + 1e-3
+                self.running[worker] = running, began, min(latest, self.now + 1e-3)
 
-    def elapsed(self, task):
-        return next((self.now - t[1] for t in self.running.values() if t[0] == task), None)
+    def running_for(self):
+        return [(task, self.now - began) for task, began, _ in self.running.values()]
 
     def run(self):
         """Run to the end; the seconds that it took."""
@@ -63,8 +67,8 @@ class Engine:
                 return self.now
             ends = [(self.end(worker), worker) for worker in self.running]
             end, worker = min(ends)
-            if end > self.now + self.schedule.tick():
-                self.now += self.schedule.tick()
+            if end > self.now + (tick := self.schedule.tick()):
+                self.now += tick
                 continue
             self.now = end
             self.land(worker)
@@ -72,7 +76,7 @@ class Engine:
     def end(self, worker):
         """When a worker's task comes back."""
         _, began, latest = self.running[worker]
-        return began + self.cells(worker, latest) * self.speeds[worker]
+        return began + self.start[worker] + self.cells(worker, latest) * self.speeds[worker]
 
     def cells(self, worker, latest):
         task, began, _ = self.running[worker]
@@ -84,7 +88,8 @@ class Engine:
         count = self.cells(worker, latest)
         del self.running[worker]
         self.blocks += 1
-        seconds = count * self.speeds[worker]
+        seconds = self.start[worker] + count * self.speeds[worker]
+        self.start[worker] = 0.0
         if isinstance(task, Task):
             self.schedule.finished(task, count, seconds)
             self.done += [(task.condition, task.start + i) for i in range(count)]
@@ -122,6 +127,12 @@ def test_two_workers_end_together_after_few_blocks(slower, ready):
     assert engine.blocks <= 14
 
 
+def test_the_start_of_processes_does_not_make_blocks_small():
+    engine = Engine([(0, 0, 20_000)], [1e-5, 1e-5], ready=2, start=4e-5)
+    assert engine.run() <= 0.11
+    assert engine.blocks <= 8
+
+
 @pytest.mark.parametrize("workers", [1, 4, 30])
 def test_workers_end_together_where_cells_are_slow(workers):
     cells, each = 40 * workers + 3, 0.02
@@ -138,10 +149,13 @@ def test_losses_cost_no_cell(seed):
     in_flight: list[Any] = []
     while True:
         while len(in_flight) < 3 and (task := schedule.next_task()) is not None:
-            in_flight.append(task)
+            in_flight.append((task, engine.now))
         if not in_flight:
+            assert not schedule.remaining
             break
-        task = in_flight.pop(choose.randrange(len(in_flight)))
+        engine.running = {i: (task, began, LONGEST) for i, (task, began) in enumerate(in_flight)}
+        engine.now += 0.01
+        task, _ = in_flight.pop(choose.randrange(len(in_flight)))
         count = task.stop - task.start
         if choose.random() < 0.2:
             if schedule.lost(task):
@@ -168,3 +182,22 @@ def test_nobody_looks_every_few_milliseconds_beside_a_suspect():
     assert schedule.next_task() == lost
     assert schedule.next_task() is None
     assert schedule.tick() == TICK
+
+
+def test_looks_for_what_does_not_come_end_after_a_while():
+    engine = Engine([(0, 0, 24)], [1e-3, 1e-3])
+    schedule = engine.schedule
+    for task in [schedule.next_task(), schedule.next_task()]:
+        schedule.finished(task, 1, 1e-3)
+    last: Any = schedule.next_task()
+    over: Any = schedule.next_task()
+    schedule.finished(over, over.stop - over.start, 1e-3 * (over.stop - over.start))
+    seconds = (last.stop - last.start) * 1e-3
+    engine.running[0] = last, engine.now - seconds, LONGEST  # it should have ended, and has not
+    ticks = []
+    for _ in range(100):
+        assert schedule.next_task() is None
+        ticks.append(schedule.tick())
+    assert ticks[0] < TICK and set(ticks[40:]) == {TICK}
+    assert not engine.shortened
+    assert schedule.tick() == TICK  # where nobody asked for work meanwhile

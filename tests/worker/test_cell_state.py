@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import itertools
 import warnings
 
@@ -168,3 +169,32 @@ def test_state_in_a_worker_process_is_named():
     options = {"executor_type": "process", "max_workers": 1}
     with pytest.warns(SharedStateWarning, match="global `SEEN`"):
         Experiment(growing, replicates=9, execution="parallel", execution_options=options).run()
+
+
+def test_state_that_a_resource_makes_in_a_worker_is_named(tmp_path, monkeypatch):
+    (tmp_path / "filled_later.py").write_text(
+        "class Box:\n"
+        "    count = 0\n"
+        "    def bump(self):\n"
+        "        self.count += 1\n"
+        "        return float(self.count)\n"
+        "POOL = None\n"
+        "def factory():\n"
+        "    global POOL\n"
+        "    POOL = Box()\n"
+        "    return 1\n"
+        "def trial(tool):\n"
+        "    return POOL.bump()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    filled_later = importlib.import_module("filled_later")
+    experiment = Experiment(
+        filled_later.trial,
+        replicates=40,
+        seed=1,
+        resources={"tool": filled_later.factory},
+        execution="parallel",
+        execution_options={"executor_type": "process", "max_workers": 1},
+    )
+    with pytest.warns(SharedStateWarning, match="POOL"):
+        experiment.run()

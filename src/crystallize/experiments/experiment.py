@@ -59,9 +59,6 @@ if TYPE_CHECKING:
     from crystallize.planning.plan import Plan
     from crystallize.verification.certificate import Certificate
 
-DEFAULTS = (ResultAggregator(),)
-"""The core's own plugins."""
-
 
 class Experiment:
     """A function to be run many times, under a few conditions, from one seed.
@@ -238,7 +235,7 @@ class Experiment:
                 plugins=observers,
                 plugin_options=observer_options,
                 block=blocked,
-                defaults=DEFAULTS,
+                defaults=(ResultAggregator(),),
             )
         given = {
             "name": name,

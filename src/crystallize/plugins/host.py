@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 import warnings
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -91,7 +91,7 @@ class Host:
         plugins: Sequence[str | object] = (),
         plugin_options: Mapping[str, Options] | None = None,
         block: Sequence[str] = (),
-        defaults: Sequence[Hashable] = (),
+        defaults: Sequence[object] = (),
         catalog: Catalog | None = None,
     ) -> None:
         self.executor_options = plain(dict(executor_options or {}))
@@ -117,7 +117,7 @@ class Host:
         self.executor_name = self._used[-1].name
         self.used = tuple(self._used)
         for default in defaults:
-            self._manager.add_default(default)
+            self._manager.add("plugin", type(default).__name__, default)
         self._manager.complete()
 
     def implements(self, hook: str) -> bool:

@@ -6,7 +6,7 @@ are called in the order in which they were added.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import cast
 
@@ -68,11 +68,6 @@ class Manager(pluggy.PluginManager):
         self._plugins[unique] = _Registered(unique, plugin, implementations)
         return unique
 
-    def add_default(self, plugin: Hashable) -> None:
-        """Add one of the core's own, which every experiment has."""
-        name = self._unique(type(plugin).__name__)
-        self._plugins[name] = _Registered(name, plugin, _implementations_of(plugin))
-
     def complete(self) -> None:
         """Hand what was added to pluggy, which calls the last that it was given first."""
         for name, registered in reversed(self._plugins.items()):
@@ -117,11 +112,6 @@ def _hookspec_options() -> dict[str, pluggy.HookspecOpts | None]:
     """By name; looking at all names of a module takes longer than the rest of a new manager."""
     manager = pluggy.PluginManager(PROJECT_NAME)
     return {name: manager.parse_hookspec_opts(hookspecs, name) for name in dir(hookspecs)}
-
-
-@cache
-def _implementations_of(default: Hashable) -> tuple[Implementation, ...]:
-    return tuple(checked_implementations("plugin", type(default).__name__, default))
 
 
 class _Registered:

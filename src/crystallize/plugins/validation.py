@@ -130,6 +130,7 @@ def _has_method(plugin: object, name: str) -> bool:
 def _mark(static: object) -> pluggy.HookimplOpts | None:
     """The options of :data:`crystallize.hookimpl`, above or below ``@staticmethod``."""
     function = static.__func__ if isinstance(static, (classmethod, staticmethod)) else static
+    # Most are plain functions, of which that is known in a tenth of the time.
     if type(function) is not FunctionType and not inspect.isroutine(function):
         return None
     options: pluggy.HookimplOpts | None = getattr(function, MARK, None)

@@ -1,14 +1,14 @@
 """That workers end together: what tasks in flight have left, and which of them end early.
 
 For executors that can have a running task end early.  Then a block may be as long as it should
-be for all workers to end at once, and one that was cut too long is no harm: when a worker has
+be for all workers to end at once, and one that was too long is no harm: when a worker has
 nothing to do, the task that has most left comes back, and the rest of it is for both.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from math import inf
 
@@ -16,8 +16,10 @@ from crystallize.contracts import Task, Trip
 
 ANSWER_SECONDS = 0.01
 """For how long a task that was asked to end early is thought to do so."""
-IDLE_SECONDS = 3e-3
-"""How often one looks for a task to end early while a worker has nothing to do."""
+LOOK_SECONDS = 3e-3
+"""How often one looks for a task to end early while a worker has nothing to do, ..."""
+MOST_LOOKS = 30
+"""... and how many times where nothing else happens: what does not come then takes long."""
 
 
 class Balance:
@@ -29,8 +31,8 @@ class Balance:
         How many run at once.
     shorten : callable
         Asks a running task to end early.
-    elapsed : callable
-        Task -> for how many seconds it has been running, ``None`` while it waits for a worker.
+    running : callable
+        The tasks that are running, each with the seconds that it has been; others wait.
     each : callable
         Task -> seconds a cell, as far as that is known, or 0.
     clock : callable
@@ -41,17 +43,19 @@ class Balance:
         self,
         workers: int,
         shorten: Callable[[Task | Trip], None],
-        elapsed: Callable[[Task | Trip], float | None],
+        running: Callable[[], Iterable[tuple[Task | Trip, float]]],
         each: Callable[[Task | Trip], float],
         clock: Callable[[], float],
     ) -> None:
         self._workers = workers
         self._shorten = shorten
-        self._elapsed = elapsed
+        self._running = running
         self._each = each
         self._clock = clock
         self._in_flight: dict[Task | Trip, int] = {}
         self._asked: dict[Task | Trip, float] = {}
+        self._is_to_look = False
+        self._looks = 0
 
     def begin(self, task: Task | Trip) -> None:
         """Learn that a task was handed out."""
@@ -60,6 +64,7 @@ class Balance:
 
     def end(self, task: Task | Trip) -> None:
         """Learn that it came to an end."""
+        self._looks = 0
         self._in_flight.pop(task, None)
         self._asked.pop(task, None)
 
@@ -100,33 +105,32 @@ class Balance:
         idle -= sum(now - asked < ANSWER_SECONDS for asked in self._asked.values())
         # One that should have ended is slower than others, nobody knows by how much: the more it
         # is late, the more there may be left of it.
-        left = {task: abs(seconds) for task, seconds in self._left()[0].items()}
-        worth_it = [task for task in self._divisible() if left.get(task, 0.0) > least]
+        left = {
+            task: abs(seconds)
+            for task, seconds in self._left()[0].items()
+            if self._in_flight[task] > 1 and task not in self._asked
+        }
+        worth_it = [task for task, seconds in left.items() if seconds > least]
         for task in sorted(worth_it, key=left.__getitem__, reverse=True)[: max(0, idle)]:
-            self._ask(task)
+            del left[task]
+            self._asked[task] = now
+            self._shorten(task)
+        self._looks += 1
+        self._is_to_look = bool(left) and self._looks < MOST_LOOKS
 
     def tick(self) -> float:
-        """After how many seconds without a completion one is to look again."""
-        is_idle = len(self._in_flight) < self._workers
-        return IDLE_SECONDS if is_idle and next(self._divisible(), None) else inf
-
-    def _divisible(self) -> Iterator[Task | Trip]:
-        """The tasks of several cells that were not asked to end early."""
-        return (
-            task for task, cells in self._in_flight.items() if cells > 1 and task not in self._asked
-        )
-
-    def _ask(self, task: Task | Trip) -> None:
-        self._asked[task] = self._clock()
-        self._shorten(task)
+        """After how many seconds without a completion to call :meth:`even_out` again."""
+        is_to_look, self._is_to_look = self._is_to_look, False
+        return LOOK_SECONDS if is_to_look else inf
 
     def _left(self) -> tuple[dict[Task | Trip, float], list[float]]:
         """The seconds that tasks take yet: those that are running, and those that wait."""
+        elapsed = dict(self._running())
         running, waiting = {}, []
         for task, cells in self._in_flight.items():
-            elapsed, seconds = self._elapsed(task), cells * self._each(task)
-            if elapsed is None:
-                waiting.append(seconds)
+            seconds = cells * self._each(task)
+            if task in elapsed:
+                running[task] = seconds - elapsed[task]
             else:
-                running[task] = seconds - elapsed
+                waiting.append(seconds)
         return running, waiting

@@ -66,20 +66,27 @@ class BlockSize:
         """Seconds a cell; 0 where nothing is known."""
         return max(self._seconds / self._cells, 1e-9) if self._cells else 0.0
 
-    def cells(self, remaining: int, workers: int, balance: Balance | None = None) -> int:
+    @property
+    def is_of_first_cells(self) -> bool:
+        """Whether what is known are single cells, so quick that the start of a process counts."""
+        return self._cells < 2 and self.each < FIRST_CELL_SECONDS
+
+    def cells(
+        self, remaining: int, workers: int, balance: Balance | None = None, *, starts: bool = False
+    ) -> int:
         """The size of the next block, while `remaining` cells wait for some workers.
 
         Parameters
         ----------
         remaining, workers : int
         balance : Balance, optional
-            Where blocks can be cut while they run.
+            Where blocks can be shortened while they run.
+        starts : bool
+            Whether only first cells were run so far: then a block may be longer.
         """
         if not self._cells:
             return self._first
-        each, longest = self.each, self._block_seconds
-        if balance is not None and self._cells < 2 and each < FIRST_CELL_SECONDS:
-            longest *= FIRST_CELL_TIMES
+        each, longest = self.each, self._block_seconds * (FIRST_CELL_TIMES if starts else 1)
         fitting = min(MAX_CELLS, int(longest / each))
         floor = int(self._tail / each)
         share = remaining // workers

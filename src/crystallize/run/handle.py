@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from weakref import ref
 
@@ -38,13 +38,13 @@ class RunHandle:
         self._deadlines.register(cancel, elapsed)
 
     def register_shortening(
-        self, shorten: Callable[[Any], None], elapsed: Callable[[Any], float | None]
+        self, shorten: Callable[[Any], None], running: Callable[[], Iterable[tuple[Any, float]]]
     ) -> None:
         """See :meth:`crystallize.contracts.ActiveRun.register_shortening`."""
         schedule = self._schedule()
         # With a time limit for each cell, one that hangs has all of its block run again.
         if schedule is not None and self._deadlines.timeout is None:
-            schedule.balance(shorten, elapsed)
+            schedule.learn_shortening(shorten, running)
 
     def tick(self) -> float:
         """See :meth:`crystallize.contracts.ActiveRun.tick`."""

@@ -26,8 +26,8 @@ MAX_CONDITIONS = 2**10
 """How many conditions a trip may have: what comes of it is taken in one go."""
 
 
-WORTH_CUTTING = 0.03
-"""How much a running block has left, as a share of what a block should take, to be cut in two."""
+WORTH_SHORTENING = 0.03
+"""How much a running block has left, as a share of what a block should take, to be shortened."""
 
 
 SHORTEST = 1e-3
@@ -97,20 +97,21 @@ class Schedule:
         self._suspects: deque[Task | Trip] = deque()
         self._suspect: Task | Trip | None = None
         self._in_flight = 0
+        self._awaits = awaits
         self._balance: Balance | None = None
-        self._worth_cutting = block_seconds * WORTH_CUTTING
+        self._worth_shortening = block_seconds * WORTH_SHORTENING
         self._stops: dict[int, int] = {}
         self._horizon = horizon
 
-    def balance(
+    def learn_shortening(
         self,
         shorten: Callable[[Task | Trip], None],
-        elapsed: Callable[[Task | Trip], float | None],
+        running: Callable[[], Iterable[tuple[Task | Trip, float]]],
     ) -> None:
         """Learn how a running task is had to end early; before the first one is handed out."""
-        if not self._single_cell:
+        if not (self._single_cell or self._awaits):
             each, clock = self._seconds_each, self._clock
-            self._balance = Balance(self._workers, shorten, elapsed, each, clock)
+            self._balance = Balance(self._workers, shorten, running, each, clock)
 
     def next_task(self) -> Task | Trip | Pause | None:
         """The next block or trip, or ``None`` where there is nothing to hand out now.
@@ -133,7 +134,7 @@ class Schedule:
             task = (self._cut_trip() if self._trips else None) or self._cut()
         else:
             if self._balance is not None:
-                self._balance.even_out(self._worth_cutting)
+                self._balance.even_out(self._worth_shortening)
             return self._pause() if self._later else None
         self._in_flight += 1
         if self._balance is not None:
@@ -359,6 +360,7 @@ class Schedule:
         pace = self._paces.get(condition)
         if pace is None or not pace.is_known:
             return True
+        # Roughly: the balance would be asked for each of very many conditions.
         return pace.cells(self.remaining, self._workers) > cells
 
     def _seconds_each(self, task: Task | Trip) -> float:
@@ -378,7 +380,8 @@ class Schedule:
         end = start + 1
         if not self._single_cell:
             pace = self._pace(condition)
-            size = pace.cells(self.remaining, self._workers, self._balance)
+            starts = self._balance is not None and self._size.is_of_first_cells
+            size = pace.cells(self.remaining, self._workers, self._balance, starts=starts)
             end = min(stop, start + size, self._horizon or stop)
         if end < stop:
             heapq.heapreplace(self._runs, (end, condition, stop))

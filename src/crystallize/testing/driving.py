@@ -130,6 +130,9 @@ class Drive:
         """See :meth:`crystallize.contracts.ActiveRun.register_control`."""
         self.control = cancel, elapsed
 
+    def register_shortening(self, shorten: Any, running: Any) -> None:
+        """Nothing is done with it."""
+
     def tick(self) -> float:
         """See :meth:`crystallize.contracts.ActiveRun.tick`."""
         return TICK

@@ -83,6 +83,9 @@ class KnownRun:
     def register_control(self, cancel: Any, elapsed: Any) -> None:
         """Nothing is done with it."""
 
+    def register_shortening(self, shorten: Any, running: Any) -> None:
+        """Nothing is done with it."""
+
     def tick(self) -> float:
         """As where nothing waits."""
         return TICK

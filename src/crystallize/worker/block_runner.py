@@ -132,7 +132,7 @@ class BlockCall:
             self._retried, self.stamp, is_here=not self._is_elsewhere,
         )  # fmt: skip
         self.has_timeout = self._options.timeout is not None
-        self.is_to_end: Callable[[], bool] = bool
+        self.is_to_end: Callable[[], bool] = bool  # False, until an executor sets another
         self._is_to_stop = False
         self.watch = GlobalRandomWatch()
         self.state = StateWatch(self._function)
@@ -174,7 +174,7 @@ class BlockCall:
             self._load(state["heavy"])
             self._refusal = unlike_driver(state["loaded"], self._function, self._conditions)
         self._prepare()
-        if not state["loaded"].written:
+        if not (state["loaded"].written or self._has_contexts):  # these make what is not there yet
             self.state.watch_nothing()
         self.ends = state["ends"] - (time() - perf_counter())
 

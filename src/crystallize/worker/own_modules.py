@@ -53,7 +53,7 @@ class OwnModules:
     sources: Mapping[str, Source]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Of plain tuples: pickling asks nobody about these.
+        # Of plain tuples: cloudpickle asks Python code about every object of a class.
         return _own_modules, (self.process, {name: (*one,) for name, one in self.sources.items()})
 
     @classmethod

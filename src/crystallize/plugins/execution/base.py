@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
@@ -106,7 +106,7 @@ class AloneRun:
         """Nothing is done with it."""
 
     def register_shortening(
-        self, shorten: Callable[[Any], None], elapsed: Callable[[Any], float | None]
+        self, shorten: Callable[[Any], None], running: Callable[[], Iterable[tuple[Any, float]]]
     ) -> None:
         """Nothing is done with it."""
 

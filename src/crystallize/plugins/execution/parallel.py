@@ -152,8 +152,8 @@ class ParallelExecution(FuturesExecution):
         limits = Limits(self.max_tasks_per_worker, self.max_memory)
         with ProcessPool(call, self._workers, limits) as processes:
             run.register_control(processes.cancel, processes.elapsed)
-            if not limits:  # or else a block that takes much memory has many cells
-                shortening_of(run)(processes.shorten, processes.running_seconds)
+            if not limits:  # or else large blocks would come to much more than these
+                shortening_of(run)(processes.shorten, processes.running)
             yield from processes.completions(next_task, tick_of(run))
 
     @contextmanager

@@ -123,7 +123,7 @@ def receive(connection: Connection) -> Message:
 
 
 def arrivals(connection: Connection) -> Callable[[], bool]:
-    """What says whether there is a message, or nobody left to send one, in a microsecond."""
+    """What says whether there is a message; in a microsecond, but for Windows."""
     if os.name != "posix":
         return connection.poll
     pipe = select.poll()

@@ -73,7 +73,6 @@ class ProcessPool:
         self._leaving: list[Worker] = []
         self._workers: list[Worker] = []
         self._waiting: deque[Any] = deque()
-        self._running: dict[Any, Worker] = {}
         self._failed_starts = 0
 
     def __enter__(self) -> ProcessPool:
@@ -134,24 +133,29 @@ class ProcessPool:
 
     def elapsed(self, task: Any) -> float | None:
         """For how many seconds a task has been running; ``None`` while it waits, or has ended."""
-        worker = self._running.get(task)
+        worker = self._worker_of(task)
         # While nobody asks for completions an answer may have been there for long.
-        return None if worker is None or worker.connection.poll() else self.running_seconds(task)
+        if worker is None or not worker.loaded or worker.connection.poll():
+            return None
+        return worker.elapsed
 
-    def running_seconds(self, task: Any) -> float | None:
-        """The same at less cost; an answer that nobody has read may have been there for long."""
-        worker = self._running.get(task)
-        return worker.elapsed if worker is not None and worker.loaded else None
+    def running(self) -> list[tuple[Any, float]]:
+        """The tasks that are running, each with the seconds that it has been; some may be over."""
+        return [(w.task, w.elapsed) for w in self._workers if w.busy and w.loaded]
 
     def cancel(self, task: Any) -> None:
         """Kill the worker that runs a task, if it does; its completion then has an error."""
-        if (worker := self._running.get(task)) is not None:
+        if (worker := self._worker_of(task)) is not None:
             worker.kill()
 
     def shorten(self, task: Any) -> None:
         """Have the worker that runs a task end it early, if it does."""
-        if (worker := self._running.get(task)) is not None:
+        if (worker := self._worker_of(task)) is not None:
             worker.shorten()
+
+    def _worker_of(self, task: Any) -> Worker | None:
+        """The worker that has a task."""
+        return next((w for w in self._workers if w.busy and w.task == task), None)
 
     def _take(self, next_task: NextTask) -> None:
         """Have one task ready for each that runs."""
@@ -174,9 +178,7 @@ class ProcessPool:
         if missing > 0:
             free += self._started(missing)
         for worker in free[:at_once]:  # the one that was started ahead is the first
-            task = self._waiting.popleft()
-            self._running[task] = worker
-            worker.run(task)
+            worker.run(self._waiting.popleft())
 
     def _started(self, count: int) -> list[Worker]:
         """All are started before one is sent the callable, which may take until it listens."""
@@ -216,11 +218,9 @@ class ProcessPool:
             )
         self._failed_starts = 0
         worker.busy = False
-        del self._running[worker.task]
         return worker.task, message
 
     def _lose(self, worker: Worker) -> Completion | None:
-        del self._running[worker.task]
         how = worker.how_it_ended()
         words = worker.last_words()
         self._discard(worker)

@@ -87,7 +87,7 @@ def serve(
         faulthandler.enable(crash.fileno(), all_threads=False)
     widen(connection)
     let_the_driver_go_first()
-    kept = KeptState()
+    kept: KeptState | None = None
     sender = _Sender(connection)
     forwarding.send = sender.log
     call = _NOTHING
@@ -111,8 +111,10 @@ def serve(
                 send(connection, FORGOTTEN)
             if call is not _NOTHING:
                 forwarding.end()
-                call = _NOTHING  # and its memory free before the next one comes
+            call = _NOTHING  # and its memory free before the next one comes
+            if kept is not None:
                 kept.restore()
+                kept = None
             if message.kind == LOAD:
                 assert state is not None, "it is sent before"
                 state.take_over()
@@ -120,7 +122,7 @@ def serve(
                 state.take_over()  # again, after what modules do when they are imported
                 kept = KeptState()
                 forwarding.begin()
-                if hasattr(call, "is_to_end"):  # while a task runs, nothing else is sent
+                if hasattr(call, "is_to_end"):  # while a task runs, nothing but that is sent
                     call.is_to_end = arrivals(connection)
                 if getattr(call, "has_timeout", False):
                     clock.watch(sender.tell)

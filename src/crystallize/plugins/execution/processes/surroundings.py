@@ -27,7 +27,9 @@ class Surroundings:
     def now(cls) -> Surroundings:
         modules = {}
         for name in sys.modules.keys() - _unchanging:
-            file = getattr(sys.modules.get(name), "__file__", None)
+            if (module := sys.modules.get(name)) is None:  # removed meanwhile
+                continue
+            file = getattr(module, "__file__", None)
             if not isinstance(file, str) or file.startswith(_INSTALLED):
                 _unchanging.add(name)
             else:
