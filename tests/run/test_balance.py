@@ -168,6 +168,15 @@ def test_losses_cost_no_cell(seed):
     assert sorted(engine.done) == [(c, i) for c, n in enumerate((500, 70)) for i in range(n)]
 
 
+def test_a_lone_worker_has_blocks_as_small_as_anywhere():
+    engine = Engine([(0, 0, 100)], [1e-4])
+    schedule = engine.schedule
+    first: Any = schedule.next_task()
+    schedule.finished(first, 1, 1e-4)
+    second: Any = schedule.next_task()
+    assert second.stop - second.start < 70  # what is lost with it is run again
+
+
 def test_nobody_looks_every_few_milliseconds_beside_a_suspect():
     engine = Engine([(0, 0, 100)], [1e-3, 1e-3])
     schedule = engine.schedule

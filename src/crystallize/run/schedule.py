@@ -109,7 +109,8 @@ class Schedule:
         running: Callable[[], Iterable[tuple[Task | Trip, float]]],
     ) -> None:
         """Learn how a running task is had to end early; before the first one is handed out."""
-        if not (self._single_cell or self._awaits):
+        # Alone, a worker has nobody to end together with: large blocks have only more to lose.
+        if not (self._single_cell or self._awaits) and self._workers > 1:
             each, clock = self._seconds_each, self._clock
             self._balance = Balance(self._workers, shorten, running, each, clock)
 
