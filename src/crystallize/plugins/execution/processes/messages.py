@@ -20,7 +20,7 @@ BUFFER_BYTES = 2**20
 """How much may wait in a pipe, so that who sends a block need not wait for who reads it."""
 
 LIMITS, STATE, LOAD, RUN, FORGET = b"m", b"s", b"l", b"r", b"f"
-SHORTEN = b"e"
+SHORTEN = b"h"
 """The task that runs is to end early; who has ended it meanwhile passes it over."""
 LOADED, UNLOADABLE, VALUE, ERROR, FORGOTTEN = b"L", b"U", b"v", b"e", b"F"
 IMPORTING, IMPORTED = b"i", b"I"
