@@ -169,8 +169,9 @@ class ActiveRun(Protocol):
         ----------
         shorten : callable
             Has a task come back with the cells that it has by then, of which there is one at
-            the least; does nothing where it is not running.  Where its call runs,
-            ``call.is_to_end`` is to be set to a function that says whether that was asked for.
+            the least, unless little of it is left; does nothing where it is not running.  Where
+            its call runs, ``call.is_to_end`` is to be set to a function that says whether that
+            was asked for.
         running : callable
             The tasks that are running, each with the seconds that it has been.  It is asked
             often, and need not notice that a task has just ended.

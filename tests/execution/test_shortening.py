@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from crystallize import Experiment, Retry
-from crystallize.plugins import hookimpl
+from crystallize.plugins import Capabilities, Completion, hookimpl
 from crystallize.plugins.execution import ParallelExecution
 
 
@@ -104,3 +104,42 @@ def test_a_cell_that_is_tried_again_is_in_a_block_that_ends_early():
     result = failing.run()
     assert [(e.replicate, e.attempts) for e in result.errors] == [(50, 2)]
     assert executor.asked
+
+
+class AlwaysAsked:
+    """Runs tasks here, each of which is asked to end early all the time."""
+
+    def __init__(self) -> None:
+        self.capabilities = Capabilities(shares_process=True)
+        self.shares: list[float] = []
+
+    @hookimpl
+    def execute(self, experiment: Any, call: Any, next_task: Any, run: Any) -> Any:
+        call.is_to_end = lambda: True
+        while (task := next_task()) is not None:
+            block = call(task)
+            self.shares.append(len(block) / cells_of(task))
+            yield Completion(task, block)
+
+
+def tasks_end_early(seconds, conditions):
+    """Whether some did of a run with cells that take so long."""
+    executor = AlwaysAsked()
+    given = {f"c{number}": {"shift": 0.0} for number in range(conditions)}
+
+    def trial(replicate, shift):
+        if seconds:
+            time.sleep(seconds)
+        return replicate + shift
+
+    options: dict[str, Any] = {"replicates": 240 // conditions, "execution": executor}
+    result = Experiment(trial, given, **options).run()
+    assert sum(result.finished.values()) == 240
+    return min(executor.shares) < 1
+
+
+@pytest.mark.parametrize("conditions", [1, 40])
+def test_a_task_ends_early_only_if_there_is_much_left_of_it(conditions):
+    assert tasks_end_early(2e-3, conditions)
+    # Where the machine does something else for a moment, much seems to be left of any.
+    assert not all(tasks_end_early(0.0, conditions) for _ in range(10))

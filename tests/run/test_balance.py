@@ -27,9 +27,11 @@ class Engine:
         How many tasks it takes beyond those that run.
     start : float
         Seconds that the first cell of a worker takes besides.
+    held_up : dict of int to float
+        Worker -> the seconds that its second task is held up.
     """
 
-    def __init__(self, runs, speeds, *, ready=0, trips=False, start=0.0):
+    def __init__(self, runs, speeds, *, ready=0, trips=False, start=0.0, held_up=()):
         self.now = 0.0
         self.schedule = Schedule(
             runs, len(speeds), single_cell=False, trips=trips, clock=lambda: self.now
@@ -37,6 +39,7 @@ class Engine:
         self.schedule.learn_shortening(self.shorten, self.running_for)
         self.speeds = speeds
         self.start = dict.fromkeys(range(len(speeds)), start)
+        self.held_up = dict(held_up)
         self.ready = ready
         self.waiting: list[Task | Trip] = []
         self.running: dict[int, tuple[Task | Trip, float, float]] = {}
@@ -81,7 +84,8 @@ class Engine:
     def cells(self, worker, latest):
         task, began, _ = self.running[worker]
         most = (task.stop - task.start) * (task.conditions if isinstance(task, Trip) else 1)
-        return min(most, max(1, int((latest - began) / self.speeds[worker]) + 1))
+        there = latest - began - self.start[worker]
+        return min(most, max(1, int(there / self.speeds[worker]) + 1))
 
     def land(self, worker):
         task, _, latest = self.running[worker]
@@ -89,7 +93,7 @@ class Engine:
         del self.running[worker]
         self.blocks += 1
         seconds = self.start[worker] + count * self.speeds[worker]
-        self.start[worker] = 0.0
+        self.start[worker] = self.held_up.pop(worker, 0.0)
         if isinstance(task, Task):
             self.schedule.finished(task, count, seconds)
             self.done += [(task.condition, task.start + i) for i in range(count)]
@@ -193,20 +197,58 @@ def test_nobody_looks_every_few_milliseconds_beside_a_suspect():
     assert schedule.tick() == TICK
 
 
-def test_looks_for_what_does_not_come_end_after_a_while():
-    engine = Engine([(0, 0, 24)], [1e-3, 1e-3])
+def with_one_idle(workers):
+    """An engine that had all there is to do, and one worker of which has done its part."""
+    engine = Engine([(0, 0, 100 * workers)], [1e-3] * workers)
     schedule = engine.schedule
-    for task in [schedule.next_task(), schedule.next_task()]:
+    for task in [schedule.next_task() for _ in range(workers)]:
         schedule.finished(task, 1, 1e-3)
-    last: Any = schedule.next_task()
-    over: Any = schedule.next_task()
+    tasks: list[Any] = [schedule.next_task() for _ in range(workers)]
+    over = tasks.pop()
     schedule.finished(over, over.stop - over.start, 1e-3 * (over.stop - over.start))
-    seconds = (last.stop - last.start) * 1e-3
-    engine.running[0] = last, engine.now - seconds, LONGEST  # it should have ended, and has not
-    ticks = []
+    engine.running = {worker: (task, engine.now, LONGEST) for worker, task in enumerate(tasks)}
+    return engine
+
+
+def test_looks_for_what_does_not_come_end_after_a_while():
+    engine = with_one_idle(workers=6)
+    schedule = engine.schedule
+    assert schedule.next_task() is None
+    ticks = [schedule.tick()]
+    assert engine.shortened == 1 and ticks[0] < TICK  # the others may have more left
     for _ in range(100):
         assert schedule.next_task() is None
         ticks.append(schedule.tick())
-    assert ticks[0] < TICK and set(ticks[40:]) == {TICK}
-    assert not engine.shortened
+    assert set(ticks[40:]) == {TICK}
+    assert engine.shortened == 1
     assert schedule.tick() == TICK  # where nobody asked for work meanwhile
+
+
+def test_of_a_task_that_does_not_answer_others_are_asked_in_its_place():
+    engine = with_one_idle(workers=3)
+    schedule = engine.schedule
+    for asked in (1, 2, 2):
+        for _ in range(2):
+            assert schedule.next_task() is None
+            assert engine.shortened == asked
+        engine.now += 0.02
+    assert schedule.tick() == TICK  # all were asked
+
+
+def test_further_cells_wait_for_what_the_first_ones_tell():
+    engine = Engine([(0, 0, 1000)], [1e-3, 1e-3])
+    schedule = engine.schedule
+    first, second = schedule.next_task(), schedule.next_task()
+    assert isinstance(first, Task) and isinstance(second, Task)
+    assert schedule.next_task() is None
+    schedule.finished(first, 1, 1e-3)
+    block: Any = schedule.next_task()
+    assert block.stop - block.start > 1
+
+
+@pytest.mark.parametrize("seconds", [0.0, 2e-3, 5e-3, 0.02])
+def test_a_worker_that_was_held_up_costs_half_of_that(seconds):
+    """Its task seems about to end all that time: how much it has left only the worker knows."""
+    cells, each = 20_000, 1e-5
+    engine = Engine([(0, 0, cells)], [each, each], held_up={1: seconds})
+    assert engine.run() <= (cells * each + seconds) / 2 + 1.5e-3

@@ -96,32 +96,35 @@ class Balance:
         Parameters
         ----------
         least : float
-            The seconds that a task has left to be worth it.
+            The seconds that a task takes in all to be worth it.  What it has left, only its
+            worker knows well enough: with little left it does not end early.
         """
         idle = self._workers - len(self._in_flight)
         if idle <= 0:
             return
         now = self._clock()
         idle -= sum(now - asked < ANSWER_SECONDS for asked in self._asked.values())
+        running, _ = self._left()
+        worth_it = [task for task in running if self._is_worth_it(task, running[task], least)]
         # One that should have ended is slower than others, nobody knows by how much: the more it
         # is late, the more there may be left of it.
-        left = {
-            task: abs(seconds)
-            for task, seconds in self._left()[0].items()
-            if self._in_flight[task] > 1 and task not in self._asked
-        }
-        worth_it = [task for task, seconds in left.items() if seconds > least]
-        for task in sorted(worth_it, key=left.__getitem__, reverse=True)[: max(0, idle)]:
-            del left[task]
+        worth_it.sort(key=lambda task: abs(running[task]), reverse=True)
+        for task in worth_it[: max(0, idle)]:
             self._asked[task] = now
             self._shorten(task)
         self._looks += 1
-        self._is_to_look = bool(left) and self._looks < MOST_LOOKS
+        self._is_to_look = len(worth_it) > max(0, idle) and self._looks < MOST_LOOKS
 
     def tick(self) -> float:
         """After how many seconds without a completion to call :meth:`even_out` again."""
         is_to_look, self._is_to_look = self._is_to_look, False
         return LOOK_SECONDS if is_to_look else inf
+
+    def _is_worth_it(self, task: Task | Trip, left: float, least: float) -> bool:
+        """Whether a running task that was not asked to end early might be long enough for it."""
+        cells = self._in_flight[task]
+        expected = cells * self._each(task)
+        return cells > 1 and task not in self._asked and max(expected, expected - left) > least
 
     def _left(self) -> tuple[dict[Task | Trip, float], list[float]]:
         """The seconds that tasks take yet: those that are running, and those that wait."""

@@ -19,6 +19,10 @@ TAIL, TAIL_WITH_LATENCY = 1 / 50, 1 / 5
 """How short a block may get towards the end, when workers are kept even: this share of that."""
 
 
+TAIL_SHORTENED = 1 / 200
+"""The same where blocks can be shortened: what one of them leaves is little, and is for all."""
+
+
 FIRST_CELL_SECONDS, FIRST_CELL_TIMES = 2e-4, 5
 """The first cell of a process that takes less than that may take so many times what others do."""
 
@@ -88,7 +92,7 @@ class BlockSize:
             return self._first
         each, longest = self.each, self._block_seconds * (FIRST_CELL_TIMES if starts else 1)
         fitting = min(MAX_CELLS, int(longest / each))
-        floor = int(self._tail / each)
+        floor = int((self._block_seconds * TAIL_SHORTENED if balance else self._tail) / each)
         share = remaining // workers
         if balance is None:
             share = 2 * remaining // (3 * workers)

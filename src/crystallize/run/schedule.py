@@ -27,7 +27,7 @@ MAX_CONDITIONS = 2**10
 
 
 WORTH_SHORTENING = 0.03
-"""How much a running block has left, as a share of what a block should take, to be shortened."""
+"""How long a block takes, as a share of what it should take, to be shortened."""
 
 
 SHORTEST = 1e-3
@@ -131,6 +131,8 @@ class Schedule:
             self._suspect = task
         elif self._again:
             task = self._again.popleft()
+        elif self._waits_for_pace:
+            return None
         elif self._runs and (self._horizon is None or self._is_near(self._horizon)):
             task = (self._cut_trip() if self._trips else None) or self._cut()
         else:
@@ -292,6 +294,13 @@ class Schedule:
     @property
     def _has_work(self) -> bool:
         return bool(self._runs or self._again or self._suspects)
+
+    @property
+    def _waits_for_pace(self) -> bool:
+        """Whether every worker has a first cell, and what these take would tell of the rest."""
+        if self._balance is None or self._size.is_known:
+            return False
+        return self._in_flight >= self._workers
 
     def _take_due(self) -> None:
         now = self._clock()

@@ -51,7 +51,11 @@ GLANCE_SECONDS = 1e-3
 
 
 ASK_SECONDS = 5e-4
-"""How often a block asks whether it is to end early."""
+"""How often a block asks whether it is to end early, ..."""
+
+
+WORTH_SECONDS = 2e-3
+"""... which it does only if it has so much left: handing out the rest takes some of that."""
 
 
 GLANCE_CELLS = 64
@@ -268,9 +272,17 @@ class BlockCall:
         """When a block ends early."""
         return self.coroutines.deadline(began)
 
-    def _next_look(self, now: float, deadline: float) -> float:
-        """When to look again whether a block is to end early; not later than now if it is."""
-        if now > deadline or self.is_to_end():
+    def _next_look(self, now: float, deadline: float, left: float) -> float:
+        """When to look again whether a block is to end early; not later than now if it is.
+
+        Parameters
+        ----------
+        now, deadline : float
+            By ``perf_counter``.
+        left : float
+            The seconds that all of it takes yet.
+        """
+        if now > deadline or (left > WORTH_SECONDS and self.is_to_end()):
             return now
         return min(deadline, now + ASK_SECONDS)
 
@@ -300,8 +312,11 @@ class BlockCall:
             if len(block) < asked or self._is_to_stop or (stops and block.failures):
                 break
             now = perf_counter()
-            if now > due and (due := self._next_look(now, deadline)) <= now:
-                break
+            if now > due:
+                done = condition - first + 1
+                left = (now - began) * (conditions - done) / done
+                if (due := self._next_look(now, deadline, left)) <= now:
+                    break
         return Blocks(blocks, perf_counter() - began, self.stamp)
 
     def _run_apart(self, task: Task) -> Block:
@@ -383,7 +398,8 @@ class BlockCall:
         most = min(GLANCE_CELLS, cells.width) if options.timeout is None else 1
         first, stop, few, points = cells.start, cells.stop, 1, cells.points
         rows.flush(first)
-        due = looked = clock()
+        start = first
+        due = looked = began = clock()
         points[:] = [(first, looked)]
         deadline = self._deadline(looked)
         while first < stop:
@@ -420,8 +436,10 @@ class BlockCall:
                     few = few // 2 or 1
             elif few < most:
                 few *= 2
-            if now > due and (due := self._next_look(now, deadline)) <= now:
-                return
+            if now > due:
+                left = (now - began) * (stop - following) / (following - start)
+                if (due := self._next_look(now, deadline, left)) <= now:
+                    return
             first, looked = following, now
 
     def _none_of(self, task: Task | Trip) -> Block | Blocks:
