@@ -4,8 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given as examples
+from hypothesis import settings
+from hypothesis import strategies as st
 
-from crystallize import Experiment
+from crystallize import Experiment, Result
 from crystallize.cells.outcome import CellError
 from crystallize.description.summarized import USUAL
 from crystallize.results.summary import of_values, summarize
@@ -93,3 +96,51 @@ def test_a_metric_that_some_cells_lack_has_its_own_n():
 def test_large_integers_have_a_mean():
     (row,) = Experiment(lambda replicate: 2**70 + replicate, replicates=3).run().summary()
     assert row["mean"] == pytest.approx(2.0**70)
+
+
+NUMBERS = (
+    st.floats(width=64) | st.integers(-(2**70), 2**70) | st.booleans() | st.just(10**400)
+    | st.floats(width=32).map(np.float32) | st.just(-0.0) | st.just("a") | st.none()
+)  # fmt: skip
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@examples(
+    cells=st.lists(
+        st.dictionaries(st.sampled_from("abc"), NUMBERS, max_size=3)
+        | st.fixed_dictionaries({"a": FINITE, "b": FINITE}),
+        min_size=1,
+        max_size=30,
+    ),
+    failing=st.sets(st.integers(0, 29), max_size=2),
+    strategy=st.sampled_from(["serial", "parallel"]),
+    replicates=st.sampled_from([1, 1, 2]),
+    statistics=st.sampled_from([None, ["sum", "kurtosis"], ["mean", "q90"]]),
+    elements=st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_summary_is_the_same_whether_metrics_were_looked_at_or_not(
+    tmp_path_factory, cells, failing, strategy, replicates, statistics, elements
+):
+    def trial(number):
+        if number in failing:
+            raise ValueError(number)
+        return cells[number]
+
+    store = tmp_path_factory.mktemp("summary") / "cells.db"
+    given = {f"c{number}": {"number": number} for number in range(len(cells))}
+    experiment = Experiment(trial, given, replicates=replicates, execution=strategy, store=store)
+    result = experiment.run()
+    stored = Result.from_store(store)
+    before = [repr(one.summary(statistics, elements)) for one in (result, stored)]
+    assert result.metrics.keys() == stored.metrics.keys() == given.keys()
+    assert [repr(one.summary(statistics, elements)) for one in (result, stored)] == before
+    assert before[0] == before[1]
+
+
+def test_a_summary_is_of_the_metrics_as_they_are():
+    given = {name: {"shift": float(shift)} for shift, name in enumerate("abcdefgh")}
+    result = Experiment(lambda shift: shift, given).run()
+    assert result.summary()[3]["mean"] == 3.0
+    result.metrics["d"]["value"][0] = 30.0
+    assert result.summary()[3]["mean"] == 30.0

@@ -12,6 +12,9 @@ import numpy.typing as npt
 from crystallize.cells.sheet import Sheet
 from crystallize.cells.table import Table
 
+Singles = tuple[str, list[tuple[str, float]]]
+"""A condition, and the metrics of the one cell that it has, which are numbers."""
+
 
 class ConditionTables(Mapping[str, Table]):
     """Condition -> its cells, in a table that is made when it is first looked at.
@@ -93,12 +96,15 @@ class ConditionTables(Mapping[str, Table]):
     def stretches(self) -> dict[str, tuple[int, int]]:
         """Condition -> the replicates [start, stop) of it that are there, of those in a sheet."""
         found = {}
-        present, whole = None, 0
+        present, whole, all_of_them = None, 0, (0, 0)
         for condition, (sheet, place) in self._sheets.items():
             if sheet is not present:
                 present, whole = sheet, len(sheet) // sheet.width
-            stop = sheet.stop if place < whole else sheet.start + sheet.cells_of(place)
-            found[condition] = sheet.start, stop
+                all_of_them = sheet.start, sheet.stop
+            if place < whole:
+                found[condition] = all_of_them
+            else:
+                found[condition] = sheet.start, sheet.start + sheet.cells_of(place)
         return found
 
     def finished_of_each(self) -> dict[str, int]:
@@ -149,6 +155,37 @@ class ConditionTables(Mapping[str, Table]):
             condition: whole[condition] if condition in whole else self[condition].arrays()
             for condition in self.sizes
         }
+
+    def single_numbers(self) -> Iterator[Singles] | None:
+        """The conditions with their metrics, if each has one cell and finite numbers alone.
+
+        Of very many conditions no arrays are made then.
+        """
+        if set(self.sizes.values()) != {1}:
+            return None
+        tables = {name: table.single_numbers() for name, table in self._made.items()}
+        sheets = {id(sheet): sheet.single_numbers() for sheet, _ in self.sheets}
+        if None in tables.values() or None in sheets.values():
+            return None
+        if len(tables) + len(self._sheets) < len(self.sizes):
+            return None
+        return self._single_numbers(tables, sheets)
+
+    def _single_numbers(
+        self,
+        tables: Mapping[str, list[tuple[str, float]] | None],
+        sheets: Mapping[int, list[tuple[str, npt.NDArray[np.float64]]] | None],
+    ) -> Iterator[Singles]:
+        present, metrics = None, list[tuple[str, list[float]]]()
+        for condition in self.sizes:
+            if condition in tables:
+                yield condition, tables[condition] or []
+                continue
+            sheet, place = self._sheets[condition]
+            if sheet is not present:
+                present = sheet
+                metrics = [(name, own.tolist()) for name, own in sheets[id(sheet)] or ()]
+            yield condition, [(name, numbers[place]) for name, numbers in metrics]
 
     def done(self) -> dict[str, npt.NDArray[np.bool_]]:
         """Condition -> which of its cells have metrics."""

@@ -80,6 +80,16 @@ class Sheet:
             found.append((column.name, column.values))
         return found
 
+    def single_numbers(self) -> list[tuple[str, npt.NDArray[np.float64]]] | None:
+        """Metric -> its number under each condition, if each has one cell and finite numbers."""
+        arrays = self.arrays
+        if self.start or self.width != 1 or arrays is None:
+            return None
+        if not all(values.dtype.kind in "biuf" and values.ndim == 1 for _, values in arrays):
+            return None
+        numbers = [(name, values.astype(np.float64)) for name, values in arrays]
+        return numbers if all(bool(np.isfinite(own).all()) for _, own in numbers) else None
+
     def block(self, place: int) -> Block:
         """The cells of one condition of a plain sheet, by how far it is from the first."""
         first = place * self.width

@@ -47,6 +47,12 @@ class Statistics(NamedTuple):
     numbers: Numbers | OneNumber | None = None
     quantiles: Quantiles | None = None
 
+    @classmethod
+    def of_one(cls, number: float) -> Statistics:
+        """Those of a finite number, as it is with many conditions of one replicate."""
+        own = 1, 0, OneNumber.of(number), None
+        return named_tuple(cls, own)  # type: ignore[no-any-return]
+
     def quantile(self, share: float) -> float | None:
         """A quantile; within the extremes, beyond which counts alone could lead."""
         value = None if self.quantiles is None else self.quantiles.at(share)
@@ -104,10 +110,9 @@ class MetricStatistics:
     def of(cls, values: npt.NDArray[Any] | Sequence[Any], kept: Kept) -> Statistics:
         """Those of values after which none come."""
         if kept == "nothing" and isinstance(values, np.ndarray) and values.shape == (1,):
-            number = values.item()  # as it is with many conditions of one replicate
+            number = values.item()
             if type(number) is float and isfinite(number):
-                of_one = 1, 0, OneNumber.of(number), None
-                return named_tuple(Statistics, of_one)  # type: ignore[no-any-return]
+                return Statistics.of_one(number)
         _, numbers = _numbers(values)
         if numbers is not None and 0 < len(numbers) < LEAST and not _nan_among(numbers):
             quantiles = None if kept == "nothing" else Quantiles(np.sort(numbers))

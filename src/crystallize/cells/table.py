@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from crystallize.cells.block import Block
-from crystallize.cells.column import Column
+from crystallize.cells.column import EXACT_IN_FLOAT, Column
 from crystallize.cells.durations import DurationColumn
 from crystallize.cells.warned import WarnedCells
 
@@ -131,6 +132,19 @@ class Table:
             return None
         present = [name for name in self.names() if self.columns[name].has(place)]
         return {name: self.columns[name][place] for name in present}
+
+    def single_numbers(self) -> list[tuple[str, float]] | None:
+        """The metrics of its cell, if it has one, and in it finite numbers alone."""
+        metrics = self.row(self.start) if self.size == 1 else None
+        if metrics is None:
+            return None
+        are_numbers = all(
+            isfinite(value)
+            if isinstance(value, float)
+            else isinstance(value, int) and abs(value) <= EXACT_IN_FLOAT
+            for value in metrics.values()
+        )
+        return [(name, float(value)) for name, value in metrics.items()] if are_numbers else None
 
     def missing(self, failed: Sequence[int]) -> Iterator[tuple[int, int]]:
         """The ranges [start, stop) of places that have neither metrics nor an error.

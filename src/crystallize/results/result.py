@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from crystallize.cells.arrays import Array
 from crystallize.cells.attempts import Attempt
+from crystallize.cells.condition_tables import ConditionTables, Singles
 from crystallize.cells.durations import DurationColumn, DurationSummary
 from crystallize.cells.outcome import CellError
 from crystallize.cells.outcomes import Outcomes
@@ -40,7 +41,14 @@ from crystallize.results.pivot import PivotTable, pivoted, section_entries, summ
 from crystallize.results.replacing import replaced_whole
 from crystallize.results.section_tables import is_rows
 from crystallize.results.shown import Shown
-from crystallize.results.summary import SummaryRow, of_pages, of_values, summarize
+from crystallize.results.summary import (
+    Summary,
+    SummaryRow,
+    of_pages,
+    of_single_numbers,
+    of_values,
+    summarize,
+)
 from crystallize.results.text_table import UNLIMITED, Room, TextTable
 from crystallize.store.stored import StoredExperiment, StoredSummaries
 
@@ -105,6 +113,9 @@ class Result:
         Condition -> how many replicates it has; by default the lengths of `done`.  With it
         `metrics`, `done` and `durations` may be callables that give the mappings when these
         are first looked at.
+    single_numbers : callable, optional
+        Gives condition by condition all metrics, if each condition has one cell and that has
+        finite floats alone.  What is summarized before anybody looks at `metrics` needs none.
 
     Attributes
     ----------
@@ -136,7 +147,9 @@ class Result:
         attempts: Sequence[Attempt] = (),
         durations: Later[Mapping[str, DurationColumn]] | None = None,
         replicates: Mapping[str, int] | None = None,
+        single_numbers: Callable[[], Iterator[Singles] | None] | None = None,
     ) -> None:
+        self._single_numbers = single_numbers
         self._given: dict[str, Any] = {"metrics": metrics, "done": done, "durations": durations}
         self._summaries = summaries
         if summaries is not None:
@@ -190,6 +203,7 @@ class Result:
     ) -> Result:
         """Outcomes with their seeds and provenance as a result, without sections."""
         kept = outcomes.summaries is None
+        tables = outcomes.tables
         return cls(
             metrics=outcomes.metrics if kept else None,
             done=outcomes.done if kept else None,
@@ -206,6 +220,7 @@ class Result:
             attempts=outcomes.attempts,
             durations=outcomes.durations if kept else None,
             replicates=outcomes.replicates if kept else None,
+            single_numbers=tables.single_numbers if isinstance(tables, ConditionTables) else None,
         )
 
     @classmethod
@@ -418,12 +433,21 @@ class Result:
         if elements is not None:
             wanted = replace(wanted, elements=checked_elements("elements", elements))
         if self._summaries is None:
-            found = of_values(self._metrics, self._done, wanted)
+            found = self._of_values(wanted)
         elif wanted.elements == self.summarized.elements:
             found = of_pages(self._summaries)
         else:
             raise self._without("other elements than those that the experiment chose")
         return summarize(found, self.errors, self.warnings, wanted, self.factors)
+
+    def _of_values(self, wanted: Summarized) -> Iterator[Summary]:
+        """The statistics of each metric, from values that who has seen them may have changed."""
+        were_seen = "metrics" not in self._given
+        if not (self._single_numbers is None or were_seen or wanted.has_quantiles):
+            singles = self._single_numbers()
+            if singles is not None:
+                return of_single_numbers(singles)
+        return of_values(self._metrics, self._done, wanted)
 
     def table(
         self,

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crystallize.cells.arrays import Array
+from crystallize.cells.condition_tables import Singles
 from crystallize.cells.outcome import CellError
 from crystallize.cells.statistics import Kept, MetricStatistics, Statistics
 from crystallize.cells.summaries import ConditionSummary, PageSummaries
@@ -52,6 +53,13 @@ def of_values(
         yield condition, count, list(summary.statistics())
 
 
+def of_single_numbers(singles: Iterable[Singles]) -> Iterator[Summary]:
+    """The statistics of finite numbers, each of which is all that there is of its metric."""
+    of_one = Statistics.of_one
+    for condition, metrics in singles:
+        yield condition, 1, [(name, of_one(number)) for name, number in metrics]
+
+
 def of_pages(pages: PageSummaries) -> Iterator[Summary]:
     """The statistics that were gathered page after page."""
     for condition, summary in pages.of.items():
@@ -71,28 +79,25 @@ def summarize(
     for record in warnings:
         warned[record.condition] += record.count
     asked = [(name, share(name), EXTREMES.get(name, name)) for name in wanted.statistics]
-    nothing = dict.fromkeys(wanted.statistics)
     others = ("condition", "metric", *COUNTS, *wanted.statistics)
     columns = factor_columns(factors, set(others))
+    keys = ["condition", *next(iter(columns.values()), ()), "metric", *COUNTS, *wanted.statistics]
+    empty: SummaryRow = dict.fromkeys(keys)
 
     def row(condition: str, metric: str, statistics: Statistics) -> SummaryRow:
-        made = {
-            "condition": condition,
-            **columns[condition],
-            "metric": metric,
-            "n": statistics.n,
-            "nan": statistics.nan,
-            "failed": failed[condition] if failed else 0,
-            "warnings": warned[condition] if warned else 0,
-        }
+        made = empty.copy()  # there may be very many: one that grows takes longer
+        made["condition"], made["metric"] = condition, metric
+        made.update(columns[condition])
+        made["n"], made["nan"] = statistics.n, statistics.nan
+        made["failed"] = failed[condition] if failed else 0
+        made["warnings"] = warned[condition] if warned else 0
         numbers = statistics.numbers
-        if numbers is None:
-            return made | nothing
-        for name, quantile, attribute in asked:
-            if quantile is None:
-                made[name] = getattr(numbers, attribute)
-            else:
-                made[name] = statistics.quantile(quantile)
+        if numbers is not None:
+            for name, quantile, attribute in asked:
+                if quantile is None:
+                    made[name] = getattr(numbers, attribute)
+                else:
+                    made[name] = statistics.quantile(quantile)
         return made
 
     everywhere: dict[str, None] = {}

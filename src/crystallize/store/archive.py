@@ -85,7 +85,7 @@ class Archive:
     def _agree(self) -> None:
         """See that the store is of this experiment, and say in it what there is of it now."""
         experiment, store = self._experiment, self._store
-        number, told = store.extract or (UNRECORDED, None)
+        number, told = store.extract() or (UNRECORDED, None)
         extract = Extract.from_json(told)
         with halted_before_conditions(experiment) as walk:
             self._reached = walk.fingerprint()

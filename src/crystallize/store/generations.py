@@ -173,7 +173,7 @@ class Generations:
         """
         unrecorded = Generation(UNRECORDED, settings(stored))
         filled, headings = store.filled, {}
-        number, told = store.extract or (UNRECORDED, None)
+        number, told = store.extract(is_read=True) or (UNRECORDED, None)
         extract = Extract.from_json(told)
         if extract is not None and filled.issuperset(stored["conditions"]):
             headings[number] = extract.fingerprint, extract.versions

@@ -164,13 +164,10 @@ def stored_factors(identity: Identity) -> Factors:
 
     What is no plain data has the level that it had in the run that had it last.
     """
-    known = identity.get("levels", {})
-    return factors(
-        {
-            condition: {**parameters, **known.get(condition, {})}
-            for condition, parameters in identity["conditions"].items()
-        }
-    )
+    conditions, known = identity["conditions"], identity.get("levels")
+    if known:
+        conditions = {name: {**given, **known.get(name, {})} for name, given in conditions.items()}
+    return factors(conditions)
 
 
 def _name(function: Callable[..., Any]) -> str:
