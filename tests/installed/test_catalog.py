@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -267,6 +268,17 @@ def test_a_file_that_is_rewritten_in_place_is_read_again(distribution):
     assert "old" not in found
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: edited\nVersion: 10.0\n")
     assert Catalog.installed().find("executor", "newer").version == "10.0"
+
+
+def test_a_distribution_that_takes_the_place_of_one_installed_long_ago_is_read(distribution):
+    (info,) = distribution("upgraded", {EXECUTORS: {"old": "upgraded:X"}}).glob("*.dist-info")
+    os.utime(info, (1e9, 1e9))
+    assert statuses(Catalog.installed())["old"] == "available"
+    shutil.rmtree(info)
+    distribution("upgraded", {EXECUTORS: {"newer": "upgraded:X"}}, version="2.0")
+    found = statuses(Catalog.installed())
+    assert found["newer"] == "available"
+    assert "old" not in found
 
 
 def test_a_first_plugin_in_a_distribution_that_had_none_is_seen(distribution):

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from time import time
 from typing import Any, NamedTuple
 
 import importlib_metadata
@@ -22,6 +23,8 @@ Distribution = Any
 
 OURS = "crystallize."
 POINTS, ABOUT = "entry_points.txt", "METADATA"
+SETTLED_SECONDS = 3600
+"""A distribution's folder that nobody has written in for so long is complete."""
 
 
 class Point(NamedTuple):
@@ -68,9 +71,10 @@ class Reading:
     _stamps: dict[str, tuple[int, int] | None] = field(default_factory=dict)
 
     def watch(self, folder: Path, name: str) -> None:
-        """Remember what a file is like that decides what is found."""
-        path = os.path.join(folder, name)  # noqa: PTH118 - quick
-        self._stamps[path] = _stamp(path)
+        """Remember what a file is like that decides what is found, if it may become another."""
+        if not _is_settled(folder):
+            path = os.path.join(folder, name)  # noqa: PTH118 - quick
+            self._stamps[path] = _stamp(path)
 
     @property
     def is_stale(self) -> bool:
@@ -110,6 +114,16 @@ def _path() -> tuple[tuple[str, int], ...]:
         with suppress(OSError):
             path.append((entry, os.stat(entry or os.curdir).st_mtime_ns))  # noqa: PTH116 - quick
     return tuple(path)
+
+
+def _is_settled(folder: Path) -> bool:
+    """Whether nobody writes in a distribution's folder any more: installers replace it whole."""
+    if folder.suffix != ".dist-info":
+        return False
+    try:
+        return folder.stat().st_mtime < time() - SETTLED_SECONDS
+    except OSError:
+        return False
 
 
 def _stamp(path: str) -> tuple[int, int] | None:

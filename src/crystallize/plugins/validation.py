@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from types import FunctionType
+from weakref import WeakKeyDictionary
 
 import pluggy
 
@@ -20,6 +21,7 @@ from crystallize.installed.catalog import Kind
 HOOKS = tuple(
     name for name, value in vars(hookspecs).items() if hasattr(value, f"{PROJECT_NAME}_spec")
 )
+HOOK_NAMES = frozenset(HOOKS)
 EXECUTOR_HOOKS = ("execute", "run_experiment_loop")
 
 ROLE_HOOKS: Mapping[Kind, tuple[str, ...]] = {
@@ -34,6 +36,10 @@ MARK = f"{PROJECT_NAME}_impl"
 
 PLAIN_MARK: pluggy.HookimplOpts = getattr(hookspecs.hookimpl(lambda: None), MARK)
 """The options of a mark without any."""
+
+
+DATA = frozenset({str, int, float, bool, type(None), tuple, list, dict, property})
+"""Types of attributes that are no methods."""
 
 
 @dataclass(frozen=True)
@@ -130,15 +136,16 @@ def _has_method(plugin: object, name: str) -> bool:
 def _mark(static: object) -> pluggy.HookimplOpts | None:
     """The options of :data:`crystallize.hookimpl`, above or below ``@staticmethod``."""
     function = static.__func__ if isinstance(static, (classmethod, staticmethod)) else static
-    # Most are plain functions, of which that is known in a tenth of the time.
-    if type(function) is not FunctionType and not inspect.isroutine(function):
+    # Most are plain functions or data, of which that is known in a tenth of the time.
+    kind = type(function)
+    if kind in DATA or (kind is not FunctionType and not inspect.isroutine(function)):
         return None
     options: pluggy.HookimplOpts | None = getattr(function, MARK, None)
     return options or getattr(static, MARK, None)
 
 
 def _check_not_lost(label: str, plugin: object, name: str, static: object) -> None:
-    if name not in HOOKS or not inspect.isroutine(static):
+    if name not in HOOK_NAMES or not inspect.isroutine(static):
         return
     for base in type(plugin).__mro__:
         if _mark(vars(base).get(name)) is not None:
@@ -178,8 +185,10 @@ def _check_marks(
     """Refuse a method that is named like a hook and would never be called."""
     marked = {found.name for found in implementations}
     for hook in HOOKS:
-        found = attributes.get(hook)
-        if hook in marked or not inspect.isroutine(found):
+        if hook in marked or hook not in attributes:
+            continue
+        found = attributes[hook]
+        if not inspect.isroutine(found):
             continue
         if _mark(found) is not None:
             continue  # an optional one, of another version
@@ -189,9 +198,22 @@ def _check_marks(
         )
 
 
+_in_order: WeakKeyDictionary[FunctionType, tuple[str, bool]] = WeakKeyDictionary()
+"""Functions of methods that are as a hook needs them, each with the hook, and whether it wraps it.
+
+Every experiment that is made registers the core's plugins, whose signatures stay what they are.
+"""
+
+
 def _checked(label: str, found: Implementation) -> Implementation:
+    function = getattr(found.method, "__func__", None)
+    looked_at = found.hook, found.wraps
+    if type(function) is FunctionType and _in_order.get(function) == looked_at:
+        return found
     _check_form(label, found)
     _check_arguments(label, found)
+    if type(function) is FunctionType:
+        _in_order[function] = looked_at
     return found
 
 
