@@ -177,6 +177,17 @@ class ActiveRun(Protocol):
             often, and need not notice that a task has just ended.
         """
 
+    def register_hand_over(self, hand_over: Callable[[], Iterable[Completion]]) -> None:
+        """Say how the executor gives what has finished of tasks of this run that are running.
+
+        Parameters
+        ----------
+        hand_over : callable
+            Has the tasks that are running end early, and gives the completions of those that do
+            so within half a second.  It is called at most once, when the run was interrupted and
+            before the iterator of completions is closed; by then no further task is to begin.
+        """
+
     def tick(self) -> float:
         """Seconds without a completion after which to yield ``None``.
 

@@ -243,3 +243,56 @@ def test_what_a_base_class_marks_is_found_and_an_attribute_of_the_object_hides_i
     hidden.extend_result = lambda: {"hidden": 1}  # type: ignore[method-assign]
     with pytest.raises(PluginError, match="overrides extend_result of Base without the mark"):
         checked_implementations("plugin", "D", hidden)
+
+
+def changed_defaults(function):
+    function.__defaults__ = (None,)
+
+
+def changed_signature(function):
+    function.__signature__ = inspect.Signature(
+        [inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY) for name in ("self", "wrong")]
+    )
+
+
+def changed_code(function):
+    def generator(self, experiment):
+        yield
+
+    function.__code__ = generator.__code__
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (changed_defaults, "'experiment' has a default"),
+        (changed_signature, "'wrong' does not exist"),
+        (changed_code, "as a generator"),
+    ],
+)
+def test_a_method_that_has_changed_since_is_looked_at_again(change, says):
+    class Observer:
+        @hookimpl
+        def before_run(self, experiment):
+            pass
+
+    checked_implementations("plugin", "observer", Observer())
+    checked_implementations("plugin", "observer", Observer())
+    change(Observer.before_run)
+    with pytest.raises(PluginError, match=says):
+        checked_implementations("plugin", "observer", Observer())
+
+
+def test_a_method_that_fits_one_hook_need_not_fit_another():
+    class Observer:
+        @hookimpl
+        def before_run(self, experiment):
+            pass
+
+    checked_implementations("plugin", "observer", Observer())
+    elsewhere = hookimpl(specname="extend_result")(Observer.before_run)
+    other = type("Other", (), {"extends": elsewhere})
+    checked_implementations("plugin", "other", other())
+    wrapping = hookimpl(specname="extend_result", wrapper=True)(Observer.before_run)
+    with pytest.raises(PluginError, match="wrapper without a 'yield'"):
+        checked_implementations("plugin", "wrapping", type("Wrapping", (), {"w": wrapping})())

@@ -142,6 +142,8 @@ def test_a_row_of_another_type_costs_its_own_cells(store, damage):
         "UPDATE about SET value = X'00'",
         "UPDATE about SET checksum = NULL",
         "UPDATE generations SET value = replace(value, '1', '2')",
+        "UPDATE generations SET checksum = NULL",
+        "UPDATE generations SET checksum = 'text'",
     ],
 )
 def test_what_a_store_says_of_its_experiment_cannot_change_unseen(store, damage):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from types import FunctionType
+from types import CodeType, FunctionType, MethodType
 from weakref import WeakKeyDictionary
 
 import pluggy
@@ -198,23 +198,32 @@ def _check_marks(
         )
 
 
-_in_order: WeakKeyDictionary[FunctionType, tuple[str, bool]] = WeakKeyDictionary()
-"""Functions of methods that are as a hook needs them, each with the hook, and whether it wraps it.
+_in_order: WeakKeyDictionary[FunctionType, tuple[str, bool, CodeType]] = WeakKeyDictionary()
+"""Functions of methods that are as a hook needs them, with the hook, whether it wraps it, and code.
 
 Every experiment that is made registers the core's plugins, whose signatures stay what they are.
 """
 
 
 def _checked(label: str, found: Implementation) -> Implementation:
-    function = getattr(found.method, "__func__", None)
-    looked_at = found.hook, found.wraps
-    if type(function) is FunctionType and _in_order.get(function) == looked_at:
-        return found
+    function = _plain_function(found.method)
+    if function is not None:
+        looked_at = found.hook, found.wraps, function.__code__
+        if _in_order.get(function) == looked_at:
+            return found
     _check_form(label, found)
     _check_arguments(label, found)
-    if type(function) is FunctionType:
+    if function is not None:
         _in_order[function] = looked_at
     return found
+
+
+def _plain_function(method: object) -> FunctionType | None:
+    """The function of a bound method, if its code says all that there is of its signature."""
+    function = method.__func__ if type(method) is MethodType else None
+    if type(function) is not FunctionType or function.__defaults__ or function.__kwdefaults__:
+        return None
+    return None if vars(function).keys() & {"__signature__", "__wrapped__"} else function
 
 
 def _check_form(label: str, found: Implementation) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from weakref import ref
 
-from crystallize.contracts import TICK
+from crystallize.contracts import TICK, Completion
 from crystallize.run.deadlines import Deadlines
 from crystallize.run.schedule import Schedule
 
@@ -26,6 +26,7 @@ class RunHandle:
         self.id = id
         self._deadlines = deadlines
         self._schedule: Callable[[], Schedule | None] = lambda: None
+        self._hand_over: Callable[[], Iterable[Completion]] = tuple
 
     def follow(self, schedule: Schedule) -> None:
         """Learn what says when cells may begin."""
@@ -45,6 +46,14 @@ class RunHandle:
         # With a time limit for each cell, one that hangs has all of its block run again.
         if schedule is not None and self._deadlines.timeout is None:
             schedule.learn_shortening(shorten, running)
+
+    def register_hand_over(self, hand_over: Callable[[], Iterable[Completion]]) -> None:
+        """See :meth:`crystallize.contracts.ActiveRun.register_hand_over`."""
+        self._hand_over = hand_over
+
+    def handed_over(self) -> Iterable[Completion]:
+        """What the executor gives of tasks that are running, now that the run was interrupted."""
+        return self._hand_over()
 
     def tick(self) -> float:
         """See :meth:`crystallize.contracts.ActiveRun.tick`."""

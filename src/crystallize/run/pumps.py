@@ -164,7 +164,10 @@ def _pump(run: Run) -> Batches:
             try:
                 run.leave()
                 with engine.failing():
-                    completions.close()
+                    try:
+                        run.take_handed_over()
+                    finally:
+                        completions.close()
             finally:
                 interrupts.leave_executor()
         yield run.release()

@@ -440,6 +440,13 @@ class Run:
             if self._landing is not None and not (self._abandoned or self._closed):
                 self._landing.take_left()
 
+    def take_handed_over(self) -> None:
+        """Take what finished of tasks that are running, where a signal ends the run."""
+        if self.interrupts.requested:
+            with suppress(Interruption):  # another signal, or nobody waits any more
+                for completion in self.handle.handed_over():
+                    self.land(completion)
+
     def exhausted(self) -> None:
         """Learn that the executor has come to its end.
 

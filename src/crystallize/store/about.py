@@ -131,7 +131,7 @@ class About:
             found += (generations := of_them.fetchall())
         digest = hashlib.sha256()
         for key, checksum, text in found:
-            if not is_checked:
+            if not (is_checked and type(checksum) is bytes):
                 self._checked_text(key, text, checksum)
             digest.update(f"{key}:".encode() + checksum)
         return [number for number, *_ in generations], digest.hexdigest()

@@ -133,6 +133,9 @@ class Drive:
     def register_shortening(self, shorten: Any, running: Any) -> None:
         """Nothing is done with it."""
 
+    def register_hand_over(self, hand_over: Any) -> None:
+        """Nothing is done with it."""
+
     def tick(self) -> float:
         """See :meth:`crystallize.contracts.ActiveRun.tick`."""
         return TICK

@@ -86,6 +86,9 @@ class KnownRun:
     def register_shortening(self, shorten: Any, running: Any) -> None:
         """Nothing is done with it."""
 
+    def register_hand_over(self, hand_over: Any) -> None:
+        """Nothing is done with it."""
+
     def tick(self) -> float:
         """As where nothing waits."""
         return TICK

@@ -110,6 +110,9 @@ class AloneRun:
     ) -> None:
         """Nothing is done with it."""
 
+    def register_hand_over(self, hand_over: Callable[[], Iterable[Completion]]) -> None:
+        """Nothing is done with it."""
+
     def tick(self) -> float:
         """All may begin at once."""
         return TICK
@@ -123,6 +126,11 @@ def tick_of(run: ActiveRun) -> Callable[[], float]:
 def shortening_of(run: ActiveRun) -> Callable[..., None]:
     """Where to say how a task is had to end early; who drives an executor by hand may have none."""
     return getattr(run, "register_shortening", AloneRun().register_shortening)
+
+
+def hand_over_of(run: ActiveRun) -> Callable[..., None]:
+    """Where to say how what is running is handed over; who drives it by hand may have none."""
+    return getattr(run, "register_hand_over", AloneRun().register_hand_over)
 
 
 class Awaited:

@@ -6,6 +6,7 @@ import pickle
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from multiprocessing.connection import wait
 from types import TracebackType
 from typing import Any
@@ -33,6 +34,10 @@ from crystallize.plugins.execution.shipping import payload_of
 from crystallize.worker.driver_state import DriverState
 from crystallize.worker.logged import log_again
 
+HAND_OVER_SECONDS = 0.5
+"""How long workers may take to give what has finished of their tasks, on Ctrl-C, ..."""
+AGAIN_SECONDS = 0.05
+"""... and how often they are asked: a signal just before a system call does not end that."""
 LEAVE_SECONDS = 1.0
 """How long workers may take to leave what they have opened for their cells."""
 MAX_FAILED_STARTS = 3
@@ -152,6 +157,33 @@ class ProcessPool:
         """Have the worker that runs a task end it early, if it does."""
         if (worker := self._worker_of(task)) is not None:
             worker.shorten()
+
+    def hand_over(self) -> Iterator[Completion]:
+        """End the tasks that are running, and give those that come back at once.
+
+        Cells that are in the middle are interrupted, so one that hangs keeps nothing from what
+        finished before it.  Their workers are of no more use, with what half of a cell has left.
+        """
+        interrupted = [worker for worker in self._workers if worker.busy and worker.loaded]
+        for worker in interrupted:
+            worker.shorten()
+        running = {worker.connection: worker for worker in interrupted}
+        latest = time.monotonic() + HAND_OVER_SECONDS
+        try:
+            while running and time.monotonic() < latest:
+                for worker in running.values():
+                    worker.interrupt()
+                for connection in wait(list(running), AGAIN_SECONDS):
+                    outcome = self._receive(running[connection])  # type: ignore[index]
+                    if outcome is None:
+                        continue
+                    del running[connection]  # type: ignore[arg-type]
+                    if not isinstance(outcome, Completion):
+                        with suppress(CrystallizeError):  # the run ends anyway, with what it has
+                            yield _completion(*outcome)
+        finally:
+            for worker in interrupted:
+                worker.busy = True  # so that it is killed, and what its cell has started
 
     def _worker_of(self, task: Any) -> Worker | None:
         """The worker that has a task."""

@@ -48,6 +48,7 @@ from crystallize.plugins.execution.processes.messages import (
 )
 from crystallize.worker.clock import clock
 from crystallize.worker.driver_state import DriverState
+from crystallize.worker.interruption import Interruption
 from crystallize.worker.logged import Logged, forwarding
 from crystallize.worker.printed import print_whole_lines
 
@@ -92,6 +93,14 @@ def serve(
     forwarding.send = sender.log
     call = _NOTHING
     state: DriverState | None = None
+    has_arrived = arrivals(connection)
+
+    def interrupt(*_: object) -> None:
+        """End the block that runs, if the driver asks for it: Ctrl-C alone is its to answer."""
+        if has_arrived() and getattr(call, "strike", bool)():
+            raise Interruption
+
+    signal.signal(signal.SIGINT, interrupt)
     with suppress(EOFError, OSError):  # the driver is gone, or wants nothing more
         while call is not _NOTHING or connection.poll(IDLE_SECONDS):
             message = receive(connection)
@@ -123,7 +132,7 @@ def serve(
                 kept = KeptState()
                 forwarding.begin()
                 if hasattr(call, "is_to_end"):  # while a task runs, nothing but that is sent
-                    call.is_to_end = arrivals(connection)
+                    call.is_to_end = has_arrived
                 if getattr(call, "has_timeout", False):
                     clock.watch(sender.tell)
     _close(call)

@@ -155,6 +155,12 @@ class Worker:
         """Have its task end early."""
         self._send(SHORTEN)
 
+    def interrupt(self) -> None:
+        """Have it end a task that is to end early at once, in the middle of a cell."""
+        if os.name == "posix":
+            with suppress(ProcessLookupError):
+                os.kill(self.process.pid, signal.SIGINT)
+
     def stand_still(self, stands: bool) -> None:
         """Learn that the cell imports something, which is no time of its own, or no more."""
         if stands:
