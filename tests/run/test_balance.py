@@ -252,3 +252,9 @@ def test_a_worker_that_was_held_up_costs_half_of_that(seconds):
     cells, each = 20_000, 1e-5
     engine = Engine([(0, 0, cells)], [each, each], held_up={1: seconds})
     assert engine.run() <= (cells * each + seconds) / 2 + 1.5e-3
+
+
+def test_where_somebody_reads_a_stream_workers_have_tasks_ahead_from_the_beginning():
+    schedule = Schedule([(0, 0, 100)], 2, single_cell=False, has_reader=True)
+    schedule.learn_shortening(lambda task: None, list)
+    assert [schedule.next_task() for _ in range(4)] == [Task(0, i, i + 1) for i in range(4)]

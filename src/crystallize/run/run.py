@@ -534,6 +534,7 @@ class Run:
             expected=least * conditions if self._stopping is not None else None,
             horizon=least if self._stopping is not None and not self.engine.streams else None,
             limit=limit,
+            has_reader=self._makes_batches,
         )
 
     def _outcomes(self) -> Outcomes:

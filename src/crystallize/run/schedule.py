@@ -58,6 +58,9 @@ class Schedule:
         replicate that is not handed out before that.  It is twice as far each time.
     limit : RateLimit, optional
         When cells may begin.
+    has_reader : bool
+        Whether somebody reads what lands, and may take long for it: then workers have tasks
+        ahead from the beginning.
     clock : callable
         The seconds by which cells wait.
     """
@@ -73,6 +76,7 @@ class Schedule:
         expected: int | None = None,
         horizon: int | None = None,
         limit: RateLimit | None = None,
+        has_reader: bool = False,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
         # A heap by first replicate: conditions advance side by side, so what there is
@@ -102,6 +106,7 @@ class Schedule:
         self._worth_shortening = block_seconds * WORTH_SHORTENING
         self._stops: dict[int, int] = {}
         self._horizon = horizon
+        self._has_reader = has_reader
 
     def learn_shortening(
         self,
@@ -298,7 +303,7 @@ class Schedule:
     @property
     def _waits_for_pace(self) -> bool:
         """Whether every worker has a first cell, and what these take would tell of the rest."""
-        if self._balance is None or self._size.is_known:
+        if self._balance is None or self._size.is_known or self._has_reader:
             return False
         return self._in_flight >= self._workers
 
