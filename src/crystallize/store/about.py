@@ -76,7 +76,7 @@ class About:
         with suppress(StoreError):  # who reads what is damaged says so
             match self._about(EXTRACT):
                 case [extract, told_of]:
-                    numbers, says = self._said_of_the_experiment(is_checked=is_read)
+                    numbers, says = self._said_of_the_experiment(is_read=is_read)
                     if told_of == says and len(numbers) == 1:
                         return numbers[0], extract
         return None
@@ -114,15 +114,15 @@ class About:
         with self._explained():
             self._say(STATUS, status)
 
-    def _said_of_the_experiment(self, *, is_checked: bool = False) -> tuple[list[int], str]:
-        """The numbers of generations, and a digest of all that is said, none of which is read.
+    def _said_of_the_experiment(self, *, is_read: bool = False) -> tuple[list[int], str]:
+        """The numbers of generations, and a digest of all that is said, by checksums.
 
         Raises
         ------
         StoreError
             If something of it is damaged, and somebody else does not look for that.
         """
-        value = "NULL" if is_checked else "value"
+        value = "NULL" if is_read else "value"
         with self._explained():
             execute = self._connection.execute
             of_itself = execute(f"SELECT key, checksum, {value} FROM about WHERE key = 'identity'")
@@ -131,7 +131,7 @@ class About:
             found += (generations := of_them.fetchall())
         digest = hashlib.sha256()
         for key, checksum, text in found:
-            if not (is_checked and type(checksum) is bytes):
+            if not (is_read and type(checksum) is bytes):
                 self._checked_text(key, text, checksum)
             digest.update(f"{key}:".encode() + checksum)
         return [number for number, *_ in generations], digest.hexdigest()

@@ -12,8 +12,9 @@ from time import monotonic
 from typing import Any
 from uuid import uuid4
 
-from crystallize.contracts import TICK, Capabilities, Completion, Task
+from crystallize.contracts import Capabilities, Completion, Task
 from crystallize.experiments.experiment import Experiment
+from crystallize.plugins.execution.base import AloneRun
 from crystallize.plugins.host import Host
 from crystallize.testing.noted import Note, Noted
 from crystallize.testing.trials import square
@@ -30,7 +31,7 @@ def is_good(completion: Completion) -> bool:
     return completion.error is None and completion.value == Noted.expected(completion.task.start)
 
 
-class Drive:
+class Drive(AloneRun):
     """An executor that is given tasks, and what it makes of them.
 
     Parameters
@@ -129,16 +130,6 @@ class Drive:
     ) -> None:
         """See :meth:`crystallize.contracts.ActiveRun.register_control`."""
         self.control = cancel, elapsed
-
-    def register_shortening(self, shorten: Any, running: Any) -> None:
-        """Nothing is done with it."""
-
-    def register_hand_over(self, hand_over: Any) -> None:
-        """Nothing is done with it."""
-
-    def tick(self) -> float:
-        """See :meth:`crystallize.contracts.ActiveRun.tick`."""
-        return TICK
 
     async def _consume(self, enough: Callable[[Completion | None], bool]) -> None:
         try:

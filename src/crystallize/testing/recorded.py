@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 
-from crystallize.contracts import TICK
 from crystallize.errors import CrystallizeError
 from crystallize.hookspecs import hookimpl
+from crystallize.plugins.execution.base import AloneRun
 from crystallize.results.errors import Interrupted
 
 Moment = tuple[str, dict[str, Any]]
@@ -74,21 +74,8 @@ class Recording:
         return [*pages, *batches] if order == "pages first" else [*batches, *pages]
 
 
-class KnownRun:
+class KnownRun(AloneRun):
     """What a plugin knows a run by, where there is none."""
 
     def __init__(self, number: int) -> None:
         self.id = f"run-{number}"
-
-    def register_control(self, cancel: Any, elapsed: Any) -> None:
-        """Nothing is done with it."""
-
-    def register_shortening(self, shorten: Any, running: Any) -> None:
-        """Nothing is done with it."""
-
-    def register_hand_over(self, hand_over: Any) -> None:
-        """Nothing is done with it."""
-
-    def tick(self) -> float:
-        """As where nothing waits."""
-        return TICK

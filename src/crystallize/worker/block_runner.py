@@ -398,7 +398,6 @@ class BlockCall:
         most = min(GLANCE_CELLS, cells.width) if options.timeout is None else 1
         first, stop, few, points = cells.start, cells.stop, 1, cells.points
         rows.flush(first)
-        start = first
         due = looked = began = clock()
         points[:] = [(first, looked)]
         deadline = self._deadline(looked)
@@ -437,7 +436,7 @@ class BlockCall:
             elif few < most:
                 few *= 2
             if now > due:
-                left = (now - began) * (stop - following) / (following - start)
+                left = (now - began) * (stop - following) / (following - cells.start)
                 if (due := self._next_look(now, deadline, left)) <= now:
                     return
             first, looked = following, now

@@ -30,7 +30,7 @@ from crystallize.plugins.execution.base import (
     Option,
     check_function,
     default,
-    tick_of,
+    method_of,
 )
 from crystallize.worker.event_loop import (
     END_SECONDS,
@@ -78,7 +78,7 @@ class AsyncExecution(Execution):
     async def execute(
         self, experiment: HasReplicates, call: Call, next_task: NextTask, run: ActiveRun
     ) -> AsyncIterator[Completion | None]:
-        window = _Window(call, next_task, self.max_concurrency, tick_of(run))
+        window = _Window(call, next_task, self.max_concurrency, method_of(run, "tick"))
         run.register_control(window.cancel, window.elapsed)
         try:
             while window.fill():

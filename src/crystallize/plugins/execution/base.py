@@ -118,19 +118,10 @@ class AloneRun:
         return TICK
 
 
-def tick_of(run: ActiveRun) -> Callable[[], float]:
-    """How a run says for how long to wait; who drives an executor by hand may have none."""
-    return getattr(run, "tick", AloneRun().tick)
-
-
-def shortening_of(run: ActiveRun) -> Callable[..., None]:
-    """Where to say how a task is had to end early; who drives an executor by hand may have none."""
-    return getattr(run, "register_shortening", AloneRun().register_shortening)
-
-
-def hand_over_of(run: ActiveRun) -> Callable[..., None]:
-    """Where to say how what is running is handed over; who drives it by hand may have none."""
-    return getattr(run, "register_hand_over", AloneRun().register_hand_over)
+def method_of(run: ActiveRun, name: str) -> Callable[..., Any]:
+    """What a run has under a name; who drives an executor by hand may not have all of it."""
+    method: Callable[..., Any] = getattr(run, name, None) or getattr(AloneRun(), name)
+    return method
 
 
 class Awaited:

@@ -15,7 +15,7 @@ from typing import Any
 from crystallize.contracts import ActiveRun, Call, Completion, FutureLike, NextTask
 from crystallize.errors import CrystallizeError
 from crystallize.hookspecs import hookimpl
-from crystallize.plugins.execution.base import Execution, tick_of
+from crystallize.plugins.execution.base import Execution, method_of
 
 IN_FLIGHT_PER_WORKER = 2
 """One running, one waiting, so that no worker waits for the driver."""
@@ -113,7 +113,7 @@ class FuturesExecution(Execution):
             if getattr(call, "has_timeout", False):
                 room = workers
         waiting: list[Any] = []
-        tick = tick_of(run)
+        tick = method_of(run, "tick")
         # Where so many cells begin in a second, few tasks at first say nothing of how many follow.
         is_limited = getattr(experiment, "rate_limit", None) is not None
         while waiting := waiting or _take(next_task, room):

@@ -19,7 +19,7 @@ from crystallize.contracts import (
 )
 from crystallize.errors import InvalidValueError
 from crystallize.hookspecs import hookimpl
-from crystallize.plugins.execution.base import Option, default, hand_over_of, shortening_of, tick_of
+from crystallize.plugins.execution.base import Option, default, method_of
 from crystallize.plugins.execution.futures import FuturesExecution
 from crystallize.plugins.execution.threads import ThreadPool
 
@@ -152,10 +152,11 @@ class ParallelExecution(FuturesExecution):
         limits = Limits(self.max_tasks_per_worker, self.max_memory)
         with ProcessPool(call, self._workers, limits) as processes:
             run.register_control(processes.cancel, processes.elapsed)
-            hand_over_of(run)(processes.hand_over)
+            method_of(run, "register_hand_over")(processes.hand_over)
             if not limits:  # or else large blocks would come to much more than these
-                shortening_of(run)(processes.shorten, processes.running)
-            yield from processes.completions(next_task, tick_of(run))
+                register = method_of(run, "register_shortening")
+                register(processes.shorten, processes.running)
+            yield from processes.completions(next_task, method_of(run, "tick"))
 
     @contextmanager
     def submitter(self, call: Call, workers: int) -> Iterator[Callable[[Any], FutureLike]]:
