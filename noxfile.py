@@ -75,7 +75,7 @@ def faults(session: nox.Session) -> None:
 def mpi(session: nox.Session) -> None:
     """Experiments on real ranks; needs Open MPI or MPICH (Debian's openmpi-bin)."""
     install(session)
-    pytest(session, "-m", "mpi")
+    pytest(session, "-m", "mpi", "tests/execution")
 
 
 @nox.session(python=PYTHONS[0])
@@ -126,7 +126,7 @@ def browser(session: nox.Session) -> None:
     """Reports and the site in Chromium (Debian's chromium); pictures in build/screenshots."""
     install(session)
     session.install("-q", "-c", "constraints.txt", "-e", ".[browser]")
-    pytest(session, "-m", "browser")
+    pytest(session, "-m", "browser", "tests/browser")
 
 
 @nox.session(python=PYTHONS[0])
