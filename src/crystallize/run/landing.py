@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import nan
-from time import sleep
+from time import perf_counter, sleep
 from typing import Any
 
 from crystallize.cells.block import Block, Blocks, CellByCell, Failure, Piece, Row, Stretch
@@ -25,6 +25,9 @@ from crystallize.run.time_limit import TimeLimit
 from crystallize.worker.block_runner import BlockCall
 from crystallize.worker.failures import TimedOut
 from crystallize.worker.logged import log_again
+
+LOOKS_SHARE = 1 / 30
+"""How much of the time may go into looking into blocks that go on, of which there may be many."""
 
 
 class Landing:
@@ -80,6 +83,7 @@ class Landing:
         self._interrupts = interrupts
         self._needs_control = experiment.timeout is not None and engine.capabilities.can_cancel
         self._in_flight: dict[Task | Trip | Pause, None] = {}
+        self._next_look = 0.0
 
     def next_task(self) -> Task | Trip | Pause | None:
         """What the executor is to run next."""
@@ -138,10 +142,14 @@ class Landing:
 
     def look_into_blocks(self) -> None:
         """Keep what finished in blocks of coroutines that go on; what waits there, others run."""
+        if (began := perf_counter()) < self._next_look:
+            return
         pieces, back = self._coroutines.look()
         self._keep_pieces(pieces)
         for task in back:
             self.schedule.put_back(*task)
+        ended = perf_counter()
+        self._next_look = ended + (ended - began) / LOOKS_SHARE
 
     def take_left(self) -> None:
         """Take what finished of blocks of coroutines that did not come back."""

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from crystallize.cells.attempts import Recorded
 from crystallize.cells.block import Block, CellByCell, Failure, Piece, Row
 from crystallize.cells.durations import Durations
-from crystallize.cells.metrics import Names, checked_metrics
+from crystallize.cells.metrics import NUMBER_NAMES, Names, checked_metrics
 from crystallize.cells.rows import Rows
 from crystallize.cells.warned import Given, Warned, notices
 from crystallize.contracts import Task, named_tuple
@@ -122,6 +122,8 @@ class CoroutineCells:
         awaited, noted, timeout = awaiting.cells, awaiting.warned, options.timeout
         same = shared.same if shared.constant and not self._has_contexts else None
         is_ours, is_fresh = type(running) is CellTask, self._fresh.is_empty
+        own = running.context if is_ours else None
+        values: Collection[Any]
         for replicate in range(start, stop):
             if replicate >= cells.stop:
                 break
@@ -141,8 +143,8 @@ class CoroutineCells:
                 given = arguments(replicate) if same is None else same
                 if self._has_contexts:
                     given = {**await self._contexts.aentered(), **given}
-                if is_fresh and len(copy_context()) == 1:  # nobody's but ours
-                    awaitable: Awaitable[Any] = function(**given)
+                if is_fresh and len(own or copy_context()) == 1:  # nobody's but ours
+                    awaitable: Awaitable[Any] = function(**given) if given else function()
                 else:
                     context = self._fresh.new()
                     context.run(CELL.set, cell)
@@ -152,7 +154,10 @@ class CoroutineCells:
                 else:
                     result = await _within(timeout, awaitable, options.cancels_late_cells)
                 now = perf_counter()
-                names, values = checked_metrics(result)
+                if type(result) is float:  # before anything is called: it is most of them
+                    names, values = NUMBER_NAMES, (result,)
+                else:
+                    names, values = checked_metrics(result)
             except BaseException as error:
                 now = perf_counter()
                 cancelled = isinstance(error, (asyncio.CancelledError, GeneratorExit))

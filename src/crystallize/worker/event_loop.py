@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import Future
 from contextlib import suppress
+from contextvars import Context, copy_context
 from typing import Any, TypeVar
 from weakref import WeakSet
 
@@ -59,9 +59,12 @@ class CellTask(asyncio.Task[Any]):
     ----------
     cell : tuple or None
         The cell that it runs now, as :data:`CELL` has it.
+    context : Context or None
+        The one that it was made with, if any: to be looked at without a copy.
     """
 
     cell: Any = None
+    context: Context | None = None
 
     def cancel(self, msg: Any = None) -> bool:
         """Cancel it, unless this is called in another cell.
@@ -225,7 +228,7 @@ class StepTimer:
 class InContext:
     """Awaits something step by step in a context that is not its task's."""
 
-    def __init__(self, context: contextvars.Context, awaitable: Any) -> None:
+    def __init__(self, context: Context, awaitable: Any) -> None:
         self._run = context.run
         self._awaitable = awaitable
 
@@ -260,7 +263,7 @@ def without_running_loop(function: Callable[[], T]) -> T:
     if not loop_is_running():
         return function()
     future: Future[T] = Future()
-    context = contextvars.copy_context()
+    context = copy_context()
 
     def target() -> None:
         try:
