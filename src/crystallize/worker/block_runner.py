@@ -302,8 +302,9 @@ class BlockCall:
             return Sheet(first, start, stop, block)
         stops = self._options.stop_on_failure
         blocks: list[Block] = []
-        due = began = perf_counter()
+        began = perf_counter()
         deadline = self._deadline(began)
+        due = min(deadline, began + ASK_SECONDS)
         for condition in range(first, first + conditions):
             asked = 1 if self._arguments.of(condition).untried else stop - start
             block = self._run_apart(named_tuple(Task, (condition, start, stop)))
@@ -398,9 +399,10 @@ class BlockCall:
         most = min(GLANCE_CELLS, cells.width) if options.timeout is None else 1
         first, stop, few, points = cells.start, cells.stop, 1, cells.points
         rows.flush(first)
-        due = looked = began = clock()
+        looked = began = clock()
         points[:] = [(first, looked)]
         deadline = self._deadline(looked)
+        due = min(deadline, looked + ASK_SECONDS)  # the very first cell says little of the others
         while first < stop:
             following = first + few
             if following > stop:
