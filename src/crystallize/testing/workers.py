@@ -12,6 +12,9 @@ from crystallize.testing.facts import AHEAD, ExecutorChecks, parallel, streaming
 from crystallize.testing.noted import Note, Noted, most_at_once
 from crystallize.testing.suite import where
 
+FEW, MANY = 4, 20
+"""How many tasks there are for each worker, up to ten of these."""
+
 
 class WorkerChecks(ExecutorChecks):
     """What is said of workers, held against what they do."""
@@ -26,8 +29,10 @@ class WorkerChecks(ExecutorChecks):
 
     @parallel
     def test_its_workers_run_at_once(self) -> None:
-        most, workers = most_at_once(self._crowd()), self.facts.capabilities.workers
-        assert most > 1, (
+        workers = self.facts.capabilities.workers
+        # Where one ran at a time there are more: the second worker may take long to start.
+        at_once = any(most_at_once(self._crowd(each)) > 1 for each in (FEW, MANY))
+        assert at_once, (
             f"one call ran at a time, and capabilities.workers is {workers}. Hand out a task for "
             "each worker before you wait for a completion, or say workers=1."
         )
@@ -130,12 +135,12 @@ class WorkerChecks(ExecutorChecks):
             "cancel(task) ended other tasks than the one that it was given. End that one alone."
         )
 
-    def _crowd(self) -> list[Note]:
+    def _crowd(self, each: int = FEW) -> list[Note]:
         """More tasks than there are workers, none of them quick."""
 
         def gather() -> list[Note]:
-            given = tasks(min(4 * self.facts.capabilities.workers, 40))
+            given = tasks(each * min(self.facts.capabilities.workers, 10))
             call = Noted(self.folder, seconds=0.1)
             return Drive(self.make(), call, given).run().call.notes()
 
-        return self.evidence("crowd", gather)
+        return self.evidence(f"crowd of {each}", gather)
