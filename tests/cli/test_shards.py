@@ -2,7 +2,10 @@
 
 import json
 
+import numpy as np
 import pytest
+
+from crystallize import Result
 
 TRIALS = """
 def trial(rng, shift):
@@ -53,6 +56,19 @@ def test_shards_are_merged_and_what_is_missing_is_said_and_run(crystallize, stud
     again = crystallize("run", "study.toml", "--from-merge", "*-?of3.db")
     assert again.returncode == 2
     assert "cover-age.db: there is a file already, and --from-merge makes a new" in again.stderr
+
+
+def test_shards_with_one_output_write_a_file_each(crystallize, study):
+    for arguments in (["--shard", "1/2"], ["--shard", "2/2"], []):
+        done = crystallize("run", "study.toml", *arguments, "--output", "x-{shard}.zip")
+        assert done.returncode == 0, done.stderr
+    names = ["x-1of2.zip", "x-2of2.zip", "x-1of1.zip"]
+    assert {path.name for path in study.glob("*.zip")} == set(names)
+    first, second, whole = (Result.load(study / name).metrics["a"]["x"] for name in names)
+    assert np.array_equal(np.where(np.isnan(first), second, first), whole)
+    (study / "of-{shard}").mkdir()
+    done = crystallize("run", "study.toml", "--shard", "1/2", "--output", "of-{shard}/")
+    assert done.returncode == 0 and list((study / "of-1of2").glob("*/result.zip")), done.stderr
 
 
 def test_the_store_of_a_config_is_one_for_each_shard(crystallize, study):

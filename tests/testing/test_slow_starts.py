@@ -16,7 +16,8 @@ class SecondStartsLate(Pool):
 
     def __init__(self, call, workers):
         self.call = call
-        self.given, self.done = SimpleQueue(), SimpleQueue()
+        self.given: SimpleQueue = SimpleQueue()
+        self.done: SimpleQueue = SimpleQueue()
 
     def __enter__(self):
         for seconds in (0.0, 1.5):

@@ -32,6 +32,7 @@ from crystallize.description.config import Config, read_config
 from crystallize.description.from_config import all_arguments
 from crystallize.description.grid import ONLY_CONDITION
 from crystallize.description.overrides import Override
+from crystallize.description.shard import filled_in
 from crystallize.description.spec import RULES
 from crystallize.errors import CrystallizeError, ExportError, OptionError, PluginError, StoreError
 from crystallize.experiments.experiment import Experiment
@@ -133,9 +134,6 @@ def command(
     target: Output | None = None
     try:
         with stdout_kept_clean():
-            if output is not None:
-                # Before anything is computed that nobody could write down.
-                target = output_to(output, tables, block)
             given = {
                 "replicates": replicates,
                 "seed": seed,
@@ -154,6 +152,9 @@ def command(
             if conditions:
                 wanted |= _selected(read, conditions)
             experiment = _experiment(config, read, block, wanted)
+            if output is not None:
+                # Before anything is computed that nobody could write down.
+                target = output_to(filled_in(output, experiment.spec.shard), tables, block)
             has_own_seed = seed is None and read.experiment.values["seed"] is not None
             root = None if has_own_seed else experiment.seed
             replay = replay_of_config(config, overrides, root)

@@ -126,15 +126,15 @@ def check_seeded(own: Shard, seed: int | None) -> None:
         )
 
 
-def filled_in(path: Path | None, own: Shard | None) -> Path | None:
-    """A path, if there is one, with the shard's name for ``{shard}``; a run of all is 1of1.
+def filled_in(path: str, own: Shard | None) -> str:
+    """A path with the shard's name for ``{shard}``; a run of all is 1of1.
 
     Examples
     --------
-    >>> str(filled_in(Path("{shard}.db"), Shard(3, 10)))
+    >>> filled_in("{shard}.db", Shard(3, 10))
     '3of10.db'
     """
-    return path and Path(str(path).replace(PLACE, (own or WHOLE).name))
+    return path.replace(PLACE, (own or WHOLE).name)
 
 
 def one_of_its_own(path: Path, own: Shard) -> Path:

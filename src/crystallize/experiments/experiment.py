@@ -285,7 +285,8 @@ class Experiment:
         if checked["name"] is None:
             checked["name"] = function_name(function)
         for name in ("store", "log"):
-            checked[name] = filled_in(checked[name], checked["shard"])
+            if (place := checked[name]) is not None:
+                checked[name] = Path(filled_in(str(place), checked["shard"]))
         if checked["seed"] is None and checked["store"] is not None:
             checked["seed"] = stored_root(checked["store"])
         if checked["shard"] is not None:
