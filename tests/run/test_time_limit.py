@@ -91,11 +91,14 @@ def test_a_run_ends_with_what_there_is_and_a_resume_does_the_rest(tmp_path, way)
     assert ends.status == "stopped"
     assert ends.result is cut
     assert not cut.errors
+    said = f"{done(cut)} of {2 * CELLS} cells ran: the time limit of 0.2 s was over"
+    assert said in str(cut).splitlines() and said in cut._repr_html_()
     assert cut.replicates == CELLS  # with NaN where nothing ran, as after Ctrl-C
     slow.unlink()
     whole = Experiment(function, **given, **options).run()
     assert whole.provenance["store"]["found"] == done(cut)
     assert whole.provenance["stopped"] is None
+    assert "time limit" not in str(whole)
     expected = Experiment(plain, **given | {"store": None}).run()
     for condition, metrics in expected.metrics.items():
         values = cut.metrics[condition].get("value", np.full(CELLS, np.nan))

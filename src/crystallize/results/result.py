@@ -40,7 +40,7 @@ from crystallize.results.long_form import LongForm, long_form
 from crystallize.results.pivot import PivotTable, pivoted, section_entries, summary_entries
 from crystallize.results.replacing import replaced_whole
 from crystallize.results.section_tables import is_rows
-from crystallize.results.shown import Shown
+from crystallize.results.shown import Shown, cut_short
 from crystallize.results.summary import (
     Summary,
     SummaryRow,
@@ -777,7 +777,8 @@ class Result:
 
     def _shown(self) -> Shown:
         warned = sum(record.count for record in self.warnings)
-        return Shown(self.summary(), self.sections, self.factors, len(self.errors), warned)
+        cut = cut_short(self.provenance.get("stopped"))
+        return Shown(self.summary(), self.sections, self.factors, len(self.errors), warned, cut)
 
 
 def _names(where: str, given: str | Sequence[str]) -> list[str]:

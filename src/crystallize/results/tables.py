@@ -18,13 +18,13 @@ SD_DIGITS = 3
 
 
 def summary_table(
-    rows: Sequence[SummaryRow], failed: int, warned: int = 0, *, see: bool = False
+    rows: Sequence[SummaryRow], failed: int, warned: int = 0, *, cut: str = "", see: bool = False
 ) -> TextTable:
     """The summary, laid out.
 
     The counts of what is rare have a column only where there is some, and so have
-    the condition and the factors where they say no more than the others; `see` has the notes
-    say where there is more.
+    the condition and the factors where they say no more than the others; `cut` says that cells
+    did not run, `see` has the notes say where there is more.
     """
     columns = dict.fromkeys(column for row in rows for column in row)
     rare = {c for c in RARE if not any(row.get(c) for row in rows)}
@@ -39,13 +39,13 @@ def summary_table(
             for place, column in enumerate(kept)
         ],
         names=names,
-        notes=counted(failed, warned, see=see),
+        notes=counted(failed, warned, cut=cut, see=see),
     )
 
 
-def counted(failed: int, warned: int, *, see: bool = False) -> list[str]:
-    """How many cells failed and how many warnings there were, where any."""
-    notes = []
+def counted(failed: int, warned: int, *, cut: str = "", see: bool = False) -> list[str]:
+    """Which part of the cells ran, how many failed and how many warnings there were, where any."""
+    notes = [cut] if cut else []
     if failed:
         failures = f"{failed} {'cell' if failed == 1 else 'cells'} failed"
         notes.append(f"{failures}; see .errors" if see else failures)
