@@ -44,9 +44,7 @@ class Shown(NamedTuple):
         Sections that do not have all that is named stand as they are.
         """
         if not (by or across):
-            summary = summary_table(
-                self.summary, self.failed, self.warned, cut=self.cut, see=see
-            )
+            summary = summary_table(self.summary, self.failed, self.warned, cut=self.cut, see=see)
             return [summary, *section_tables(self.sections, self.levels)]
         entries = summary_entries(self.summary, self.factors, "mean")
         columns = across or (() if "metric" in by else ("metric",))
