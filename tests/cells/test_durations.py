@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from time import perf_counter
+
 import numpy as np
 import pytest
 
+from crystallize import Experiment
 from crystallize.cells.arrays import Bundle
 from crystallize.cells.durations import DurationColumn, Durations, DurationSummary
 
@@ -84,3 +87,21 @@ def test_a_summary_leaves_out_what_is_not_known():
     summary.add(Durations([90, 5], [1.0, float("nan")]))
     summary.add(Durations([10], [3.0]))
     assert (summary.cells, summary.mean, summary.p95) == (100, 1.2, 3.0)
+
+
+def test_with_a_timeout_a_cell_of_half_a_millisecond_or_more_has_its_own():
+    def uneven(replicate: int) -> int:
+        end = perf_counter() + (0.0008 if replicate % 2 else 0.0001)
+        while perf_counter() < end:
+            pass
+        return replicate
+
+    result = Experiment(
+        uneven,
+        replicates=60,
+        seed=1,
+        timeout=30,
+        execution="parallel",
+        execution_options={"max_workers": 2, "executor_type": "process"},
+    ).run()
+    assert (result.durations["baseline"][1::2] >= 0.0008).all()

@@ -429,11 +429,12 @@ class BlockCall:
                 cells.leave_if_forked()
                 return
             now = clock()
-            if now - looked > GLANCE_SECONDS / 2:
+            took = now - looked
+            if took > GLANCE_SECONDS or (took > GLANCE_SECONDS / 2 and few < GLANCE_CELLS):
                 if points[-1][0] != first:  # those before it were quicker
                     points.append((first, looked))
                 points.append((following, now))
-                if now - looked > GLANCE_SECONDS:
+                if took > GLANCE_SECONDS:
                     few = few // 2 or 1
             elif few < most:
                 few *= 2
@@ -477,12 +478,13 @@ def _call_until(
     bool
         Whether there are no more.
     """
-    keep, add, varying = rows.numbers.append, rows.add, arguments.varying
+    numbers, add, varying = rows.numbers, rows.add, arguments.varying
+    kind, number = type, float  # a name of a function's own is found sooner
     if arguments.constant and seed is None:
         for replicate in stretch:  # the same without what only others need: it is felt
             result = call()
-            if type(result) is float:
-                keep(result)
+            if kind(result) is number:
+                numbers.append(result)
             else:
                 add(replicate, result)
             if context:
@@ -493,8 +495,8 @@ def _call_until(
         if seed is not None:
             seed_global(seed(replicate))
         result = call(replicate=replicate) if only_replicate else call(**varying(replicate))
-        if type(result) is float:
-            keep(result)
+        if kind(result) is number:
+            numbers.append(result)
         else:
             add(replicate, result)
         if context:  # one that is empty still, no cell has changed
