@@ -136,7 +136,11 @@ class Program:
             self._process.send_signal(signum)
 
     def signalled(self, *signals: int, pause: float = 0.0) -> str:
-        """Send signals once it is ready; what it printed, however it ended."""
+        """Send signals once it is ready; what it printed, however it ended.
+
+        What it does meanwhile is no single long sleep: Python misses a signal that comes just
+        before the system call.
+        """
         self.wait_for("ready")
         for number, signum in enumerate(signals):
             if number:

@@ -36,7 +36,8 @@ def prints(shift):
 def slow(replicate, shift):
     if replicate == 3:
         print("waiting", flush=True)
-        time.sleep(60)
+        for _ in range(1200):
+            time.sleep(0.05)
     return replicate
 """
 
