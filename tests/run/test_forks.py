@@ -100,3 +100,27 @@ def test_a_signal_that_comes_during_a_fork_ends_the_run(start):
     )
     assert running.ended() == "5"
     assert "Exception ignored" not in running.err
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_what_a_forked_child_logs_is_of_the_cell_that_forked_it(program, tmp_path, strategy):
+    running = program(
+        "import logging\n"
+        "class Notes(logging.Handler):\n"
+        "    def emit(self, record):\n"
+        "        with open('notes', 'a') as notes:\n"
+        "            print(record.getMessage(), record.replicate, file=notes)\n"
+        "def trial(replicate):\n"
+        "    if os.fork() == 0:\n"
+        "        log = logging.getLogger(f'child-{replicate}')\n"
+        "        log.addHandler(Notes())\n"
+        "        log.warning('%d', replicate)\n"
+        "        os._exit(0)\n"
+        "    os.wait()\n"
+        "    return float(replicate)\n"
+        "if __name__ == '__main__':\n"
+        f"    Experiment(trial, replicates=8, **{STRATEGIES[strategy]}).run()\n"
+    )
+    running.ended()
+    notes = (tmp_path / "notes").read_text().splitlines()
+    assert sorted(notes) == [f"{replicate} {replicate}" for replicate in range(8)]

@@ -40,8 +40,6 @@ class RunningCells:
         The cells by number: replicates, or those of a trip counted from 0.
     width : int
         How many of them each condition has.
-    pending : list of int
-        The cells of the present stretch; emptied, it ends after the present one.
     struck : int or None
         The cell in which the driver's own signal landed: what it came to is
         no result, whatever the function made of the exception.
@@ -56,8 +54,8 @@ class RunningCells:
     """
 
     __slots__ = (
-        "_conditions", "_forked", "_stretch", "_task", "logged", "outer", "pending", "points",
-        "start", "stop", "struck", "warned", "width",
+        "_conditions", "_first", "_following", "_forked", "_stretch", "_task", "logged", "outer",
+        "points", "start", "stop", "struck", "warned", "width",
     )  # fmt: skip
 
     def __init__(self, task: Task | Trip, conditions: Sequence[str]) -> None:
@@ -70,10 +68,10 @@ class RunningCells:
         self.warned: dict[int, Counter[Given]] | None = None
         self.logged: list[dict[str, Any]] | None = None
         self.outer = _here.cells
-        self.pending: list[int] = []
         self.points: list[tuple[int, float]] = []
         self.struck: int | None = None
         self._stretch: Iterator[int] = iter(())
+        self._first, self._following = self.start, self.start + 1
         self._forked = False
 
     def begin(self) -> None:
@@ -85,18 +83,16 @@ class RunningCells:
         _here.cells = self.outer
 
     def stretch(self, first: int, following: int) -> Iterator[int]:
-        """The cells [first, following), one after another."""
-        self.pending[:] = range(first, following)
-        self._stretch = iter(self.pending)
-        return self._stretch
+        """The cells [first, following), one after another, unless it is to end before."""
+        cells = iter(range(first, following))
+        # No call in between, so no signal comes where only some of these are said.
+        self._first, self._following, self._stretch = first, following, cells
+        return cells
 
     @property
     def present(self) -> int:
         """The cell that is running."""
-        if not self.pending:
-            return self.start if self.struck is None else self.struck
-        left = length_hint(self._stretch)
-        return self.pending[max(0, len(self.pending) - left - 1)]
+        return max(self._first, self._following - length_hint(self._stretch) - 1)
 
     @property
     def place(self) -> tuple[int, int]:
@@ -135,7 +131,7 @@ class RunningCells:
         while cells is not None:
             if cells.struck is None:
                 cells.struck = cells.present
-            cells.pending.clear()
+            cells._end_stretch()
             cells = cells.outer
 
     def leave_if_forked(self, error: BaseException | None = None) -> None:
@@ -147,8 +143,14 @@ class RunningCells:
         cells: RunningCells | None = self
         while cells is not None:
             cells._forked = True
-            cells.pending.clear()
+            cells._end_stretch()
             cells = cells.outer
+
+    def _end_stretch(self) -> None:
+        """Have the present cell be the last: whoever goes through the stretch finds it empty."""
+        self._following = self.present + 1
+        for _ in self._stretch:
+            pass
 
 
 class Awaiting:
