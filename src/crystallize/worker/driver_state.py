@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 import cloudpickle
@@ -37,11 +38,21 @@ class DriverState:
                 self._parts[name] = cloudpickle.dumps(look())
 
     def take_over(self) -> None:
-        """Make this process' state the same."""
-        for name, (_, take) in _PARTS.items():
-            if name in self._parts:
-                with suppress(Exception):
-                    take(pickle.loads(self._parts[name]))
+        """Make this process' state the same, and have Python forget which warnings it has shown."""
+        for name, value in self._values.items():
+            look, take = _PARTS[name]
+            with suppress(Exception):
+                if look() != value:  # what is taken over once more is mostly as it was left
+                    take(value)
+        filters_changed()
+
+    @cached_property
+    def _values(self) -> dict[str, Any]:
+        values = {}
+        for name, part in self._parts.items():
+            with suppress(Exception):
+                values[name] = pickle.loads(part)
+        return values
 
 
 def _take_path(path: list[str]) -> None:
@@ -55,7 +66,6 @@ def _take_locale(name: str) -> None:
 def _take_filters(found: tuple[list[Any], list[str]]) -> None:
     filters: list[Any] = warnings.filters  # type: ignore[assignment]
     filters[:], sys.warnoptions[:] = found
-    filters_changed()
 
 
 def _log_levels() -> tuple[int, int, list[str], dict[str, _Told]]:

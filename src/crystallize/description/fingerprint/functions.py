@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
+
+from crystallize.description.fingerprint.naming import path_of
 
 
 def defaults(function: FunctionType) -> dict[str, Any]:
@@ -27,4 +28,4 @@ def closure(function: FunctionType) -> Iterator[tuple[str, Any]]:
 
 def place(code: CodeType) -> str:
     """File and line, without the folder, which differs between machines."""
-    return f"{Path(code.co_filename).name}:{code.co_firstlineno}"
+    return f"{path_of(code.co_filename).name}:{code.co_firstlineno}"

@@ -121,7 +121,13 @@ def folder(function: Any) -> Path | None:
         file = code.co_filename
     else:
         file = getattr(sys.modules.get(home(function) or ""), "__file__", None) or "<"
-    return None if file.startswith("<") else Path(file).parent
+    return None if file.startswith("<") else path_of(file).parent
+
+
+@functools.lru_cache(maxsize=4096)
+def path_of(file: str) -> Path:
+    """What a path says is taken apart once, not by each walk."""
+    return Path(file)
 
 
 def _innermost(function: Any) -> Any:

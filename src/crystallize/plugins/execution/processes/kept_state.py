@@ -8,7 +8,11 @@ import signal
 import sys
 import warnings
 from contextlib import suppress
-from pathlib import Path
+
+try:  # without the enumeration around each answer, which takes ten times as long
+    from _signal import getsignal  # type: ignore[import-not-found]
+except ImportError:
+    from signal import getsignal
 
 _SIGNALS = signal.valid_signals()
 
@@ -24,9 +28,7 @@ class KeptState:
         self._path = list(sys.path)
         self._recursion = sys.getrecursionlimit()
         self._handlers = {
-            signum: handler
-            for signum in _SIGNALS
-            if (handler := signal.getsignal(signum)) is not None
+            signum: handler for signum in _SIGNALS if (handler := getsignal(signum)) is not None
         }
 
     def restore(self) -> None:
@@ -46,12 +48,12 @@ class KeptState:
             sys.setrecursionlimit(self._recursion)
         sys.path[:] = self._path
         for signum, handler in self._handlers.items():
-            if signal.getsignal(signum) != handler:
+            if getsignal(signum) != handler:
                 with suppress(OSError, ValueError):
                     signal.signal(signum, handler)
 
 
 def _folder() -> str | None:
     with suppress(OSError):
-        return str(Path.cwd())
+        return os.getcwd()  # noqa: PTH109 - as text
     return None
