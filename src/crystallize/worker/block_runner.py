@@ -304,7 +304,7 @@ class BlockCall:
         blocks: list[Block] = []
         began = perf_counter()
         deadline = self._deadline(began)
-        due = min(deadline, began + ASK_SECONDS)
+        due = self._next_look(began, deadline, 0.0)
         for condition in range(first, first + conditions):
             asked = 1 if self._arguments.of(condition).untried else stop - start
             block = self._run_apart(named_tuple(Task, (condition, start, stop)))
@@ -402,7 +402,7 @@ class BlockCall:
         looked = began = clock()
         points[:] = [(first, looked)]
         deadline = self._deadline(looked)
-        due = min(deadline, looked + ASK_SECONDS)  # the very first cell says little of the others
+        due = self._next_look(looked, deadline, 0.0)  # its first cell says little of the others
         while first < stop:
             following = first + few
             if following > stop:
