@@ -28,8 +28,9 @@ def path(pytestconfig):
 @pytest.fixture(scope="module")
 def notebook(path, tmp_path_factory):
     executed = tmp_path_factory.mktemp("notebook") / "executed.ipynb"
-    # The client leaves sockets for its interpreter to close.
-    subprocess.run([sys.executable, "-c", EXECUTE, path, executed], check=True, timeout=120)
+    # The client leaves sockets for its interpreter to close, and their files in its folder.
+    command = [sys.executable, "-c", EXECUTE, path, executed]
+    subprocess.run(command, check=True, timeout=120, cwd=executed.parent)
     return json.loads(executed.read_text(encoding="utf-8"))
 
 
