@@ -5,15 +5,15 @@ from html.parser import HTMLParser
 from crystallize import Experiment
 from crystallize.description.summarized import COUNTS, DEFAULT
 from crystallize.printable import one_line
-from crystallize.results.tables import summary_table
+from crystallize.results.tables import counted, summary_table
 
 
 def as_text(rows, failed):
-    return summary_table(rows, failed, see=True).text()
+    return summary_table(rows, counted(failed, 0, see=True)).text()
 
 
 def as_html(rows, failed):
-    return summary_table(rows, failed).html()
+    return summary_table(rows, counted(failed, 0)).html()
 
 
 def row(**values):

@@ -78,7 +78,7 @@ def numbers(
 def page(title: str, shown: Shown, errors: Sequence[CellError], values: Values) -> str:
     """The HTML of a result; `values` has the numbers that were kept."""
     parts = [f"<p>{escape(title)}</p>", _factors(shown.factors)]
-    summary = summary_table(shown.summary, shown.failed, shown.warned, cut=shown.cut)
+    summary = summary_table(shown.summary, shown.notes())
     parts.append(summary.html(ROOM, _beside_summary(shown.summary, values)))
     parts.append(failures(errors))
     left_out = []

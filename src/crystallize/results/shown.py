@@ -36,6 +36,10 @@ class Shown(NamedTuple):
         names = factor_names(self.factors)
         return {*names, *(f"factor.{name}" for name in names)}
 
+    def notes(self, *, see: bool = False) -> list[str]:
+        """What is said below the summary; `see` has it say where there is more."""
+        return counted(self.failed, self.warned, cut=self.cut, see=see)
+
     def tables(
         self, by: Sequence[str] = (), across: Sequence[str] = (), *, see: bool = False
     ) -> list[TextTable]:
@@ -44,15 +48,14 @@ class Shown(NamedTuple):
         Sections that do not have all that is named stand as they are.
         """
         if not (by or across):
-            summary = summary_table(self.summary, self.failed, self.warned, cut=self.cut, see=see)
+            summary = summary_table(self.summary, self.notes(see=see))
             return [summary, *section_tables(self.sections, self.levels)]
         entries = summary_entries(self.summary, self.factors, "mean")
         columns = across or (() if "metric" in by else ("metric",))
         found = []
         if all(name in entry.of for entry in entries for name in (*by, *columns)):
-            notes = counted(self.failed, self.warned, cut=self.cut, see=see)
             pivot = pivoted(entries, by, columns, "mean (Monte Carlo standard error)")
-            found.append(pivot.laid_out(notes))
+            found.append(pivot.laid_out(self.notes(see=see)))
         rows = {name: section for name, section in self.sections.items() if is_rows(section)}
         for name, turned in pivots(rows, self.factors, by, across or ("measure",)):
             if turned is None:

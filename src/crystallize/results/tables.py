@@ -17,14 +17,11 @@ SD_DIGITS = 3
 """How many digits of a standard deviation a few hundred values can tell."""
 
 
-def summary_table(
-    rows: Sequence[SummaryRow], failed: int, warned: int = 0, *, cut: str = "", see: bool = False
-) -> TextTable:
-    """The summary, laid out.
+def summary_table(rows: Sequence[SummaryRow], notes: Sequence[str] = ()) -> TextTable:
+    """The summary, laid out, with what is to be said below it.
 
     The counts of what is rare have a column only where there is some, and so have
-    the condition and the factors where they say no more than the others; `cut` says that cells
-    did not run, `see` has the notes say where there is more.
+    the condition and the factors where they say no more than the others.
     """
     columns = dict.fromkeys(column for row in rows for column in row)
     rare = {c for c in RARE if not any(row.get(c) for row in rows)}
@@ -39,12 +36,15 @@ def summary_table(
             for place, column in enumerate(kept)
         ],
         names=names,
-        notes=counted(failed, warned, cut=cut, see=see),
+        notes=list(notes),
     )
 
 
 def counted(failed: int, warned: int, *, cut: str = "", see: bool = False) -> list[str]:
-    """Which part of the cells ran, how many failed and how many warnings there were, where any."""
+    """Which part of the cells ran, how many failed and how many warnings there were, where any.
+
+    `cut` says that cells did not run, `see` has the others say where there is more.
+    """
     notes = [cut] if cut else []
     if failed:
         failures = f"{failed} {'cell' if failed == 1 else 'cells'} failed"
