@@ -13,7 +13,8 @@ import warnings
 from collections import defaultdict
 from pathlib import Path
 
-import broken_ends  # noqa: F401 - they say what is broken
+import broken_early_ends  # noqa: F401 - they say what is broken
+import broken_ends  # noqa: F401
 import broken_plugins  # noqa: F401
 import broken_runs  # noqa: F401
 import broken_streams  # noqa: F401

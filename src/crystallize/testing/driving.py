@@ -19,6 +19,9 @@ from crystallize.plugins.host import Host
 from crystallize.testing.noted import Note, Noted
 from crystallize.testing.trials import square
 
+Running = Callable[[], Iterable[tuple[Any, float]]]
+"""The tasks that are running, each with the seconds that it has been."""
+
 
 def tasks(count: int, first: int = 0, step: int = 1) -> list[Task]:
     """Tasks of one cell each; with a step, as a store that holds the others leaves them."""
@@ -55,6 +58,10 @@ class Drive(AloneRun):
         From which threads it asked.
     control : tuple of callable or None
         How it cancels a task, and says for how long one has been running.
+    shortening : tuple of callable or None
+        How it has a task end early, and says which are running.
+    handing_over : callable or None
+        How it gives what has finished of tasks that are running.
     closing, closed : float
         When it was asked to close, and when it had.
     unfinished : list of str
@@ -78,6 +85,8 @@ class Drive(AloneRun):
         self.asked = 0
         self.threads: set[int] = set()
         self.control: tuple[Callable[[Any], None], Callable[[Any], float | None]] | None = None
+        self.shortening: tuple[Callable[[Any], None], Running] | None = None
+        self.handing_over: Callable[[], Iterable[Completion]] | None = None
         self.unfinished: list[str] = []
         self.id = uuid4().hex
         self.closing = self.closed = 0.0
@@ -130,6 +139,14 @@ class Drive(AloneRun):
     ) -> None:
         """See :meth:`crystallize.contracts.ActiveRun.register_control`."""
         self.control = cancel, elapsed
+
+    def register_shortening(self, shorten: Callable[[Any], None], running: Running) -> None:
+        """See :meth:`crystallize.contracts.ActiveRun.register_shortening`."""
+        self.shortening = shorten, running
+
+    def register_hand_over(self, hand_over: Callable[[], Iterable[Completion]]) -> None:
+        """See :meth:`crystallize.contracts.ActiveRun.register_hand_over`."""
+        self.handing_over = hand_over
 
     async def _consume(self, enough: Callable[[Completion | None], bool]) -> None:
         try:

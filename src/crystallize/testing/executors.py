@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from crystallize.testing.closing import ClosingChecks
 from crystallize.testing.completions import CompletionChecks
+from crystallize.testing.early_ends import EarlyEndChecks
 from crystallize.testing.loops import LoopChecks
 from crystallize.testing.programs import ProgramChecks
 from crystallize.testing.runs import RunChecks
@@ -35,7 +36,9 @@ class LoopExecutorSuite(LoopChecks, RunChecks, ProgramChecks):
     """
 
 
-class ExecutorSuite(LoopExecutorSuite, CompletionChecks, WorkerChecks, ClosingChecks):
+class ExecutorSuite(
+    LoopExecutorSuite, CompletionChecks, WorkerChecks, EarlyEndChecks, ClosingChecks
+):
     """What every executor must do; override :meth:`make`.
 
     Which tests there are follows from what the executor says it can do: the

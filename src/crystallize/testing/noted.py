@@ -6,15 +6,19 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from crystallize.contracts import Task
 from crystallize.testing.trials import kill_worker
+from crystallize.testing.watching import until
 
-Step = float | Literal["raise", "lock", "kill", "kill once"]
-"""What a call does: take so many seconds, raise, give what does not travel, or kill."""
+Step = float | Literal["raise", "lock", "kill", "kill once", "until asked"]
+"""What a call does: take so many seconds, raise, give what does not travel, kill, or go on until
+its task is asked to end."""
+UNASKED_SECONDS = 6.0
+"""How long it goes on where nobody asks."""
 
 
 class Note(NamedTuple):
@@ -38,6 +42,11 @@ class Noted:
         The first replicate of a task -> what its call does.
     seconds : float
         How long all other calls take.
+
+    Attributes
+    ----------
+    is_to_end : callable
+        Says whether a task that runs here is to end early; for an executor to set.
     """
 
     def __init__(
@@ -47,6 +56,7 @@ class Noted:
         self._script = dict(script or {})
         self._seconds = seconds
         self._driver = os.getpid()
+        self.is_to_end: Callable[[], bool] = bool
         Path(self._file).touch()
 
     def __call__(self, task: Task) -> Any:
@@ -107,6 +117,8 @@ class Noted:
             flag.touch()
         if step == "kill":
             kill_worker(self._driver)
+        if step == "until asked":
+            until(self.is_to_end, UNASKED_SECONDS)
         return step if isinstance(step, float | int) else 0.0
 
     def _value(self, start: int) -> Any:
