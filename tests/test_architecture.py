@@ -201,6 +201,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     # Nor anything else of the library: names load on first use.
     ours = {name for name in loaded if name.split(".")[0] == "crystallize"}
     assert ours == {"crystallize._lazy", *LAZY}
+    assert "typing" not in loaded_by("import crystallize") - loaded_by("pass")
 
 
 @pytest.mark.parametrize("strategy", strategies())

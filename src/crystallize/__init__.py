@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from crystallize._lazy import lazy_names
+from crystallize._lazy import TYPE_CHECKING, lazy_names
 
 if TYPE_CHECKING:
     from crystallize._version import __version__ as __version__

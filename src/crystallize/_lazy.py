@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any
+
+TYPE_CHECKING = bool()  # noqa: UP018
+"""False, but for type checkers, which know the name.  No literal: editors would not look into what
+is never reached.  Importing :mod:`typing` for it takes longer than the rest of the package."""
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
 
 def lazy_names(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
