@@ -149,6 +149,43 @@ def test_a_logger_that_does_not_propagate_reaches_its_own_handlers(kept):
     assert (len(kept), len(own.records)) == (0, 12)
 
 
+def test_handlers_of_a_module_that_cells_import_print_nothing_in_workers(program, tmp_path):
+    (tmp_path / "loud.py").write_text(
+        "import logging, sys\n"
+        "log = logging.getLogger('loud')\n"
+        "log.addHandler(logging.StreamHandler(sys.stdout))\n"
+    )
+    running = program(
+        "import loud\n"
+        "def trial(replicate):\n"
+        "    loud.log.warning('cell %d', replicate)\n"
+        "    return 1.0\n"
+        "if __name__ == '__main__':\n"
+        "    Experiment(trial, replicates=3, **PROCESS).run()\n"
+    )
+    assert sorted(running.ended().splitlines()) == ["cell 0", "cell 1", "cell 2"]
+
+
+def test_a_handler_that_a_cell_adds_is_gone_in_the_next_run(program):
+    running = program(
+        "import logging\n"
+        "ONE = {'execution': 'parallel',\n"
+        "    'execution_options': {'executor_type': 'process', 'max_workers': 1}}\n"
+        "def adds(replicate):\n"
+        "    logging.getLogger().addHandler(logging.StreamHandler(sys.stdout))\n"
+        "    return float(os.getpid())\n"
+        "def trial(replicate):\n"
+        "    logging.warning('cell %d', replicate)\n"
+        "    return float(os.getpid())\n"
+        "if __name__ == '__main__':\n"
+        "    first = values(Experiment(adds, replicates=1, **ONE).run())\n"
+        "    then = values(Experiment(trial, replicates=2, **ONE).run())\n"
+        "    print(set(first) == set(then))\n"
+    )
+    assert running.ended() == "True"
+    assert running.err.count("cell") == 2
+
+
 @pytest.mark.faults
 def test_records_of_a_cell_that_takes_its_worker_down_arrive(kept):
     def trial(replicate):

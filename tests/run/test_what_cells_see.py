@@ -228,3 +228,27 @@ def test_filters_that_change_between_runs_hold_in_workers_that_are_used_again() 
             result = run("process", trial, 4)
         assert [w.count for w in result.warnings] == [4]
         assert json.loads(json.dumps(result.to_dict()["warnings"]))[0]["count"] == 4
+
+
+def test_filters_hold_whose_category_is_in_a_folder_that_the_path_has_by_now(
+    program: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far" / "far_category.py").write_text("class FarWarning(UserWarning): pass\n")
+    running = program(
+        "import warnings\n"
+        "def first(replicate):\n"
+        "    return float(os.getpid())\n"
+        "def trial(replicate):\n"
+        "    import far_category\n"
+        "    warnings.warn('x', far_category.FarWarning)\n"
+        "    return 1.0\n"
+        "if __name__ == '__main__':\n"
+        "    Experiment(first, replicates=4, **PROCESS).run()\n"
+        "    sys.path.insert(0, str(Path('far').resolve()))\n"
+        "    import far_category\n"
+        "    warnings.filterwarnings('error', category=far_category.FarWarning)\n"
+        "    result = Experiment(trial, replicates=4, **PROCESS).run()\n"
+        "    print([error.type for error in result.errors])\n"
+    )
+    assert running.ended() == str(["FarWarning"] * 4)

@@ -9,7 +9,6 @@ import sys
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cached_property
 from typing import Any
 
 import cloudpickle
@@ -38,21 +37,11 @@ class DriverState:
                 self._parts[name] = cloudpickle.dumps(look())
 
     def take_over(self) -> None:
-        """Make this process' state the same, and have Python forget which warnings it has shown."""
-        for name, value in self._values.items():
-            look, take = _PARTS[name]
-            with suppress(Exception):
-                if look() != value:  # what is taken over once more is mostly as it was left
-                    take(value)
-        filters_changed()
-
-    @cached_property
-    def _values(self) -> dict[str, Any]:
-        values = {}
-        for name, part in self._parts.items():
-            with suppress(Exception):
-                values[name] = pickle.loads(part)
-        return values
+        """Make this process' state the same."""
+        for name, (_, take) in _PARTS.items():
+            if name in self._parts:
+                with suppress(Exception):
+                    take(pickle.loads(self._parts[name]))
 
 
 def _take_path(path: list[str]) -> None:
@@ -66,6 +55,12 @@ def _take_locale(name: str) -> None:
 def _take_filters(found: tuple[list[Any], list[str]]) -> None:
     filters: list[Any] = warnings.filters  # type: ignore[assignment]
     filters[:], sys.warnoptions[:] = found
+    filters_changed()
+
+
+def _take_print_options(options: Any) -> None:
+    if np.get_printoptions() != options:  # setting them is a third of all that is taken over
+        np.set_printoptions(**options)
 
 
 def _log_levels() -> tuple[int, int, list[str], dict[str, _Told]]:
@@ -102,7 +97,7 @@ _PARTS: dict[str, tuple[Callable[[], Any], Callable[[Any], None]]] = {
     "locale": (lambda: locale.setlocale(locale.LC_ALL), _take_locale),
     "filters": (lambda: (own_filters(), list(sys.warnoptions)), _take_filters),
     # NumPy before 2.2 has them for the process.
-    "print": (np.get_printoptions, lambda options: np.set_printoptions(**options)),
+    "print": (np.get_printoptions, _take_print_options),
     "logging": (_log_levels, _take_log_levels),
 }
 """For each part how it is found out, and how it is taken over."""
