@@ -44,6 +44,8 @@ What is added changes nothing for who does not use it, and leaves the number as 
 
 TICK = 0.1
 """Seconds without a completion after which an executor yields ``None``."""
+HAND_OVER_SECONDS = 0.5
+"""How long tasks that are running may take to give what has finished of them, on Ctrl-C."""
 
 
 class HasReplicates(Protocol):

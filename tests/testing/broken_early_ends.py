@@ -11,12 +11,20 @@ class SaidToRun:
     """A run that is told something else by its executor."""
 
     def __init__(self, run, executor):
-        self.id, self.tick, self.register_control = run.id, run.tick, run.register_control
+        self.id, self.register_control = run.id, run.register_control
         self._run, self._executor = run, executor
+        self.shortening = None
+
+    def tick(self):
+        if self.shortening is not None:
+            self._executor.looks(*self.shortening)
+        return self._run.tick()
 
     def register_shortening(self, shorten, running):
+        self.shortening = shorten, running
         self._run.register_shortening(
-            self._executor.shortens(shorten), lambda: self._executor.says(list(running()))
+            lambda task: self._executor.shortens(task, shorten, running),
+            lambda: self._executor.says(list(running())),
         )
 
     def register_hand_over(self, hand_over):
@@ -32,8 +40,11 @@ class EndsEarly(Faulty, ParallelExecution):
     def controlled(self, run):
         return SaidToRun(run, self)
 
-    def shortens(self, shorten):
-        return shorten
+    def shortens(self, task, shorten, running):
+        shorten(task)
+
+    def looks(self, shorten, running):
+        pass
 
     def says(self, running):
         return running
@@ -44,8 +55,28 @@ class EndsEarly(Faulty, ParallelExecution):
 
 @found_by("test_a_task_that_is_shortened_comes_back")
 class ShortensNothing(EndsEarly):
-    def shortens(self, shorten):
-        return lambda task: None
+    def shortens(self, task, shorten, running):
+        pass
+
+
+@found_by("test_no_other_task_is_shortened")
+class ShortensAllThatRun(EndsEarly):
+    def shortens(self, task, shorten, running):
+        for each, _ in running():
+            shorten(each)
+
+
+@found_by("test_no_other_task_is_shortened")
+class ShortensFromThenOn(EndsEarly):
+    begun = False
+
+    def shortens(self, task, shorten, running):
+        self.begun = True
+        shorten(task)
+
+    def looks(self, shorten, running):
+        for each, _ in list(running()) if self.begun else ():
+            shorten(each)
 
 
 @found_by("test_it_says_which_tasks_are_running")

@@ -50,6 +50,8 @@ class Drive(AloneRun):
     items : list of (float, Completion or None)
         What it yielded, with the time.
     handed : list of Task
+    handed_at : dict of Task to float
+        When.
     ahead : int
         How many tasks it had at the most that had not completed.
     asked : int
@@ -80,6 +82,7 @@ class Drive(AloneRun):
         self._at_once = len(self._waiting) if at_once is None else at_once
         self.items: list[tuple[float, Completion | None]] = []
         self.handed: list[Task] = []
+        self.handed_at: dict[Task, float] = {}
         self.completed = 0
         self.ahead = 0
         self.asked = 0
@@ -132,6 +135,7 @@ class Drive(AloneRun):
             self.ahead = max(self.ahead, in_flight + 1)
             task = self._waiting.popleft()
             self.handed.append(task)
+            self.handed_at[task] = monotonic()
             return task
 
     def register_control(

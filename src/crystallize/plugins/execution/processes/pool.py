@@ -11,7 +11,7 @@ from multiprocessing.connection import wait
 from types import TracebackType
 from typing import Any
 
-from crystallize.contracts import Call, Completion, NextTask
+from crystallize.contracts import HAND_OVER_SECONDS, Call, Completion, NextTask
 from crystallize.errors import CrystallizeError, ExecutorError
 from crystallize.plugins.execution.futures import IN_FLIGHT_PER_WORKER
 from crystallize.plugins.execution.processes.limits import NO_LIMITS, Limits
@@ -34,10 +34,8 @@ from crystallize.plugins.execution.shipping import payload_of
 from crystallize.worker.driver_state import DriverState
 from crystallize.worker.logged import log_again
 
-HAND_OVER_SECONDS = 0.5
-"""How long workers may take to give what has finished of their tasks, on Ctrl-C, ..."""
 AGAIN_SECONDS = 0.05
-"""... and how often they are asked: a signal just before a system call does not end that."""
+"""How often workers are asked to hand over: a signal just before a system call does not end that."""
 LEAVE_SECONDS = 1.0
 """How long workers may take to leave what they have opened for their cells."""
 MAX_FAILED_STARTS = 3
