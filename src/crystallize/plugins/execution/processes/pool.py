@@ -35,7 +35,7 @@ from crystallize.worker.driver_state import DriverState
 from crystallize.worker.logged import log_again
 
 AGAIN_SECONDS = 0.05
-"""How often workers are asked to hand over: a signal just before a system call does not end that."""
+"""How often workers are asked for that: a signal just before a system call does not end it."""
 LEAVE_SECONDS = 1.0
 """How long workers may take to leave what they have opened for their cells."""
 MAX_FAILED_STARTS = 3
