@@ -157,6 +157,52 @@ def test_a_cell_that_no_signal_reaches_keeps_nobody_waiting(program):
     assert (errors, done) == (0, 2000)
 
 
+@pytest.mark.parametrize("way", ["{}.run()", "asyncio.run({}.arun())"], ids=["run", "arun"])
+@pytest.mark.parametrize(
+    "threads",
+    [
+        "execution='parallel', execution_options={'max_workers': 3}",
+        "execution='futures', execution_options="
+        "{'factory': 'concurrent.futures:ThreadPoolExecutor', 'workers': 3}",
+    ],
+    ids=["parallel", "futures"],
+)
+def test_what_finished_in_blocks_of_threads_is_kept_and_no_cell_goes_on(program, threads, way):
+    running = program(
+        "finished = set()\n"
+        "def trial(replicate):\n"
+        "    time.sleep(0.002)\n"
+        "    finished.add(replicate)\n"
+        "    if replicate == 300:\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return float(replicate)\n"
+        "try:\n"
+        f"    {way.format(f'Experiment(trial, replicates=5000, {threads})')}\n"
+        "except Interrupted as error:\n"
+        "    done, at_the_end = error.result.done['baseline'], set(finished)\n"
+        "    time.sleep(0.3)\n"
+        "    print({i for i in range(5000) if done[i]} == finished == at_the_end)\n"
+    )
+    assert running.ended() == "True"
+
+
+def test_a_cell_that_hangs_in_a_thread_keeps_what_finished_elsewhere_from_nobody(program):
+    running = program(
+        "def trial(replicate):\n"
+        "    if replicate == 300:\n"
+        "        ready()\n"
+        "        time.sleep(60)\n"
+        "    time.sleep(0.002)\n"
+        "    return float(replicate)\n"
+        "try:\n"
+        "    Experiment(trial, replicates=5000, execution='parallel').run()\n"
+        "except Interrupted as error:\n"
+        "    print(done(error.result) > 250)\n"
+    )
+    assert running.signalled(signal.SIGINT) == "True"
+    assert running.seconds < 4
+
+
 @pytest.mark.parametrize("hook", ["before_run", "outcomes_completed", "extend_result", "after_run"])
 def test_a_signal_in_a_hook_ends_the_run_with_what_had_finished(program, hook):
     running = program(

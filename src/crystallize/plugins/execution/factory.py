@@ -123,7 +123,7 @@ class FactoryExecution(FuturesExecution):
 
     @property
     def capabilities(self) -> Capabilities:
-        kind = self.worker_type or _known_type(self.factory)
+        kind = self._kind
         return Capabilities(
             workers=self._workers,
             shares_process=kind not in ("process", "remote"),
@@ -134,14 +134,13 @@ class FactoryExecution(FuturesExecution):
 
     @contextmanager
     def submitter(self, call: Call, workers: int) -> Iterator[Callable[[Any], FutureLike]]:
-        kind = self.worker_type or _known_type(self.factory)
         with self._executor() as executor:
-            if kind == "thread":
+            if self.calls_run_here:
                 with _EndedWhenLeft(partial(submit, executor, call)) as ending:
                     yield ending.submit
                 return
             through = Shipped(call).through(
-                executor.submit, self._workers, local_processes=kind == "process"
+                executor.submit, self._workers, local_processes=self._kind == "process"
             )
             with _EndedWhenLeft(through) as ending:
                 yield ending.submit
@@ -151,6 +150,15 @@ class FactoryExecution(FuturesExecution):
 
     def running_seconds(self, future: Any) -> float | None:
         return future.running_seconds()  # type: ignore[no-any-return]
+
+    @property
+    def calls_run_here(self) -> bool:
+        """Whether its workers are threads."""
+        return self._kind == "thread"
+
+    @property
+    def _kind(self) -> str | None:
+        return self.worker_type or _known_type(self.factory)
 
     @property
     def _workers(self) -> int:

@@ -5,14 +5,21 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import BrokenExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from queue import Empty, SimpleQueue
 from time import monotonic
 from types import TracebackType
 from typing import Any
 
-from crystallize.contracts import ActiveRun, Call, Completion, FutureLike, NextTask
+from crystallize.contracts import (
+    HAND_OVER_SECONDS,
+    ActiveRun,
+    Call,
+    Completion,
+    FutureLike,
+    NextTask,
+)
 from crystallize.errors import CrystallizeError
 from crystallize.hookspecs import hookimpl
 from crystallize.plugins.execution.base import Execution, method_of
@@ -45,6 +52,15 @@ class FuturesExecution(Execution):
 
     in_flight_per_worker: int = IN_FLIGHT_PER_WORKER
     """One is for an engine that would run them all at once."""
+
+    @property
+    def calls_run_here(self) -> bool:
+        """Whether calls run in threads of this process, on the very call of :meth:`submitter`.
+
+        Override it where they do: on Ctrl-C what has finished of tasks that are running is kept
+        then, and they end early.
+        """
+        return False
 
     @abstractmethod
     def submitter(
@@ -112,6 +128,9 @@ class FuturesExecution(Execution):
             run.register_control(in_flight.cancel, in_flight.elapsed)
             if getattr(call, "has_timeout", False):
                 room = workers
+        if self.calls_run_here and hasattr(call, "is_to_end"):
+            call.is_to_end = in_flight.is_to_end
+            method_of(run, "register_hand_over")(in_flight.hand_over)
         waiting: list[Any] = []
         tick = method_of(run, "tick")
         # Where so many cells begin in a second, few tasks at first say nothing of how many follow.
@@ -136,6 +155,8 @@ class InFlight:
         self._futures: dict[Any, FutureLike] = {}
         self._began: dict[Any, float] = {}
         self._to_cancel: set[Any] = set()
+        self._done: SimpleQueue[Any] = SimpleQueue()  # tasks: a future that holds itself stays
+        self._is_over = False
 
     def __enter__(self) -> InFlight:
         return self
@@ -152,7 +173,8 @@ class InFlight:
         tick: Callable[[], float],
     ) -> Generator[Completion | None, None, list[Any]]:
         """Run tasks in one engine, until there are none or it breaks; return those not begun."""
-        done: SimpleQueue[Any] = SimpleQueue()  # tasks: a future that holds itself stays
+        self._done = SimpleQueue()
+        done = self._done
         broken: BaseException | None = None
         while self._futures or (waiting and broken is None):
             while waiting and broken is None:
@@ -201,6 +223,27 @@ class InFlight:
         if task not in self._began and future.running():
             self._began[task] = monotonic()
         return monotonic() - self._began[task] if task in self._began else None
+
+    def is_to_end(self) -> bool:
+        """Whether tasks that run here are to end early."""
+        return self._is_over
+
+    def hand_over(self) -> Iterator[Completion]:
+        """End the tasks that are running, and give those that are over by then; no other begins."""
+        self._is_over = True
+        for task, future in list(self._futures.items()):
+            cancel = getattr(future, "cancel", None)
+            if cancel is not None and cancel():
+                self._over(task)
+        latest = monotonic() + HAND_OVER_SECONDS
+        while self._futures:
+            try:
+                task = self._done.get(timeout=max(0.0, latest - monotonic()))
+            except Empty:
+                return
+            if task in self._futures:
+                with suppress(CrystallizeError):  # the run ends anyway, with what it has
+                    yield _completion(task, self._over(task))
 
     def _over(self, task: Any) -> FutureLike:
         self._began.pop(task, None)

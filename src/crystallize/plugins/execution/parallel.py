@@ -139,6 +139,11 @@ class ParallelExecution(FuturesExecution):
     def _most(self) -> int:
         return MOST_PROCESSES if self.executor_type == "process" else sys.maxsize
 
+    @property
+    def calls_run_here(self) -> bool:
+        """Whether its workers are threads."""
+        return self.executor_type == "thread"
+
     @hookimpl
     def execute(
         self, experiment: Any, call: Call, next_task: NextTask, run: ActiveRun

@@ -63,6 +63,8 @@ class ThreadPool:
     def _work(self) -> None:
         while (item := self._submitted.get()) is not None:
             future, task = item
+            if not future.set_running_or_notify_cancel():
+                continue
             try:
                 future.set_result(self._call(task))
             except BaseException as error:
