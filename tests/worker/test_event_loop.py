@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from crystallize.cells.block import CellByCell
 from crystallize.worker.event_loop import CellTask, OwnLoop
 
 
@@ -18,7 +19,7 @@ def test_closing_a_loop_ends_a_cell_that_is_left_on_it() -> None:
 
     async def leave_one() -> None:
         left = CellTask(cell(), loop=asyncio.get_running_loop())
-        left.cell = "a cell"
+        left.block = CellByCell("a run", 1, cell=("for whom", 0, 0))
         await asyncio.sleep(0)
 
     loop = OwnLoop()

@@ -307,6 +307,8 @@ class CellByCell:
         How many cells there are, from the first one on.
     seconds : float
         How long these took.
+    cell : tuple or None
+        The one that is awaited now, as the context of its code has it.
     """
 
     stamp: str
@@ -314,20 +316,4 @@ class CellByCell:
     pieces: list[Piece] = field(default_factory=list)
     cells: int = 0
     seconds: float = 0.0
-
-    def add(self, outcome: Row | Block) -> None:
-        """Take what the next cell came to."""
-        self.pieces.append(outcome)
-        self.cells += 1
-
-    def add_plain(
-        self, condition: int, replicate: int, names: Names, values: Collection[Any], seconds: float
-    ) -> None:
-        """Take what it came to where there is nothing else to say of it."""
-        last = self.pieces[-1] if self.pieces else None
-        if type(last) is Stretch and last.names == names:
-            last.values.extend(values)
-            last.seconds.append(seconds)
-        else:
-            self.pieces.append(Stretch(condition, replicate, names, [*values], [seconds]))
-        self.cells += 1
+    cell: tuple[Any, int, int] | None = None

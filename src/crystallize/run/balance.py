@@ -11,6 +11,7 @@ import heapq
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 from math import inf
+from typing import ClassVar
 
 from crystallize.contracts import Task, Trip
 
@@ -35,9 +36,16 @@ class Balance:
         The tasks that are running, each with the seconds that it has been; others wait.
     each : callable
         Task -> seconds a cell, as far as that is known, or 0.
+    worth : float
+        The seconds that a task takes in all to be worth it.  What it has left, only its
+        worker knows well enough: with little left it does not end early.
     clock : callable
         The time, in seconds.
     """
+
+    tail: ClassVar[float] = 1 / 200
+    """How short a block may get towards the end, as a share of what it should take: what one of
+    them leaves is little, and is for all."""
 
     def __init__(
         self,
@@ -45,12 +53,14 @@ class Balance:
         shorten: Callable[[Task | Trip], None],
         running: Callable[[], Iterable[tuple[Task | Trip, float]]],
         each: Callable[[Task | Trip], float],
+        worth: float,
         clock: Callable[[], float],
     ) -> None:
         self._workers = workers
         self._shorten = shorten
         self._running = running
         self._each = each
+        self._worth = worth
         self._clock = clock
         self._in_flight: dict[Task | Trip, int] = {}
         self._asked: dict[Task | Trip, float] = {}
@@ -90,22 +100,15 @@ class Balance:
                 break
         return total / count - busy[0]
 
-    def even_out(self, least: float) -> None:
-        """Have tasks end early, as many as there are workers without work.
-
-        Parameters
-        ----------
-        least : float
-            The seconds that a task takes in all to be worth it.  What it has left, only its
-            worker knows well enough: with little left it does not end early.
-        """
+    def even_out(self) -> None:
+        """Have tasks end early, as many as there are workers without work."""
         idle = self._workers - len(self._in_flight)
         if idle <= 0:
             return
         now = self._clock()
         idle -= sum(now - asked < ANSWER_SECONDS for asked in self._asked.values())
         running, _ = self._left()
-        worth_it = [task for task in running if self._is_worth_it(task, running[task], least)]
+        worth_it = [task for task in running if self._is_worth_it(task, running[task])]
         # One that should have ended is slower than others, nobody knows by how much: the more it
         # is late, the more there may be left of it.
         worth_it.sort(key=lambda task: abs(running[task]), reverse=True)
@@ -120,11 +123,12 @@ class Balance:
         is_to_look, self._is_to_look = self._is_to_look, False
         return LOOK_SECONDS if is_to_look else inf
 
-    def _is_worth_it(self, task: Task | Trip, left: float, least: float) -> bool:
+    def _is_worth_it(self, task: Task | Trip, left: float) -> bool:
         """Whether a running task that was not asked to end early might be long enough for it."""
         cells = self._in_flight[task]
         expected = cells * self._each(task)
-        return cells > 1 and task not in self._asked and max(expected, expected - left) > least
+        is_long = max(expected, expected - left) > self._worth
+        return cells > 1 and task not in self._asked and is_long
 
     def _left(self) -> tuple[dict[Task | Trip, float], list[float]]:
         """The seconds that tasks take yet: those that are running, and those that wait."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import ceil
 
 from crystallize.contracts import Capabilities
+from crystallize.run.awaited_balance import AwaitedBalance
 from crystallize.run.balance import Balance
 
 BLOCK_SECONDS = Capabilities().block_seconds
@@ -17,10 +18,6 @@ AWAITED_SECONDS = 0.4
 
 TAIL, TAIL_WITH_LATENCY = 1 / 50, 1 / 5
 """How short a block may get towards the end, when workers are kept even: this share of that."""
-
-
-TAIL_SHORTENED = 1 / 200
-"""The same where blocks can be shortened: what one of them leaves is little, and is for all."""
 
 
 FIRST_CELL_SECONDS, FIRST_CELL_TIMES = 2e-4, 5
@@ -76,14 +73,19 @@ class BlockSize:
         return self._cells < 2 and self.each < FIRST_CELL_SECONDS
 
     def cells(
-        self, remaining: int, workers: int, balance: Balance | None = None, *, starts: bool = False
+        self,
+        remaining: int,
+        workers: int,
+        balance: Balance | AwaitedBalance | None = None,
+        *,
+        starts: bool = False,
     ) -> int:
         """The size of the next block, while `remaining` cells wait for some workers.
 
         Parameters
         ----------
         remaining, workers : int
-        balance : Balance, optional
+        balance : Balance or AwaitedBalance, optional
             Where blocks can be shortened while they run.
         starts : bool
             Whether only first cells were run so far: then a block may be longer.
@@ -92,7 +94,8 @@ class BlockSize:
             return self._first
         each, longest = self.each, self._block_seconds * (FIRST_CELL_TIMES if starts else 1)
         fitting = min(MAX_CELLS, int(longest / each))
-        floor = int((self._block_seconds * TAIL_SHORTENED if balance else self._tail) / each)
+        tail = self._block_seconds * balance.tail if balance else self._tail
+        floor = int(tail / each)
         share = remaining // workers
         if balance is None:
             share = 2 * remaining // (3 * workers)

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 from crystallize.callables import function_name
 from crystallize.cells.warned import Notices
-from crystallize.contracts import Task
 from crystallize.description.spec import ExperimentSpec
 from crystallize.errors import (
     CellLeftBehindWarning,
@@ -89,12 +88,12 @@ class CellWarnings:
                 texts.add(notice.message)
                 show(notice)
 
-    def of_cells_left(self, holder: object = None) -> None:
+    def of_cells_left(self, holder: Cell | None = None) -> None:
         """Say which cells are still running although the run has ended.
 
         Parameters
         ----------
-        holder : Task, optional
+        holder : (int, int), optional
             The one that holds up its event loop, where it is known.
         """
         running = self._running(holder)
@@ -112,7 +111,7 @@ class CellWarnings:
             stacklevel=2,
         )
 
-    def stuck(self, holder: object) -> ExecutorError:
+    def stuck(self, holder: Cell | None) -> ExecutorError:
         """The error of a run whose event loop is held up by a cell."""
         cells = " or ".join(self._called(cell) for cell in self._running(holder)[:3])
         return ExecutorError(
@@ -122,8 +121,8 @@ class CellWarnings:
             "What had finished is on this exception as .result."
         )
 
-    def _running(self, holder: object) -> list[Cell]:
-        return [holder[:2]] if isinstance(holder, Task) else self._call.under_way()
+    def _running(self, holder: Cell | None) -> list[Cell]:
+        return self._call.under_way() if holder is None else [holder]
 
     def _called(self, cell: Cell) -> str:
         condition, replicate = cell

@@ -161,6 +161,7 @@ class Engine:
                 self._experiment,
                 self._call.run_coroutines if is_async else self._call,
                 run,
+                awaits=is_async,
             )
             return loop.completions(next_task)
         started = self._host.hook.execute(

@@ -84,6 +84,8 @@ class Landing:
         self._needs_control = experiment.timeout is not None and engine.capabilities.can_cancel
         self._in_flight: dict[Task | Trip | Pause, None] = {}
         self._next_look = 0.0
+        if self._awaits and engine.capabilities.shares_process:
+            schedule.learn_taking_back(self._coroutines.waiting, self._coroutines.take_back)
 
     def next_task(self) -> Task | Trip | Pause | None:
         """What the executor is to run next."""

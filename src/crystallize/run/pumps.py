@@ -36,6 +36,7 @@ from crystallize.cells.outcomes import Outcomes
 from crystallize.contracts import TICK
 from crystallize.errors import StoreError
 from crystallize.results.result import Result
+from crystallize.run.failures import Cell
 from crystallize.run.run import Run
 from crystallize.worker.event_loop import Caller, CellTask, OwnLoop, guard
 
@@ -360,7 +361,7 @@ class _Elsewhere:
             self._run.abandon(self._holder)
 
     @property
-    def _holder(self) -> object:
+    def _holder(self) -> Cell | None:
         return None if self._loop is None else self._loop.holder
 
     def raise_error(self) -> None:

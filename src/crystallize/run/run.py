@@ -43,7 +43,7 @@ from crystallize.run.block_size import block_seconds_of
 from crystallize.run.cell_warnings import CellWarnings
 from crystallize.run.deadlines import Deadlines
 from crystallize.run.engine import Engine, check_program_goes_on
-from crystallize.run.failures import FailurePolicy
+from crystallize.run.failures import Cell, FailurePolicy
 from crystallize.run.git import GitState
 from crystallize.run.handle import RunHandle
 from crystallize.run.landing import Landing
@@ -294,12 +294,12 @@ class Run:
         """Say that what is cancelled from now on is cancelled by the driver."""
         self.call.coroutines.leaving = True
 
-    def abandon(self, holder: object = None) -> None:
+    def abandon(self, holder: Cell | None = None) -> None:
         """Take nothing any more from a pump that does not come to its end.
 
         Parameters
         ----------
-        holder : Task, optional
+        holder : (int, int), optional
             The cell that holds it up, where it is known.
         """
         with self._lock:

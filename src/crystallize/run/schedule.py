@@ -18,6 +18,7 @@ from typing import Any
 from crystallize.cells.block import Block
 from crystallize.cells.sheet import Sheet
 from crystallize.contracts import TICK, Pause, Task, Trip, named_tuple
+from crystallize.run.awaited_balance import AwaitedBalance
 from crystallize.run.balance import Balance
 from crystallize.run.block_size import BLOCK_SECONDS, MAX_CELLS, BlockSize
 from crystallize.run.rate_limit import RateLimit
@@ -102,7 +103,7 @@ class Schedule:
         self._suspect: Task | Trip | None = None
         self._in_flight = 0
         self._awaits = awaits
-        self._balance: Balance | None = None
+        self._balance: Balance | AwaitedBalance | None = None
         self._worth_shortening = block_seconds * WORTH_SHORTENING
         self._stops: dict[int, int] = {}
         self._horizon = horizon
@@ -116,8 +117,21 @@ class Schedule:
         """Learn how a running task is had to end early; before the first one is handed out."""
         # Alone, a worker has nobody to end together with: large blocks have only more to lose.
         if not (self._single_cell or self._awaits) and self._workers > 1:
-            each, clock = self._seconds_each, self._clock
-            self._balance = Balance(self._workers, shorten, running, each, clock)
+            self._balance = Balance(
+                self._workers, shorten, running, self._seconds_each, self._worth_shortening,
+                self._clock,
+            )  # fmt: skip
+
+    def learn_taking_back(
+        self,
+        waiting: Callable[[], Iterable[tuple[Task, int]]],
+        take_back: Callable[[Task, int], Task],
+    ) -> None:
+        """Learn how a block of coroutines gives cells back; before the first one is handed out."""
+        if not self._single_cell and self._workers > 1:
+            self._balance = AwaitedBalance(
+                self._workers, waiting, take_back, self.put_back, self._seconds_each, self._clock
+            )
 
     def next_task(self) -> Task | Trip | Pause | None:
         """The next block or trip, or ``None`` where there is nothing to hand out now.
@@ -138,11 +152,9 @@ class Schedule:
             task = self._again.popleft()
         elif self._waits_for_pace:
             return None
-        elif self._runs and (self._horizon is None or self._is_near(self._horizon)):
+        elif self._has_more() or self._evens_out():
             task = (self._cut_trip() if self._trips else None) or self._cut()
         else:
-            if self._balance is not None:
-                self._balance.even_out(self._worth_shortening)
             return self._pause() if self._later else None
         self._in_flight += 1
         if self._balance is not None:
@@ -307,6 +319,16 @@ class Schedule:
             return False
         return self._in_flight >= self._workers
 
+    def _has_more(self) -> bool:
+        """Whether there are cells that may be handed out, first tries."""
+        return bool(self._runs) and (self._horizon is None or self._is_near(self._horizon))
+
+    def _evens_out(self) -> bool:
+        """Have tasks in flight give cells back; whether there are some at once."""
+        if self._balance is not None:
+            self._balance.even_out()
+        return self._has_more()
+
     def _take_due(self) -> None:
         now = self._clock()
         while self._later and self._later[0][0] <= now:
@@ -395,7 +417,7 @@ class Schedule:
         end = start + 1
         if not self._single_cell:
             pace = self._pace(condition)
-            starts = self._balance is not None and self._size.is_of_first_cells
+            starts = isinstance(self._balance, Balance) and self._size.is_of_first_cells
             size = pace.cells(self.remaining, self._workers, self._balance, starts=starts)
             end = min(stop, start + size, self._horizon or stop)
         if end < stop:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
 from contextvars import Context
 from functools import partial
@@ -220,14 +220,15 @@ class BlockCall:
         block.changed = self.state.end(state)
         return block
 
-    async def run_coroutines(self, task: Task | Pause) -> Row | Block | CellByCell | None:
+    def run_coroutines(
+        self, task: Task | Pause
+    ) -> Coroutine[Any, Any, Row | Block | CellByCell | None]:
         """Run the cells of a block of a coroutine function on the running loop."""
         if self._refusal is not None:
             raise self._refusal
         if isinstance(task, Pause):
-            await asyncio.sleep(task.seconds)
-            return None
-        return await self.coroutines.run(task)
+            return asyncio.sleep(task.seconds)
+        return self.coroutines.run(task)  # itself: a frame around it, a thousand would have
 
     def strike(self) -> bool:
         """Strike the cell that this thread is running, if it is.
@@ -245,7 +246,7 @@ class BlockCall:
     def under_way(self) -> list[tuple[int, int]]:
         """The cells, (condition, replicate), that are running in this process now."""
         blocks = [cells.place for cells in list(self._blocks.values())]
-        awaited = [(task[0], task[1]) for task in list(self.coroutines.awaiting.cells.values())]
+        awaited = [cell[1:] for cell in self.coroutines.awaiting.under_way()]
         return list(dict.fromkeys(blocks + awaited))
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from crystallize.cells.attempts import Recorded
-from crystallize.cells.block import Block, CellByCell, Failure, Piece, Row
+from crystallize.cells.block import Block, CellByCell, Failure, Piece, Row, Stretch
 from crystallize.cells.durations import Durations
 from crystallize.cells.metrics import NUMBER_NAMES, Names, checked_metrics
 from crystallize.cells.rows import Rows
@@ -92,8 +92,7 @@ class CoroutineCells:
         self._options = options
         self._retried = retried
         self._stamp = stamp
-        self._awaited: dict[asyncio.Task[Any], Task] = self.awaiting.cells
-        self._struck: set[Task] = set()
+        self._struck: set[tuple[Any, int, int]] = set()
         self._is_here = is_here
         self._begun: dict[Task, _Begun] = {}
         self._turn = perf_counter() + TURN_SECONDS
@@ -119,75 +118,92 @@ class CoroutineCells:
         if self._is_here and options.timeout is None:  # or else its outcome may come too late
             self._begun[task] = named_tuple(_Begun, (cells, first, get_ident()))
         running, awaiting = self._running_task(), self.awaiting
-        awaited, noted, timeout = awaiting.cells, awaiting.warned, options.timeout
-        same = shared.same if shared.constant and not self._has_contexts else None
-        is_ours, is_fresh = type(running) is CellTask, self._fresh.is_empty
+        noted, struck, timeout = awaiting.warned, self._struck, options.timeout
+        has_contexts, is_fresh, records = self._has_contexts, self._fresh.is_empty, shared.records
+        same = shared.same if shared.constant and not has_contexts else None
+        is_ours = type(running) is CellTask
         own = running.context if is_ours else None
         values: Collection[Any]
-        for replicate in range(start, stop):
-            if replicate >= cells.stop:
-                break
-            if began > self._turn:
-                if is_ours:
-                    running.cell = None
-                await self._take_turn(running)
-                began = perf_counter()
-            one = task if is_lone else named_tuple(Task, (condition, replicate, replicate + 1))
-            arguments = shared.of_cell() if shared.records else shared
-            cell, failed = (awaiting, one), None
-            CELL.set(cell)
-            if is_ours:
-                running.cell = cell
-            awaited[running] = one
-            try:
-                given = arguments(replicate) if same is None else same
-                if self._has_contexts:
-                    given = {**await self._contexts.aentered(), **given}
-                if is_fresh and len(own or copy_context()) == 1:  # nobody's but ours
-                    awaitable: Awaitable[Any] = function(**given) if given else function()
-                else:
-                    context = self._fresh.new()
-                    context.run(CELL.set, cell)
-                    awaitable = InContext(context, context.run(function, **given))
-                if timeout is None:
-                    result = await awaitable
-                else:
-                    result = await _within(timeout, awaitable, options.cancels_late_cells)
-                now = perf_counter()
-                if type(result) is float:  # before anything is called: it is most of them
-                    names, values = NUMBER_NAMES, (result,)
-                else:
-                    names, values = checked_metrics(result)
-            except BaseException as error:
-                now = perf_counter()
-                cancelled = isinstance(error, (asyncio.CancelledError, GeneratorExit))
-                if isinstance(error, (Interruption, ResourceError)) or (cancelled and self.leaving):
-                    raise
-                names, values, failed = (), (), failure_of(0, error, self._retried)
-            finally:
-                del awaited[running]
-                warned = noted.pop(id(one), None) if noted else None
-                if process.forks != self._forks:
-                    leave_child(sys.exc_info()[1])
-            if self._struck and one in self._struck:
-                raise Interruption
-            if running.cancelling():
-                if self.leaving and not is_lone:
-                    return cells  # what ended though it was cancelled is no result
-                if not self.leaving:
-                    await _uncancelled(running)
-            recorded = arguments.taken(replicate, replicate + 1) if arguments.recorded else None
-            if is_lone or failed or warned or recorded:
-                outcome = self._outcome(one, names, values, failed, now - began, warned, recorded)
-                cells.add(outcome)
+        pieces, stretch = cells.pieces, None
+        awaiting.blocks[running] = cells
+        if is_ours:
+            running.block = cells
+        try:
+            for replicate in range(start, stop):
+                if replicate >= cells.stop:
+                    break
+                if began > self._turn:
+                    await self._take_turn(running)
+                    began = perf_counter()
+                arguments = shared.of_cell() if records else shared
+                cell, failed = (awaiting, condition, replicate), None
+                CELL.set(cell)
+                cells.cell = cell
+                try:
+                    given = arguments(replicate) if same is None else same
+                    if has_contexts:
+                        given = {**await self._contexts.aentered(), **given}
+                    if is_fresh and len(own or copy_context()) == 1:  # nobody's but ours
+                        awaitable: Awaitable[Any] = function(**given) if given else function()
+                    else:
+                        context = self._fresh.new()
+                        context.run(CELL.set, cell)
+                        awaitable = InContext(context, context.run(function, **given))
+                    if timeout is None:
+                        result = await awaitable
+                    else:
+                        result = await _within(timeout, awaitable, options.cancels_late_cells)
+                    now = perf_counter()
+                    if type(result) is float:  # before anything is called: it is most of them
+                        names, values = NUMBER_NAMES, (result,)
+                    else:
+                        names, values = checked_metrics(result)
+                except BaseException as error:
+                    now = perf_counter()
+                    cancelled = isinstance(error, (asyncio.CancelledError, GeneratorExit))
+                    ends_all = isinstance(error, (Interruption, ResourceError))
+                    if ends_all or (cancelled and self.leaving):
+                        raise
+                    names, values, failed = (), (), failure_of(0, error, self._retried)
+                finally:
+                    cells.cell = None
+                    warned = noted.pop(id(cell), None) if noted else None
+                    if process.forks != self._forks:
+                        leave_child(sys.exc_info()[1])
+                if struck and cell in struck:
+                    raise Interruption
+                if running.cancelling():
+                    if self.leaving and not is_lone:
+                        return cells  # what ended though it was cancelled is no result
+                    if not self.leaving:
+                        await _uncancelled(running)
+                recorded = None
+                if records and arguments.recorded:
+                    recorded = arguments.taken(replicate, replicate + 1)
+                if is_lone or failed or warned or recorded:
+                    one = task if is_lone else Task(condition, replicate, replicate + 1)
+                    outcome = self._outcome(
+                        one, names, values, failed, now - began, warned, recorded
+                    )
+                    pieces.append(outcome)
+                    stretch = None
+                elif stretch is not None and pieces and stretch.names == names:
+                    stretch.values.extend(values)
+                    stretch.seconds.append(now - began)
+                else:  # the first of its kind, or after a look took those before it
+                    stretch = Stretch(condition, replicate, names, [*values], [now - began])
+                    pieces.append(stretch)
+                cells.cells += 1
+                cells.seconds = now - first
                 if is_lone:
-                    return outcome
-            else:
-                cells.add_plain(condition, replicate, names, values, now - began)
-            cells.seconds = now - first
-            if now > deadline or self.leaving or (failed and options.stop_on_failure):
-                break
-            began = now
+                    return outcome  # which is kept where nobody takes it, as all of a block is
+                if now > deadline or self.leaving or (failed and options.stop_on_failure):
+                    break
+                began = now
+        finally:
+            awaiting.blocks.pop(running, None)
+            if is_ours:
+                running.block = None
         return cells
 
     def _outcome(
@@ -233,6 +249,21 @@ class CoroutineCells:
                 back.append(Task(condition, following, cells.stop))
                 cells.stop = following
         return pieces, back
+
+    def waiting(self) -> list[tuple[Task, int]]:
+        """The blocks on this thread's loop, each with how many of its cells have not begun."""
+        thread = get_ident()
+        return [
+            (task, cells.stop - task.start - cells.cells - 1)  # without the one that is running
+            for task, (cells, _, whose) in self._begun.items()
+            if whose == thread
+        ]
+
+    def take_back(self, task: Task, count: int) -> Task:
+        """Take the last ones of those that have not begun: they are not that block's any more."""
+        cells = self._begun[task].cells
+        stop, cells.stop = cells.stop, cells.stop - count
+        return Task(task.condition, cells.stop, stop)
 
     def landed(self, task: Task) -> CellByCell | None:
         """Learn that a block came back, or is lost; what there is of it."""
@@ -323,10 +354,11 @@ class CoroutineCells:
         """Strike the cell that runs in this thread, if there is one on its loop."""
         if not loop_is_running():
             return False
-        task = self._awaited.get(asyncio.current_task())  # type: ignore[arg-type]
-        if task is None or task in self._struck:
+        block = self.awaiting.blocks.get(asyncio.current_task())
+        cell = None if block is None else block.cell
+        if cell is None or cell in self._struck:
             return False
-        self._struck.add(task)
+        self._struck.add(cell)
         return True
 
     def cancel(self) -> None:

@@ -12,6 +12,7 @@ from contextvars import Context, copy_context
 from typing import Any, TypeVar
 from weakref import WeakSet
 
+from crystallize.cells.block import CellByCell
 from crystallize.worker.running_cells import CELL
 
 T = TypeVar("T")
@@ -55,16 +56,39 @@ _callers: WeakSet[Caller] = WeakSet()
 class CellTask(asyncio.Task[Any]):
     """A task that runs cells, or the run itself: other cells cannot cancel it.
 
+    Parameters
+    ----------
+    coroutine : coroutine
+    loop : event loop
+    context : Context, optional
+        What it runs in; without it, in a copy of the present one.
+
     Attributes
     ----------
-    cell : tuple or None
-        The cell that it runs now, as :data:`CELL` has it.
+    block : CellByCell or None
+        The block that it runs now.
     context : Context or None
-        The one that it was made with, if any: to be looked at without a copy.
+        The one that it was given: to be looked at without a copy.
     """
 
-    cell: Any = None
-    context: Context | None = None
+    # A thousand of them wait at once: what each needs besides is read from memory again and again.
+    __slots__ = ("block", "context")
+
+    def __init__(
+        self,
+        coroutine: Coroutine[Any, Any, Any],
+        *,
+        loop: asyncio.AbstractEventLoop,
+        context: Context | None = None,
+    ) -> None:
+        super().__init__(coroutine, loop=loop, context=context)
+        self.block: CellByCell | None = None
+        self.context = context
+
+    @property
+    def cell(self) -> tuple[Any, int, int] | None:
+        """The cell that it runs now, as :data:`CELL` has it."""
+        return None if self.block is None else self.block.cell
 
     def cancel(self, msg: Any = None) -> bool:
         """Cancel it, unless this is called in another cell.
@@ -137,10 +161,11 @@ class OwnLoop:
             self.loop.close()
 
     @property
-    def holder(self) -> object:
-        """The cell that has the loop now, as seen from another thread; ``None`` if none has."""
+    def holder(self) -> tuple[int, int] | None:
+        """The cell, (condition, replicate), that has the loop now, as seen from another thread."""
         task = asyncio.current_task(self.loop)
-        return task.cell[1] if isinstance(task, CellTask) and task.cell is not None else None
+        cell = task.cell if isinstance(task, CellTask) else None
+        return None if cell is None else cell[1:]
 
 
 def guard(loop: asyncio.AbstractEventLoop) -> None:

@@ -17,12 +17,13 @@ from contextvars import ContextVar
 from operator import length_hint
 from typing import Any, NoReturn
 
+from crystallize.cells.block import CellByCell
 from crystallize.cells.warned import Given
 from crystallize.contracts import Task, Trip
 
 CELL: ContextVar[Any] = ContextVar("crystallize-cell", default=None)
 """In which cell of a coroutine function code runs, tasks that the cell started included: the
-:class:`Awaiting` and the task."""
+:class:`Awaiting`, the condition and the replicate, in a tuple that is this cell's alone."""
 
 
 class RunningCells:
@@ -160,19 +161,23 @@ class Awaiting:
     ----------
     conditions : tuple of str
         The names of the conditions.
-    cells : dict
-        asyncio's task -> ours.
+    blocks : dict
+        asyncio's task -> the block that it runs.
     """
 
     def __init__(self, conditions: tuple[str, ...]) -> None:
         self.conditions = conditions
-        self.cells: dict[Any, Task] = {}
+        self.blocks: dict[Any, CellByCell] = {}
         self.warned: dict[int, Counter[Given]] = {}
         self.logged: list[dict[str, Any]] = []
 
-    def has(self, task: Task) -> bool:
+    def under_way(self) -> list[tuple[Any, int, int]]:
+        """The cells that are awaited now."""
+        return [block.cell for block in list(self.blocks.values()) if block.cell is not None]
+
+    def has(self, cell: tuple[Any, int, int]) -> bool:
         """Whether that very cell is under way; what it started may go on after its end."""
-        return id(task) in self.warned or any(found is task for found in self.cells.values())
+        return id(cell) in self.warned or any(found is cell for found in self.under_way())
 
     def taken(self) -> list[dict[str, Any]]:
         """Take what they logged."""
@@ -183,18 +188,18 @@ class Awaiting:
 class AwaitedCell:
     """One of them, for as long as something is said about it."""
 
-    def __init__(self, awaiting: Awaiting, task: Task) -> None:
-        self._awaiting = awaiting
-        self._task = task
+    def __init__(self, cell: tuple[Awaiting, int, int]) -> None:
+        self._cell = cell
+        self._awaiting, self._condition, self._replicate = cell
 
     @property
     def labels(self) -> tuple[str, int]:
         """The name of its condition, and its replicate."""
-        return self._awaiting.conditions[self._task.condition], self._task.start
+        return self._awaiting.conditions[self._condition], self._replicate
 
     def warn(self, given: Given) -> None:
         """Keep what it warned of; who awaits it takes that when it ends."""
-        self._awaiting.warned.setdefault(id(self._task), Counter())[given] += 1
+        self._awaiting.warned.setdefault(id(self._cell), Counter())[given] += 1
 
     def log(self, record: dict[str, Any]) -> None:
         """Keep what it logged."""
@@ -206,8 +211,7 @@ def present_cell() -> RunningCells | AwaitedCell | None:
     awaited = CELL.get()
     if awaited is None:
         return _here.cells
-    awaiting, task = awaited
-    return AwaitedCell(awaiting, task) if awaiting.has(task) else None
+    return AwaitedCell(awaited) if awaited[0].has(awaited) else None
 
 
 class _Here(threading.local):

@@ -142,9 +142,7 @@ class _Window:
         """Start workers while there is room and work; whether anything is left to wait for."""
         while len(self._workers) < self._size and (task := self._next_task()) is not None:
             # In a context of its own: that of the program is nothing that its cells should see.
-            context = Context()
-            worker = CellTask(self._work(task), loop=self._loop, context=context)
-            worker.context = context
+            worker = CellTask(self._work(task), loop=self._loop, context=Context())
             self._workers.add(worker)
             worker.add_done_callback(self._ended)
         return bool(self._workers or self.done)
