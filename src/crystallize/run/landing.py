@@ -129,7 +129,7 @@ class Landing:
         elif isinstance(task, Pause):
             self._take_pause(task, error)
         elif error is not None:
-            self._take_loss(task, error, value)
+            self._take_loss(task, error, value, begun)
         elif getattr(value, "stamp", self._stamp) != self._stamp:
             raise self._engine.broken_contract(
                 f"it completed {task} with what the call of another run returned; it must use "
@@ -328,14 +328,16 @@ class Landing:
             return None
         return self._policy.failed(cell, failure)
 
-    def _take_loss(self, task: Any, error: BaseException, value: object) -> None:
+    def _take_loss(
+        self, task: Any, error: BaseException, value: object, begun: CellByCell | None
+    ) -> None:
         """Answer a task that did not come back."""
         if isinstance(error, ResourceError):
             raise error
         if self._deadlines.was_cancelled(task):
             self._take_late(task, str(error) if isinstance(error, TimeoutError) else "", value)
             return
-        if not self.schedule.lost(task):
+        if not self.schedule.lost(task, None if begun is None else begun.stop):
             return
         cell = task.condition, task.start
         message = described(error)

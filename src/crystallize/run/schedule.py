@@ -254,8 +254,14 @@ class Schedule:
         elif self._is_wanted(task):
             heapq.heappush(self._later, (self._clock() + wait, task))
 
-    def lost(self, task: Task | Trip) -> bool:
+    def lost(self, task: Task | Trip, stop: int | None = None) -> bool:
         """Learn that a task did not come back; it is a suspect from now on.
+
+        Parameters
+        ----------
+        task : Task or Trip
+        stop : int, optional
+            The replicate from which on its cells were put back before.
 
         Returns
         -------
@@ -264,6 +270,8 @@ class Schedule:
         """
         alone = task == self._suspect
         self.ended(task)
+        if stop is not None:
+            task = task._replace(stop=stop)
         if not alone:
             self._add(self._suspects, task)
             return False

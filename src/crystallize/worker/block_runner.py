@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from contextvars import Context
 from functools import partial
@@ -15,7 +14,7 @@ from typing import Any
 import cloudpickle
 
 from crystallize.callables import is_async
-from crystallize.cells.block import Block, Blocks, CellByCell, Failure, Row
+from crystallize.cells.block import Block, Blocks, Failure
 from crystallize.cells.durations import Durations
 from crystallize.cells.rows import Rows
 from crystallize.cells.sheet import Sheet
@@ -133,7 +132,7 @@ class BlockCall:
         self._is_elsewhere = self._home != this_process()
         self.coroutines = CoroutineCells(
             self._function, self._arguments, self.contexts, self._fresh, self._options,
-            self._retried, self.stamp, is_here=not self._is_elsewhere,
+            self._retried, self.stamp, self, is_here=not self._is_elsewhere,
         )  # fmt: skip
         self.has_timeout = self._options.timeout is not None
         self.is_to_end: Callable[[], bool] = bool  # False, until an executor sets another
@@ -178,6 +177,7 @@ class BlockCall:
             self._load(state["heavy"])
             self._refusal = unlike_driver(state["loaded"], self._function, self._conditions)
         self._prepare()
+        self.coroutines.refusal = self._refusal
         if not (state["loaded"].written or self._has_contexts):  # these make what is not there yet
             self.state.watch_nothing()
         self.ends = state["ends"] - (time() - perf_counter())
@@ -219,16 +219,6 @@ class BlockCall:
         block.touched = self.watch.end(before)
         block.changed = self.state.end(state)
         return block
-
-    def run_coroutines(
-        self, task: Task | Pause
-    ) -> Coroutine[Any, Any, Row | Block | CellByCell | None]:
-        """Run the cells of a block of a coroutine function on the running loop."""
-        if self._refusal is not None:
-            raise self._refusal
-        if isinstance(task, Pause):
-            return asyncio.sleep(task.seconds)
-        return self.coroutines.run(task)  # itself: a frame around it, a thousand would have
 
     def strike(self) -> bool:
         """Strike the cell that this thread is running, if it is.

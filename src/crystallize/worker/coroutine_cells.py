@@ -10,6 +10,7 @@ from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import replace
 from math import inf
+from operator import attrgetter
 from threading import get_ident
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -20,8 +21,8 @@ from crystallize.cells.durations import Durations
 from crystallize.cells.metrics import NUMBER_NAMES, Names, checked_metrics
 from crystallize.cells.rows import Rows
 from crystallize.cells.warned import Given, Warned, notices
-from crystallize.contracts import Task, named_tuple
-from crystallize.errors import ResourceError
+from crystallize.contracts import Pause, Task, named_tuple
+from crystallize.errors import ResourceError, WorkerDiffersError
 from crystallize.worker.arguments import Arguments, ConditionArguments
 from crystallize.worker.cell_options import CellOptions
 from crystallize.worker.contexts import WorkerContexts
@@ -56,6 +57,8 @@ class CoroutineCells:
     options : CellOptions
     retried : tuple of exception types
     stamp : str
+    call : BlockCall
+        Whose cells these are.
     is_here : bool
         Whether this is the driver's process.
 
@@ -63,6 +66,8 @@ class CoroutineCells:
     ----------
     awaiting : Awaiting
         The cells that are awaited now.
+    refusal : Exception or None
+        Why no cell may run here.
     leaving : bool
         Whether a cancellation is the driver's; otherwise it is the cell's own failure.
     ends : float
@@ -78,10 +83,12 @@ class CoroutineCells:
         options: CellOptions,
         retried: tuple[type[BaseException], ...],
         stamp: str,
+        call: Any,
         *,
         is_here: bool,
     ) -> None:
         self.awaiting = Awaiting(arguments.names)
+        self.refusal: WorkerDiffersError | None = None
         self.leaving = False
         self.ends = inf
         self._function = function
@@ -92,6 +99,7 @@ class CoroutineCells:
         self._options = options
         self._retried = retried
         self._stamp = stamp
+        self._call = call
         self._struck: set[tuple[Any, int, int]] = set()
         self._is_here = is_here
         self._begun: dict[Task, _Begun] = {}
@@ -100,13 +108,28 @@ class CoroutineCells:
         self._running_loops: dict[int, asyncio.AbstractEventLoop] = {}
         self._forks = process.forks
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An executor may send its method elsewhere: it is the call that travels.
+        return attrgetter("coroutines"), (self._call,)
+
     def deadline(self, began: float) -> float:
         """When a block ends early, by when it began."""
         return min(began + self._options.block_seconds, self.ends)
 
-    async def run(self, task: Task) -> Row | Block | CellByCell:
-        """Run the cells of a block on the running loop, until one of them has it end early."""
+    async def run(self, task: Task | Pause) -> Row | Block | CellByCell | None:
+        """Run the cells of a block on the running loop, until one of them has it end early.
+
+        Raises
+        ------
+        WorkerDiffersError
+            In another process that has not the driver's code.
+        """
         # In one: a frame more in each of a thousand that wait costs as much as what it does.
+        if self.refusal is not None:
+            raise self.refusal
+        if isinstance(task, Pause):
+            await asyncio.sleep(task.seconds)
+            return None
         condition, start, stop = task
         is_lone, options, function = stop - start == 1, self._options, self._function
         shared = self._arguments.of(condition)
