@@ -1,16 +1,20 @@
 """Coroutine functions that are hard on their event loop, and the loop they share."""
 
 import asyncio
+import inspect
+import pickle
 import time
 import warnings
 from collections import Counter
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import pytest
 
 from crystallize import CellLeftBehindWarning, ExecutorError, Experiment, hookimpl
+from crystallize.plugins import Capabilities, Completion, Execution
 from crystallize.testing import same_result
 
 ASYNC = {"execution": "async", "execution_options": {"max_concurrency": 4}}
@@ -500,3 +504,27 @@ def test_a_coroutine_that_comes_too_late_has_timed_out():
 
     (error,) = Experiment(blocks, execution="async", timeout=0.1).run().errors
     assert error.type == "TimedOut"
+
+
+def test_an_executor_of_coroutines_may_send_its_call_elsewhere():
+    class Elsewhere(Execution):
+        capabilities = Capabilities(functions={"async"}, workers=3)
+
+        @hookimpl
+        async def execute(self, experiment, call, next_task):
+            assert inspect.iscoroutinefunction(call)
+            there = pickle.loads(pickle.dumps(call))
+            while tasks := list(islice(iter(next_task, None), 3)):
+                for task, block in zip(
+                    tasks, await asyncio.gather(*map(there, tasks)), strict=True
+                ):
+                    yield Completion(task, block)
+
+    async def trial(rng, replicate):
+        await asyncio.sleep(0)
+        return rng.random() + replicate
+
+    given = {"replicates": 200, "seed": 4}
+    there = Experiment(trial, **given, execution=Elsewhere()).run().metrics["baseline"]["value"]
+    serial = Experiment(trial, **given).run().metrics["baseline"]["value"]
+    assert there.tobytes() == serial.tobytes()

@@ -161,7 +161,6 @@ class Engine:
                 self._experiment,
                 self._call.coroutines.run if is_async else self._call,
                 run,
-                awaits=is_async,
             )
             return loop.completions(next_task)
         started = self._host.hook.execute(

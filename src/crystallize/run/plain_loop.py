@@ -10,6 +10,7 @@ from dataclasses import replace
 from time import sleep
 from typing import Any, Protocol
 
+from crystallize.callables import is_async
 from crystallize.cells.block import Block, Row
 from crystallize.contracts import ActiveRun, Call, Completion, NextTask, Pause, Task
 from crystallize.description.spec import ExperimentSpec
@@ -46,10 +47,8 @@ class PlainLoop:
         The hook.
     experiment : ExperimentSpec
     call : callable
-        Runs a task.
+        Runs a task; a coroutine function for executors of coroutines.
     run : LandingRun
-    awaits : bool
-        Whether what `call` gives is to be awaited.
     """
 
     def __init__(
@@ -59,15 +58,12 @@ class PlainLoop:
         experiment: ExperimentSpec,
         call: Call,
         run: LandingRun,
-        *,
-        awaits: bool,
     ) -> None:
         self._executor = executor
         self._run_loop = run_loop
         self._experiment = experiment
         self._call = call
         self._run = run
-        self._awaits = awaits
 
     def completions(self, next_task: NextTask) -> Iterator[Completion]:
         """Run the loop for all tasks there are, and again while there are more.
@@ -89,7 +85,7 @@ class PlainLoop:
                 by_replicate[task.start].append(task)
             rounds = [by_replicate[replicate] for replicate in sorted(by_replicate)]
             landing = _Landing(self._run)
-            function: Any = _AsyncCells if self._awaits else _Cells
+            function: Any = _AsyncCells if is_async(self._call) else _Cells
             try:
                 results = self._run_loop(
                     experiment=replace(self._experiment, replicates=len(rounds)),
