@@ -14,8 +14,12 @@ import numpy as np
 import pytest
 
 from crystallize import CellLeftBehindWarning, ExecutorError, Experiment, hookimpl
+from crystallize.contracts import Task
+from crystallize.description.seeding import Seeding
 from crystallize.plugins import Capabilities, Completion, Execution
 from crystallize.testing import same_result
+from crystallize.worker.block_runner import BlockCall
+from crystallize.worker.cell_options import CellOptions
 
 ASYNC = {"execution": "async", "execution_options": {"max_concurrency": 4}}
 BOTH = pytest.mark.parametrize("options", [ASYNC, {}], ids=["async", "serial"])
@@ -307,7 +311,7 @@ def test_cells_that_never_wait_leave_the_loop_its_turns():
             await asyncio.sleep(0)
 
     asyncio.run(main())
-    assert at[-1] - at[0] > 20
+    assert at[-1] - at[0] > 30
 
 
 def test_cells_that_wait_behind_a_slow_one_in_its_block_are_run_by_others():
@@ -511,7 +515,7 @@ def test_an_executor_of_coroutines_may_send_its_call_elsewhere():
         capabilities = Capabilities(functions={"async"}, workers=3)
 
         @hookimpl
-        async def execute(self, experiment, call, next_task):
+        async def execute(self, experiment, call, next_task, run):
             assert inspect.iscoroutinefunction(call)
             there = pickle.loads(pickle.dumps(call))
             while tasks := list(islice(iter(next_task, None), 3)):
@@ -528,3 +532,69 @@ def test_an_executor_of_coroutines_may_send_its_call_elsewhere():
     there = Experiment(trial, **given, execution=Elsewhere()).run().metrics["baseline"]["value"]
     serial = Experiment(trial, **given).run().metrics["baseline"]["value"]
     assert there.tobytes() == serial.tobytes()
+
+
+def test_of_coroutines_that_ran_one_after_another_nothing_is_kept_but_what_came_of_them():
+    async def trial(replicate):
+        return float(replicate)
+
+    call = BlockCall(trial, {"only": {}}, Seeding(1), ("replicate",), CellOptions())
+    assert len(call(Task(0, 0, 50))) == 50
+    call.close()
+    assert not call.coroutines.left()
+
+
+def test_a_block_that_is_lost_while_it_goes_on_runs_nothing_that_others_run():
+    """Its engine says that it is gone, and it is not."""
+    ended: Counter[int] = Counter()
+    lost: list[Task] = []
+
+    class Loses(Execution):
+        capabilities = Capabilities(functions={"async"}, workers=2)
+
+        @hookimpl
+        async def execute(self, experiment, call, next_task, run):
+            running: dict[Any, Any] = {}
+            while True:
+                while len(running) < 2 and (task := next_task()) is not None:
+                    running[asyncio.ensure_future(call(task))] = task
+                if not running:
+                    return
+                done, _ = await asyncio.wait(
+                    running, timeout=0.005, return_when=asyncio.FIRST_COMPLETED
+                )
+                for future in done:
+                    yield Completion(running.pop(future), future.result())
+                for future, task in list(running.items()):
+                    if task.stop - task.start > 1 and not lost and not ended[task.start]:
+                        lost.append(running.pop(future))
+                        yield Completion(task, error=ConnectionError("gone"))
+
+    async def trial(replicate):
+        await asyncio.sleep(0.01 if replicate < 3 else 0.03)
+        ended[replicate] += 1
+        return float(replicate)
+
+    result = Experiment(trial, replicates=60, execution=Loses()).run()
+    assert len(lost) == 1 and not result.errors
+    assert result.metrics["baseline"]["value"].tolist() == list(range(60))
+    twice = [replicate for replicate, times in ended.items() if times > 1]
+    assert len(twice) <= 1  # that which was running
+
+
+def test_what_cancels_the_task_of_a_cell_after_its_end_does_no_harm():
+    problems = []
+
+    async def trial(replicate):
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        loop.set_exception_handler(lambda _, context: problems.append(context))
+        assert task is not None
+        loop.call_later(0.002, task.cancel)
+        if replicate == 19:
+            await asyncio.sleep(0.05)
+        return float(replicate)
+
+    options = {"execution": "async", "execution_options": {"max_concurrency": 1000}}
+    result = Experiment(trial, replicates=20, **options).run()
+    assert [error.replicate for error in result.errors] in ([], [19])
+    assert not problems

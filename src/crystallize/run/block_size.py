@@ -86,7 +86,7 @@ class BlockSize:
         ----------
         remaining, workers : int
         balance : Balance or AwaitedBalance, optional
-            Where blocks can be shortened while they run.
+            Where blocks can be shortened, or give cells back, while they run.
         starts : bool
             Whether only first cells were run so far: then a block may be longer.
         """

@@ -159,13 +159,13 @@ class Engine:
                 self.name,
                 self._host.hook.run_experiment_loop,
                 self._experiment,
-                self._call.coroutines.run if is_async else self._call,
+                self._call.run_coroutines if is_async else self._call,
                 run,
             )
             return loop.completions(next_task)
         started = self._host.hook.execute(
             experiment=self._experiment,
-            call=self._call.coroutines.run if is_async else self._call,
+            call=self._call.run_coroutines if is_async else self._call,
             next_task=next_task,
             run=run.handle,
         )

@@ -218,8 +218,9 @@ class Landing:
             self._limit.reach()
         self.schedule.finished(task, cells.cells, cells.seconds, cells.stop)
         self._losses_are_certain()
-        pieces, cells.pieces, cells.stop = cells.pieces, [], there.stop
-        self._keep_pieces(pieces)
+        cells.stop = there.stop
+        self._keep_pieces(cells.pieces)
+        cells.pieces.clear()
 
     def _keep_pieces(self, pieces: list[Piece]) -> None:
         for one in pieces:
@@ -337,7 +338,10 @@ class Landing:
         if self._deadlines.was_cancelled(task):
             self._take_late(task, str(error) if isinstance(error, TimeoutError) else "", value)
             return
-        if not self.schedule.lost(task, None if begun is None else begun.stop):
+        stop = None
+        if begun is not None:  # which may go on all the same, but not with what others run
+            stop, begun.stop = begun.stop, task.start + begun.cells
+        if not self.schedule.lost(task, stop):
             return
         cell = task.condition, task.start
         message = described(error)

@@ -323,7 +323,7 @@ class Schedule:
     @property
     def _waits_for_pace(self) -> bool:
         """Whether every worker has a first cell, and what these take would tell of the rest."""
-        if self._balance is None or self._size.is_known or self._has_reader:
+        if not isinstance(self._balance, Balance) or self._size.is_known or self._has_reader:
             return False
         return self._in_flight >= self._workers
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
 from contextvars import Context
 from functools import partial
@@ -132,7 +132,7 @@ class BlockCall:
         self._is_elsewhere = self._home != this_process()
         self.coroutines = CoroutineCells(
             self._function, self._arguments, self.contexts, self._fresh, self._options,
-            self._retried, self.stamp, self, is_here=not self._is_elsewhere,
+            self._retried, self.stamp, is_here=not self._is_elsewhere,
         )  # fmt: skip
         self.has_timeout = self._options.timeout is not None
         self.is_to_end: Callable[[], bool] = bool  # False, until an executor sets another
@@ -219,6 +219,13 @@ class BlockCall:
         block.touched = self.watch.end(before)
         block.changed = self.state.end(state)
         return block
+
+    @property
+    def run_coroutines(self) -> Callable[[Task | Pause], Coroutine[Any, Any, Any]]:
+        """What runs the cells of a block of a coroutine function on the running loop."""
+        # Its own method: a frame around it would be one in each of a thousand that wait.
+        self.coroutines.call = self
+        return self.coroutines.run
 
     def strike(self) -> bool:
         """Strike the cell that this thread is running, if it is.

@@ -57,8 +57,6 @@ class CoroutineCells:
     options : CellOptions
     retried : tuple of exception types
     stamp : str
-    call : BlockCall
-        Whose cells these are.
     is_here : bool
         Whether this is the driver's process.
 
@@ -66,6 +64,8 @@ class CoroutineCells:
     ----------
     awaiting : Awaiting
         The cells that are awaited now.
+    call : BlockCall or None
+        Whose cells these are, where an executor was given :meth:`run`, and may send it elsewhere.
     refusal : Exception or None
         Why no cell may run here.
     leaving : bool
@@ -83,11 +83,11 @@ class CoroutineCells:
         options: CellOptions,
         retried: tuple[type[BaseException], ...],
         stamp: str,
-        call: Any,
         *,
         is_here: bool,
     ) -> None:
         self.awaiting = Awaiting(arguments.names)
+        self.call: Any = None
         self.refusal: WorkerDiffersError | None = None
         self.leaving = False
         self.ends = inf
@@ -99,18 +99,17 @@ class CoroutineCells:
         self._options = options
         self._retried = retried
         self._stamp = stamp
-        self._call = call
         self._struck: set[tuple[Any, int, int]] = set()
         self._is_here = is_here
         self._begun: dict[Task, _Begun] = {}
         self._turn = perf_counter() + TURN_SECONDS
+        self._giving_way = 0
         self._own_loops: dict[int, OwnLoop] = {}
         self._running_loops: dict[int, asyncio.AbstractEventLoop] = {}
         self._forks = process.forks
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # An executor may send its method elsewhere: it is the call that travels.
-        return attrgetter("coroutines"), (self._call,)
+        return attrgetter("run_coroutines.__self__"), (self.call,)  # all of it is made anew there
 
     def deadline(self, began: float) -> float:
         """When a block ends early, by when it began."""
@@ -299,13 +298,16 @@ class CoroutineCells:
 
     async def _take_turn(self, running: asyncio.Task[Any]) -> None:
         """Let others on the loop run, whatever cells do."""
-        self._turn = perf_counter() + TURN_SECONDS
+        self._giving_way += 1
+        self._turn = perf_counter() + TURN_SECONDS / self._giving_way  # each has a part of it
         try:
             await asyncio.sleep(0)
         except asyncio.CancelledError:
             if self.leaving:
                 raise
             await _uncancelled(running)  # the last cell had that in mind for itself
+        finally:
+            self._giving_way -= 1
 
     def _running_task(self) -> Any:
         """asyncio's task that runs here; asking for the loop takes longer than the rest of it."""
@@ -345,7 +347,10 @@ class CoroutineCells:
                 seed_global(arguments.seed(replicate))
             one = Task(task.condition, replicate, replicate + 1)
             try:
-                outcome = loop.run(self.run(one))
+                try:
+                    outcome = loop.run(self.run(one))
+                finally:
+                    self.landed(one)
             except asyncio.CancelledError:
                 return  # the driver's own: it leaves
             except ResourceError:

@@ -88,7 +88,8 @@ class CellTask(asyncio.Task[Any]):
     @property
     def cell(self) -> tuple[Any, int, int] | None:
         """The cell that it runs now, as :data:`CELL` has it."""
-        return None if self.block is None else self.block.cell
+        block = self.block  # once: another thread may ask
+        return None if block is None else block.cell
 
     def cancel(self, msg: Any = None) -> bool:
         """Cancel it, unless this is called in another cell.
@@ -98,6 +99,8 @@ class CellTask(asyncio.Task[Any]):
         RuntimeError
             In that other cell, which fails by it.
         """
+        if self.done():
+            return False
         cell = CELL.get()
         if cell is not self.cell and (cell is not None or _runs_in_a_task()):
             for caller in _callers:

@@ -173,7 +173,8 @@ class Awaiting:
 
     def under_way(self) -> list[tuple[Any, int, int]]:
         """The cells that are awaited now."""
-        return [block.cell for block in list(self.blocks.values()) if block.cell is not None]
+        cells = [block.cell for block in list(self.blocks.values())]
+        return [cell for cell in cells if cell is not None]
 
     def has(self, cell: tuple[Any, int, int]) -> bool:
         """Whether that very cell is under way; what it started may go on after its end."""
