@@ -14,6 +14,7 @@ from weakref import WeakSet
 
 from crystallize.cells.block import CellByCell
 from crystallize.worker.running_cells import CELL
+from crystallize.worker.timers import keep_timers
 
 T = TypeVar("T")
 
@@ -126,6 +127,7 @@ class OwnLoop:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
+        keep_timers(self.loop)
         guard(self.loop)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
