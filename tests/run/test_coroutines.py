@@ -295,7 +295,8 @@ def test_what_finished_of_a_block_is_in_the_store_while_it_goes_on(tmp_path):
     assert seen == [100]
 
 
-def test_cells_that_never_wait_leave_the_loop_its_turns():
+@pytest.mark.parametrize("at_once", [4, 1000])
+def test_cells_that_never_wait_leave_the_loop_its_turns(at_once):
     turns, at = 0, []
 
     async def trial(replicate):
@@ -305,13 +306,69 @@ def test_cells_that_never_wait_leave_the_loop_its_turns():
 
     async def main():
         nonlocal turns
-        run = asyncio.create_task(Experiment(trial, replicates=300, **ASYNC).arun())
+        options = {"execution": "async", "execution_options": {"max_concurrency": at_once}}
+        run = asyncio.create_task(Experiment(trial, replicates=300, **options).arun())
         while not run.done():
             turns += 1
             await asyncio.sleep(0)
 
     asyncio.run(main())
     assert at[-1] - at[0] > 30
+
+
+def test_cells_that_never_wait_are_told_of_while_others_run():
+    begun = told = 0
+    untold = []
+
+    class Told:
+        @hookimpl
+        def outcomes_completed(self, outcomes):
+            nonlocal told
+            told += len(outcomes)
+
+    async def trial(replicate):
+        nonlocal begun
+        time.sleep(0.005)
+        begun += 1
+        untold.append(begun - told)
+        return float(replicate)
+
+    Experiment(trial, replicates=400, execution="async", plugins=[Told()]).run()
+    assert max(untold) < 200  # it is some ten where nothing else is busy, and was all of them
+
+
+def test_cells_that_never_wait_run_in_order_roughly():
+    order = []
+
+    async def trial(replicate):
+        order.append(replicate)
+        time.sleep(2e-4)
+        return float(replicate)
+
+    Experiment(trial, replicates=4000, execution="async").run()
+    behind = np.maximum.accumulate(order) - order
+    assert behind.max() < 1000  # it was 3,000, a block of each of a thousand tasks by turns
+
+
+def test_a_cell_with_a_time_limit_is_not_late_because_others_never_wait():
+    async def trial(replicate):
+        time.sleep(0.005)
+        return float(replicate)
+
+    result = Experiment(trial, replicates=300, execution="async", timeout=0.5).run()
+    assert not result.errors
+
+
+def test_cells_that_cancel_themselves_and_never_wait_fail_alone():
+    async def trial(replicate):
+        time.sleep(0.001)
+        if replicate % 3 == 0:
+            asyncio.current_task().cancel()
+        return float(replicate)
+
+    result = Experiment(trial, replicates=300, execution="async").run()
+    assert len(result.errors) + int(result.done["baseline"].sum()) == 300
+    assert not set(np.flatnonzero(~result.done["baseline"])) - set(range(0, 300, 3))
 
 
 def test_cells_that_wait_behind_a_slow_one_in_its_block_are_run_by_others():

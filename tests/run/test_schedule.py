@@ -64,6 +64,43 @@ def test_blocks_fit_the_pace_and_shrink_towards_the_end():
     assert len(sizes) < 60
 
 
+def test_blocks_are_no_larger_than_what_is_likely_to_be_wanted():
+    schedule = Schedule([(0, 0, 10**6), (1, 0, 10**6)], 2, single_cell=False, expected=200)
+    schedule.finished(schedule.next_task(), 1, 1e-5)
+    schedule.finished(schedule.next_task(), 1, 1e-5)
+
+    def next_size():
+        task = schedule.next_task()
+        return task.stop - task.start
+
+    least = 200  # what takes a fiftieth of a block's time: others cost too much for each cell
+    assert next_size() == least
+    schedule.expect({0: 3000, 1: 9000})
+    sizes = [next_size() for _ in range(200)]
+    assert max(sizes) < 12_000 / 2  # not 10,000, which a tenth of a second has room for
+    assert set(sizes[-100:]) == {least}, "what is unlikely is run all the same, in small blocks"
+    schedule.end({0: 3000})
+    schedule.expect({1: 10**6})
+    assert next_size() == 10_000
+
+
+def test_a_thousand_blocks_of_coroutines_may_be_single_cells_where_looks_decide():
+    schedule = Schedule([(0, 0, 10**6)], 1000, single_cell=False, expected=2000, awaits=True)
+    schedule.learn_taking_back(lambda: (), lambda task, count: task)
+    first = schedule.next_task()
+    assert first == (0, 0, 2)  # of all that is likely, an even share
+    schedule.finished(first, 2, 2e-5)
+    sizes = [task.stop - task.start for task in (schedule.next_task() for _ in range(4000))]
+    assert max(sizes) <= 2
+    assert set(sizes[-1000:]) == {1}
+
+
+def test_a_first_block_of_coroutines_has_some_cells_and_no_more_than_its_share():
+    for cells, size in (100_000, 16), (5000, 5), (900, 1):
+        schedule = Schedule([(0, 0, cells)], 1000, single_cell=False, awaits=True)
+        assert schedule.next_task() == (0, 0, size)
+
+
 def test_what_a_block_leaves_undone_is_cut_anew():
     schedule = Schedule([(0, 0, 4000)], workers=2, single_cell=False)
     schedule.finished(schedule.next_task(), 1, 1e-5)

@@ -94,13 +94,26 @@ def test_conditions_that_are_done_stop_and_others_go_on(expected):
 STRATEGIES = [
     ("parallel", trial, {"max_workers": 4}),
     ("parallel", trial, {"max_workers": 2, "executor_type": "process"}),
-    pytest.param("async", atrial, {}, marks=pytest.mark.faults),  # it takes long
+    ("async", atrial, {}),
 ]
 
 
 @pytest.mark.parametrize(("execution", "function", "options"), STRATEGIES)
 def test_the_number_is_the_same_under_every_strategy(expected, execution, function, options):
     same(run(function, execution=execution, execution_options=options), expected)
+
+
+def test_a_thousand_coroutines_at_once_run_few_cells_that_are_not_needed(expected):
+    begun = 0
+
+    async def counted(rng, replicate, noise):
+        nonlocal begun
+        begun += 1
+        return trial(rng, replicate, noise)
+
+    result = run(counted, execution="async")
+    assert lengths(result) == lengths(expected)
+    assert begun < 60_000  # of 300,000; how many depends on how soon somebody can look
 
 
 class Eight:

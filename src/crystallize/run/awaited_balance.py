@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from math import inf
-from typing import ClassVar
 
 from crystallize.contracts import Task, Trip
+
+TAIL = 1 / 10
+"""How short a block may get towards the end, as a share of what it should take."""
+
 
 WORTH_SECONDS = 0.04
 """How much longer than others a block must take yet to give cells back, ..."""
@@ -35,10 +38,15 @@ class AwaitedBalance:
         Task -> seconds a cell, as far as that is known, or 0.
     clock : callable
         The time, in seconds.
-    """
+    may_be_short : bool
+        Whether a look at what landed may end the run: a thousand blocks that cannot be short
+        are a thousand too many then.
 
-    tail: ClassVar[float] = 1 / 10
-    """How short a block may get towards the end, as a share of what it should take."""
+    Attributes
+    ----------
+    tail : float
+        How short a block may get towards the end, as a share of what it should take.
+    """
 
     def __init__(
         self,
@@ -48,7 +56,10 @@ class AwaitedBalance:
         put_back: Callable[[int, int, int], None],
         each: Callable[[Task], float],
         clock: Callable[[], float],
+        *,
+        may_be_short: bool = False,
     ) -> None:
+        self.tail = 0.0 if may_be_short else TAIL
         self._workers = workers
         self._waiting = waiting
         self._take_back = take_back

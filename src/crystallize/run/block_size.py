@@ -20,6 +20,10 @@ TAIL, TAIL_WITH_LATENCY = 1 / 50, 1 / 5
 """How short a block may get towards the end, when workers are kept even: this share of that."""
 
 
+FIRST_AWAITED = 16
+"""How many cells the first block of coroutines may have: what has not begun can be had back."""
+
+
 FIRST_CELL_SECONDS, FIRST_CELL_TIMES = 2e-4, 5
 """The first cell of a process that takes less than that may take so many times what others do."""
 

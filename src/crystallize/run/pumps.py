@@ -196,6 +196,7 @@ async def _apump(
                     break
                 if land(completion):
                     yield await release()
+                    run.land_for_a_while()
         finally:
             run.leave()
             with engine.failing():

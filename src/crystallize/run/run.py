@@ -362,6 +362,13 @@ class Run:
             self._landing.look_into_blocks()
             return True
 
+    def land_for_a_while(self) -> None:
+        """Learn that landing goes on: what landed is released some time from now.
+
+        A busy event loop comes back late from each release, and would land but one task then.
+        """
+        self._released = perf_counter()
+
     def take(self, completion: Completion) -> None:
         """Take what completed in the middle of a loop, and release it if that is due."""
         if self.land(completion):
@@ -412,8 +419,12 @@ class Run:
             places = enumerate(self.experiment.conditions)
             self._landing.schedule.end({at: ended[name] for at, name in places if name in ended})
         self._policy.count_only(stopping.wanted())
+        expected = stopping.expected().values()
+        # No further ahead than to twice what was seen: a first estimate may be far off.
+        soon = {at: min(n, 2 * page.stop) for at, n in enumerate(expected)}
+        self._landing.schedule.expect(soon)
         if self._tally is not None:
-            cells = sum(stopping.expected().values())
+            cells = sum(expected)
             self._tally.expect(cells, stopping.progress(), stopping.known(), len(stopping.ended))
 
     def _show_pages(self) -> None:

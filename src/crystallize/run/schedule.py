@@ -20,7 +20,7 @@ from crystallize.cells.sheet import Sheet
 from crystallize.contracts import TICK, Pause, Task, Trip, named_tuple
 from crystallize.run.awaited_balance import AwaitedBalance
 from crystallize.run.balance import Balance
-from crystallize.run.block_size import BLOCK_SECONDS, MAX_CELLS, BlockSize
+from crystallize.run.block_size import BLOCK_SECONDS, FIRST_AWAITED, MAX_CELLS, BlockSize
 from crystallize.run.rate_limit import RateLimit
 
 MAX_CONDITIONS = 2**10
@@ -53,7 +53,7 @@ class Schedule:
     awaits : bool
         Whether a block's cells are awaited: then it takes long for other reasons than latency.
     expected : int, optional
-        How many cells there will be at the least, where that is to be seen.
+        How many cells there will be at the least, where looks at them decide that.
     horizon : int, optional
         For executors that are asked for work only when all that they took is done: the first
         replicate that is not handed out before that.  It is twice as far each time.
@@ -88,7 +88,10 @@ class Schedule:
         # With latency a trip costs more than a wrong guess: a block that is too long ends itself.
         has_latency = block_seconds > BLOCK_SECONDS and not awaits
         cells = self.remaining if expected is None else min(expected, self.remaining)
-        first = min(MAX_CELLS, -(-cells // workers)) if has_latency else 1
+        self._unlikely = self.remaining - cells
+        self._looks_decide = expected is not None
+        even = -(-cells // workers)
+        first = min(MAX_CELLS if has_latency else FIRST_AWAITED if awaits else 1, even)
         self._new_pace = partial(BlockSize, block_seconds, first, has_latency=has_latency)
         self._size = self._new_pace()  # of all of them
         self._paces: dict[int, BlockSize] = {}
@@ -130,8 +133,9 @@ class Schedule:
         """Learn how a block of coroutines gives cells back; before the first one is handed out."""
         if not self._single_cell and self._workers > 1:
             self._balance = AwaitedBalance(
-                self._workers, waiting, take_back, self.put_back, self._seconds_each, self._clock
-            )
+                self._workers, waiting, take_back, self.put_back, self._seconds_each, self._clock,
+                may_be_short=self._looks_decide,
+            )  # fmt: skip
 
     def next_task(self) -> Task | Trip | Pause | None:
         """The next block or trip, or ``None`` where there is nothing to hand out now.
@@ -246,6 +250,19 @@ class Schedule:
         heapq.heapify(self._later)
         self._suspects = deque(filter(self._is_wanted, self._suspects))
 
+    def expect(self, replicates: Mapping[int, int]) -> None:
+        """Learn how many replicates conditions are likely to have; other cells run after these.
+
+        Parameters
+        ----------
+        replicates : mapping of int to int
+            Condition -> how many, of all that go on.
+        """
+        self._unlikely = sum(
+            max(0, stop - max(start, replicates.get(condition, stop)))
+            for start, condition, stop in self._runs
+        )
+
     def try_again(self, condition: int, replicate: int, wait: float = 0.0) -> None:
         """Run a cell once more, after so many seconds; others have its place meanwhile."""
         task = Task(condition, replicate, replicate + 1)
@@ -327,6 +344,11 @@ class Schedule:
             return False
         return self._in_flight >= self._workers
 
+    @property
+    def _likely(self) -> int:
+        """How many of the cells that wait are likely to be wanted: sizes go by these."""
+        return max(0, self.remaining - self._unlikely)
+
     def _has_more(self) -> bool:
         """Whether there are cells that may be handed out, first tries."""
         return bool(self._runs) and (self._horizon is None or self._is_near(self._horizon))
@@ -381,7 +403,7 @@ class Schedule:
     def _cut_trip(self) -> Trip | None:
         """All that is left of neighbouring conditions, where one block has room for several."""
         start, first, stop = self._runs[0]
-        cells = self._size.cells(self.remaining, self._workers, self._balance)
+        cells = self._size.cells(self._likely, self._workers, self._balance)
         most = min(MAX_CONDITIONS, cells // (stop - start))
         if most < 2:
             return None
@@ -406,7 +428,7 @@ class Schedule:
         if pace is None or not pace.is_known:
             return True
         # Roughly: the balance would be asked for each of very many conditions.
-        return pace.cells(self.remaining, self._workers) > cells
+        return pace.cells(self._likely, self._workers) > cells
 
     def _seconds_each(self, task: Task | Trip) -> float:
         """What a cell of a task takes, as far as that is known."""
@@ -426,7 +448,7 @@ class Schedule:
         if not self._single_cell:
             pace = self._pace(condition)
             starts = isinstance(self._balance, Balance) and self._size.is_of_first_cells
-            size = pace.cells(self.remaining, self._workers, self._balance, starts=starts)
+            size = pace.cells(self._likely, self._workers, self._balance, starts=starts)
             end = min(stop, start + size, self._horizon or stop)
         if end < stop:
             heapq.heapreplace(self._runs, (end, condition, stop))

@@ -38,11 +38,10 @@ from crystallize.worker.fresh_contexts import FreshContexts
 from crystallize.worker.global_random import seed_global
 from crystallize.worker.interruption import Interruption
 from crystallize.worker.running_cells import CELL, Awaiting, RunningCells, leave_child, process
+from crystallize.worker.turns import Turns
 
 HELD_UP_SECONDS = 0.2
 """For how long a cell may run until others of its block wait no longer for it."""
-TURN_SECONDS = 0.01
-"""How often others on a loop have their turn, also where no cell waits for anything."""
 
 
 class CoroutineCells:
@@ -102,10 +101,8 @@ class CoroutineCells:
         self._struck: set[tuple[Any, int, int]] = set()
         self._is_here = is_here
         self._begun: dict[Task, _Begun] = {}
-        self._turn = perf_counter() + TURN_SECONDS
-        self._giving_way = 0
         self._own_loops: dict[int, OwnLoop] = {}
-        self._running_loops: dict[int, asyncio.AbstractEventLoop] = {}
+        self._turns: dict[int, Turns] = {}
         self._forks = process.forks
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -139,7 +136,8 @@ class CoroutineCells:
             shared = shared.of_block(stop)
         if self._is_here and options.timeout is None:  # or else its outcome may come too late
             self._begun[task] = named_tuple(_Begun, (cells, first, get_ident()))
-        running, awaiting = self._running_task(), self.awaiting
+        running, turns = self._running_task()
+        awaiting = self.awaiting
         noted, struck, timeout = awaiting.warned, self._struck, options.timeout
         has_contexts, is_fresh, records = self._has_contexts, self._fresh.is_empty, shared.records
         same = shared.same if shared.constant and not has_contexts else None
@@ -154,9 +152,12 @@ class CoroutineCells:
             for replicate in range(start, stop):
                 if replicate >= cells.stop:
                     break
-                if began > self._turn:
-                    await self._take_turn(running)
-                    began = perf_counter()
+                if began > turns.due:
+                    asked, began = began, await self._turn(turns, running, replicate)
+                    first += began - asked  # which is no time of the block
+                    deadline = self.deadline(first)
+                    if task in self._begun:
+                        self._begun[task] = self._begun[task]._replace(began=first)
                 arguments = shared.of_cell() if records else shared
                 cell, failed = (awaiting, condition, replicate), None
                 CELL.set(cell)
@@ -261,15 +262,16 @@ class CoroutineCells:
         now, thread = perf_counter(), get_ident()
         pieces: list[Piece] = []
         back = []
-        for (condition, start, stop), (cells, began, whose) in self._begun.items():
+        for task, (cells, began, whose) in self._begun.items():
+            _, start, stop = task
             if whose != thread or stop - start == 1:
                 continue
             pieces += cells.pieces
             cells.pieces.clear()
-            following = start + cells.cells + 1  # after the one that is running
-            if following < cells.stop and now > began + cells.seconds + HELD_UP_SECONDS:
-                back.append(Task(condition, following, cells.stop))
-                cells.stop = following
+            waiting = cells.stop - start - cells.cells - 1  # without the one that is running
+            is_held_up = cells.cell is not None and now > began + cells.seconds + HELD_UP_SECONDS
+            if waiting > 0 and is_held_up:
+                back.append(self.take_back(task, waiting))
         return pieces, back
 
     def waiting(self) -> list[tuple[Task, int]]:
@@ -296,28 +298,27 @@ class CoroutineCells:
         """What there is of blocks that did not come back: cancelled, left behind or not read."""
         return {task: begun.cells for task, begun in self._begun.items()}
 
-    async def _take_turn(self, running: asyncio.Task[Any]) -> None:
-        """Let others on the loop run, whatever cells do."""
-        self._giving_way += 1
-        self._turn = perf_counter() + TURN_SECONDS / self._giving_way  # each has a part of it
+    async def _turn(self, turns: Turns, running: asyncio.Task[Any], replicate: int) -> float:
+        """Let others on the loop run, whatever cells do; when the next cell begins after it."""
         try:
-            await asyncio.sleep(0)
+            # The driver counts how long a cell with a time limit has been under way.
+            await turns.take(replicate, at_once=self._options.timeout is not None)
         except asyncio.CancelledError:
             if self.leaving:
                 raise
             await _uncancelled(running)  # the last cell had that in mind for itself
-        finally:
-            self._giving_way -= 1
+        return perf_counter()
 
-    def _running_task(self) -> Any:
-        """asyncio's task that runs here; asking for the loop takes longer than the rest of it."""
+    def _running_task(self) -> tuple[Any, Turns]:
+        """asyncio's task that runs here, and the turns of its loop."""
         thread = get_ident()
-        loop = self._running_loops.get(thread)
-        task = None if loop is None else asyncio.current_task(loop)
-        if task is None:
-            loop = self._running_loops[thread] = asyncio.get_running_loop()
-            task = asyncio.current_task(loop)
-        return task
+        turns = self._turns.get(thread)
+        task = None if turns is None else asyncio.current_task(turns.loop)
+        if turns is None or task is None:
+            # Once a thread: asking for the loop takes longer than the rest of it.
+            turns = self._turns[thread] = Turns(asyncio.get_running_loop())
+            task = asyncio.current_task(turns.loop)
+        return task, turns
 
     def run_here(
         self,
