@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 pytestmark = pytest.mark.faults  # it takes long
 
-REPLICATES = 100
+REPLICATES = 40
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import sysconfig
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -43,9 +45,20 @@ def run(*command, **options):
     return done.stdout
 
 
+def lend(python, others):
+    """Let an environment find what is installed here and is not ours: pip fetches what is not."""
+    others.mkdir()
+    with suppress(OSError):  # no links here
+        for path in Path(sysconfig.get_path("purelib")).iterdir():
+            if path.suffix != ".pth" and "crystallize" not in path.name:
+                (others / path.name).symlink_to(path)
+    where = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
+    (Path(where) / "others.pth").write_text(f"{others}\n")
+
+
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
-    """A fresh environment with the wheels and what they say that they need."""
+    """An environment of its own with the wheels and what they say that they need."""
     folder = tmp_path_factory.mktemp("fresh")
     wheels = folder / "wheels"
     for project in PROJECTS:
@@ -54,6 +67,7 @@ def environment(tmp_path_factory):
         run(sys.executable, "-c", build, wheels, cwd=project)
     run(sys.executable, "-m", "venv", folder / "venv")
     python = folder / "venv" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    lend(python, folder / "others")
     install = ["-m", "pip", "install", "-q", "--disable-pip-version-check"]
     run(python, *install, "-c", ROOT / "constraints.txt", *sorted(wheels.iterdir()))
     (folder / "trials.py").write_text("def drawn(rng):\n    return rng.normal()\n")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crystallize import CellLeftBehindWarning, ExecutorError, Experiment, hookimpl
+from crystallize import CellLeftBehindWarning, ExecutorError, Experiment, Until, hookimpl
 from crystallize.contracts import Task
 from crystallize.description.seeding import Seeding
 from crystallize.plugins import Capabilities, Completion, Execution
@@ -335,6 +335,25 @@ def test_cells_that_never_wait_are_told_of_while_others_run():
 
     Experiment(trial, replicates=400, execution="async", plugins=[Told()]).run()
     assert max(untold) < 200  # it is some ten where nothing else is busy, and was all of them
+
+
+@pytest.mark.parametrize(
+    "replicates", [5000, Until("value", half_width=1e-9)], ids=["number", "until"]
+)
+def test_of_a_thousand_that_never_wait_few_begin_after_a_time_limit(replicates):
+    begun = []
+
+    async def trial(rng):
+        begun.append(time.perf_counter())
+        time.sleep(0.005)
+        return rng.normal()
+
+    limit = 0.3
+    experiment = Experiment(trial, replicates=replicates, execution="async", time_limit=limit)
+    result = experiment.run()
+    late = sum(at > begun[0] + limit for at in begun)
+    assert late < 100  # it was one of each block that was under way
+    assert sum(result.finished.values()) == len(begun)
 
 
 def test_cells_that_never_wait_run_in_order_roughly():

@@ -419,12 +419,13 @@ class Run:
             places = enumerate(self.experiment.conditions)
             self._landing.schedule.end({at: ended[name] for at, name in places if name in ended})
         self._policy.count_only(stopping.wanted())
-        expected = stopping.expected().values()
+        expected = stopping.expected()
         # No further ahead than to twice what was seen: a first estimate may be far off.
-        soon = {at: min(n, 2 * page.stop) for at, n in enumerate(expected)}
-        self._landing.schedule.expect(soon)
+        ahead = max(2 * page.stop, self.experiment.fewest)
+        places = enumerate(self.experiment.conditions)
+        self._landing.schedule.expect({at: min(expected[name], ahead) for at, name in places})
         if self._tally is not None:
-            cells = sum(expected)
+            cells = sum(expected.values())
             self._tally.expect(cells, stopping.progress(), stopping.known(), len(stopping.ended))
 
     def _show_pages(self) -> None:

@@ -158,6 +158,8 @@ class CoroutineCells:
                     deadline = self.deadline(first)
                     if task in self._begun:
                         self._begun[task] = self._begun[task]._replace(began=first)
+                    if began > self.ends:
+                        break
                 arguments = shared.of_cell() if records else shared
                 cell, failed = (awaiting, condition, replicate), None
                 CELL.set(cell)
@@ -302,7 +304,7 @@ class CoroutineCells:
         """Let others on the loop run, whatever cells do; when the next cell begins after it."""
         try:
             # The driver counts how long a cell with a time limit has been under way.
-            await turns.take(replicate, at_once=self._options.timeout is not None)
+            await turns.take(replicate, may_wait=self._options.timeout is None)
         except asyncio.CancelledError:
             if self.leaving:
                 raise
@@ -359,6 +361,8 @@ class CoroutineCells:
             except RuntimeError as error:  # a cell that closes the loop, or uses one in it
                 failed = failure_of(0, error, self._retried)
                 outcome = self._outcome(one, (), (), failed, 0.0, None, None)
+            if isinstance(outcome, CellByCell):
+                return  # it was too late for it to begin
             now = perf_counter()
             cells.points.append((replicate + 1, now))
             if isinstance(outcome, Row):

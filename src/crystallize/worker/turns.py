@@ -40,16 +40,16 @@ class Turns:
         self._began = self._ends = 0.0
         self._at_once = 1
 
-    async def take(self, replicate: int, *, at_once: bool) -> None:
+    async def take(self, replicate: int, *, may_wait: bool) -> None:
         """Return when a cell may begin.
 
         Parameters
         ----------
         replicate : int
-        at_once : bool
-            Whether it may not wait for other cells, since its time runs already.
+        may_wait : bool
+            Whether it may wait for other cells: not where its time runs already.
         """
-        if at_once:
+        if not may_wait:
             self.due = perf_counter() + TURN_SECONDS
             await asyncio.sleep(0)
         elif not self._is_asked:
