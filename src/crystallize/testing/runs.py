@@ -129,12 +129,13 @@ class RunChecks(ExecutorChecks):
                 first: Outcome = next(stream)
             return first
 
-        assert self.within(leave).metrics is not None
+        first = self.within(leave)  # any of them, also the one that fails
         outcomes = self.within(lambda: list(experiment.stream()))
         assert len(outcomes) == 2 * self.replicates, (
             f"a stream was left after its first outcome, and the next gave {len(outcomes)} of "
             f"{2 * self.replicates}. A run that is closed must keep no other from running."
         )
+        assert (first.condition, first.replicate) in {(o.condition, o.replicate) for o in outcomes}
 
     def test_two_experiments_run_in_turn(self) -> None:
         executor = self.make()
