@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 pytestmark = pytest.mark.faults  # it takes long
 
-REPLICATES = 40
+REPLICATES = 100
 
 
 @pytest.fixture(scope="module")

@@ -356,6 +356,26 @@ def test_of_a_thousand_that_never_wait_few_begin_after_a_time_limit(replicates):
     assert sum(result.finished.values()) == len(begun)
 
 
+def test_cells_that_mostly_wait_begin_together_beside_someone_who_keeps_the_loop():
+    steps = 0
+
+    async def trial(replicate):
+        time.sleep(0.001)
+        await asyncio.sleep(0.1)
+        return float(replicate)
+
+    async def main():
+        nonlocal steps
+        run = asyncio.create_task(Experiment(trial, replicates=300, execution="async").arun())
+        while not run.done():
+            steps += 1
+            time.sleep(0.012)
+            await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert steps < 150  # and not one for each cell
+
+
 def test_cells_that_never_wait_run_in_order_roughly():
     order = []
 

@@ -179,7 +179,7 @@ def mixed(condition: str, replicate: int, rng: Any, seed: int, seed32: int, n: i
     return own if n % 5 else rng.random()
 
 
-@pytest.mark.parametrize("replicates", [1, 4, 300])
+@pytest.mark.parametrize("replicates", [1, 4, 150])
 @pytest.mark.parametrize("seed_globals", [False, True])
 def test_whatever_cells_of_trips_come_to_is_what_they_come_to_alone(
     replicates: int, seed_globals: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture

@@ -11,6 +11,7 @@ from contextlib import closing
 from contextvars import Context, ContextVar
 from heapq import heapify
 from typing import Any
+from weakref import ref
 
 import pytest
 from hypothesis import given, settings
@@ -199,20 +200,53 @@ def test_those_beside_one_that_ends_the_program_are_called_all_the_same(own: Own
     assert called == ["before", "after", "slept"]
 
 
-def test_a_failure_is_told_to_the_loop_s_handler(own: OwnLoop) -> None:
-    told: list[dict[str, Any]] = []
-    own.loop.set_exception_handler(lambda _, context: told.append(context))
+def test_a_failure_is_told_to_the_loop_s_handler_in_the_context_of_who_asked(
+    own: OwnLoop,
+) -> None:
+    variable: ContextVar[str] = ContextVar("variable", default="none")
+    told: list[tuple[str, dict[str, Any]]] = []
+    own.loop.set_exception_handler(lambda _, context: told.append((variable.get(), context)))
+
+    def fails() -> None:
+        raise ZeroDivisionError
 
     async def main() -> Any:
-        timer = own.loop.call_later(0.001, lambda: 1 / 0)
+        variable.set("who asked first")
+        own.loop.call_later(0.001, str)
+        variable.set("who asked")
+        timer = own.loop.call_later(0.002, fails)
+        variable.set("later")
         await asyncio.sleep(0.01)
         return timer
 
     timer = own.run(main())
-    (context,) = told
+    ((who, context),) = told
+    assert who == "who asked"
     assert isinstance(context["exception"], ZeroDivisionError)
-    assert context["handle"] is timer
+    assert "fails" in context["message"]
+    assert "fails" in repr(timer)
+    assert context["handle"] is timer is ref(timer)()
     assert not timer.cancelled()
+
+
+def test_what_has_no_place_in_an_order_does_others_no_harm(own: OwnLoop) -> None:
+    called: list[str] = []
+
+    async def main() -> None:
+        with pytest.raises(TypeError):
+            own.loop.call_at(None, called.append, "never")
+        with pytest.raises(TypeError):
+            own.loop.call_at("soon", called.append, "never")
+        own.loop.call_at(float("nan"), called.append, "not a number")
+        own.loop.call_at(float("-inf"), called.append, "long ago")
+        late = own.loop.call_at(float("inf"), called.append, "never")
+        await asyncio.sleep(0.01)
+        late.cancel()
+        called.append("slept")
+
+    own.run(main())
+    assert sorted(called[:2]) == ["long ago", "not a number"]
+    assert called[2:] == ["slept"]
 
 
 def test_they_run_in_the_context_of_who_asked_or_the_one_that_is_given(own: OwnLoop) -> None:

@@ -26,7 +26,9 @@ CANCELLED_KEPT = 100
 class Timer:
     """A call that is due later: what ``asyncio.TimerHandle`` is to asyncio's own timers."""
 
-    __slots__ = ("_args", "_callback", "_context", "_is_cancelled", "_timers", "_when")
+    __slots__ = (
+        "__weakref__", "_args", "_callback", "_context", "_is_cancelled", "_timers", "_when"
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -42,6 +44,10 @@ class Timer:
         self._context = context
         self._timers: Timers | None = timers  # while it is among these
         self._is_cancelled = False
+
+    def __repr__(self) -> str:
+        what = "cancelled" if self._is_cancelled else f"{self._callback!r}"
+        return f"<Timer when={self._when} {what}>"
 
     def when(self) -> float:
         """When it is due, by the clock of the loop."""
@@ -76,6 +82,7 @@ class Timers:
         # Most are asked for in the order in which they are due, since most wait equally long.
         self._in_order: deque[Entry] = deque()
         self._others: list[Entry] = []  # a heap
+        self._due: deque[Entry] = deque()
         self._order = count()
         self._cancelled = 0
         self._next = inf
@@ -118,7 +125,9 @@ class Timers:
         context: Context | None,
     ) -> Any:
         loop = self._loop
-        if loop.get_debug() or loop.is_closed():  # which the loop itself has more to say of
+        # The loop itself knows what to do with what has no place in an order, and has more to
+        # say of what is slow, or too late.
+        if not when > -inf or loop.get_debug() or loop.is_closed():
             return self._call_at(when, callback, *args, context=context)
         timer = Timer(when, callback, args, copy_context() if context is None else context, self)
         entry, in_order = (when, next(self._order), timer), self._in_order
@@ -131,39 +140,39 @@ class Timers:
         return timer
 
     def _set_alarm(self) -> None:
+        """Have the loop ring when the first one is due, in a context that is no cell's."""
         if self._alarm is not None:
             self._alarm.cancel()
         self._next = min(queue[0][0] for queue in (self._in_order, self._others) if queue)
-        self._alarm = self._call_at(self._next, self._ring)
+        self._alarm = self._call_at(self._next, self._ring, context=Context())
 
     def _ring(self) -> None:
         """Call what is due."""
-        end = self._loop.time() + self._resolution
         # All of it first: what is asked for meanwhile is for the next time, whenever it is due.
-        due = deque(self._due(end))
+        # And the next alarm before anything is called, which may have the loop go on within it.
+        self._take_due(self._loop.time() + self._resolution)
+        due, self._alarm, self._next = self._due, None, inf
+        if self._in_order or self._others:
+            self._set_alarm()
         try:
             while due:
                 timer = due.popleft()[2]
-                if timer._callback is None:
+                callback = timer._callback
+                if callback is None:
                     continue  # cancelled, maybe by one that was due with it
                 try:
-                    timer._context.run(timer._callback, *timer._args)
+                    timer._context.run(callback, *timer._args)
                 except (SystemExit, KeyboardInterrupt):
                     raise  # which ends the loop; those after it are called when it goes on
                 except BaseException as error:
-                    self._loop.call_exception_handler(
-                        {"message": "Exception in a timer", "exception": error, "handle": timer}
-                    )
+                    failed = {"message": f"Exception in callback {callback!r}", "handle": timer}
+                    failed["exception"] = error
+                    timer._context.run(self._loop.call_exception_handler, failed)
         finally:
-            for entry in due:
-                if not entry[2]._is_cancelled:
-                    entry[2]._timers = self
-                    heappush(self._others, entry)
-            self._alarm, self._next = None, inf
-            if self._in_order or self._others:
-                self._set_alarm()
+            if due:
+                self._call_at(self._loop.time(), self._ring, context=Context())
 
-    def _due(self, end: float) -> list[Entry]:
+    def _take_due(self, end: float) -> None:
         """Take out those that are due before some time, first the first."""
         in_order, others = self._in_order, self._others
         due = []
@@ -175,7 +184,7 @@ class Timers:
         for _, _, timer in due:
             timer._timers = None
             self._cancelled -= timer._is_cancelled
-        return due
+        self._due += due
 
 
 def keep_timers(loop: asyncio.AbstractEventLoop) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import Context
 from heapq import heappop, heappush
 from itertools import count
 from math import inf
@@ -12,6 +13,9 @@ TURN_SECONDS = 0.01
 """For how long cells that never wait keep a loop from going round."""
 ASK_SECONDS = 0.02
 """How often a loop is asked whether it goes round; a thousand cells that wait may end at once."""
+
+FEW = 8
+"""How many cells begin at first each time that a loop goes round which it hardly does."""
 
 
 class Turns:
@@ -37,8 +41,9 @@ class Turns:
         self._is_asked = False
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []  # a heap
         self._order = count()
-        self._began = self._ends = 0.0
-        self._at_once = 1
+        self._ends = 0.0
+        self._woken: float | None = None
+        self._at_once = FEW
 
     async def take(self, replicate: int, *, may_wait: bool) -> None:
         """Return when a cell may begin.
@@ -59,23 +64,25 @@ class Turns:
             heappush(self._waiting, (replicate, next(self._order), mine))
             self.due = -inf  # whoever comes after it asks
             await mine
+            if self._woken is None:
+                self._woken = perf_counter()
 
     def _ask(self) -> None:
         """Ask the loop to say when it has gone round."""
         self._is_asked = True
-        self._began = perf_counter()
-        self._ends = self._began + (TURN_SECONDS if self._waiting else ASK_SECONDS)
+        self._ends = perf_counter() + (TURN_SECONDS if self._waiting else ASK_SECONDS)
         self.due = -inf if self._waiting else self._ends
-        self.loop.call_soon(self._gone_round)
+        self.loop.call_soon(self._gone_round, context=Context())  # which is no cell's
 
     def _gone_round(self) -> None:
         self._is_asked = False
         if not self._waiting:
-            self._at_once = 1
+            self._at_once = FEW
             return
-        took = perf_counter() - self._began
+        # This comes right after those that were woken: others on the loop may take their time.
+        took = 0.0 if self._woken is None else perf_counter() - self._woken
         self._at_once = max(1, self._at_once // 2) if took > TURN_SECONDS else 2 * self._at_once
-        woken = 0
+        self._woken, woken = None, 0
         while self._waiting and woken < self._at_once:
             mine = heappop(self._waiting)[2]
             if not mine.done():  # cancelled
