@@ -81,6 +81,46 @@ def test_a_signal_ends_the_run_and_result_and_store_agree(program, tmp_path, way
     assert (row["done"], row["failed"]) == (kept, 0)
 
 
+GOING_AWAY = """
+import weakref
+
+class Slow:
+    def __init__(self, how):
+        if how == "finalize":
+            weakref.finalize(self, goes_away)
+        else:
+            self.goes_away = goes_away
+
+    def __del__(self):
+        if hasattr(self, "goes_away"):
+            self.goes_away()
+
+def goes_away():
+    ready()
+    end = time.monotonic() + 0.3
+    while time.monotonic() < end:
+        pass
+
+def trial(replicate):
+    if replicate == 5:
+        Slow(%r)
+    time.sleep(0.01)
+    return replicate
+
+try:
+    Experiment(trial, replicates=300).run()
+except Interrupted as error:
+    print(done(error.result))
+"""
+
+
+@pytest.mark.parametrize("how", ["__del__", "finalize"])
+def test_a_signal_while_an_object_goes_away_is_not_lost(program, how):
+    running = program(GOING_AWAY % how)
+    assert 5 <= int(running.signalled(signal.SIGINT)) < 300
+    assert running.err == ""
+
+
 @pytest.mark.parametrize("way", ["run serial", "run threads", "run processes", "arun async"])
 @pytest.mark.parametrize("pause", [0.0, 0.003, 0.02])
 def test_two_signals_are_one_interruption(program, tmp_path, way, pause):

@@ -99,6 +99,9 @@ def test_a_first_block_of_coroutines_has_some_cells_and_no_more_than_its_share()
     for cells, size in (100_000, 16), (5000, 5), (900, 1):
         schedule = Schedule([(0, 0, cells)], 1000, single_cell=False, awaits=True)
         assert schedule.next_task() == (0, 0, size)
+    schedule = Schedule([], 1000, single_cell=False, awaits=True)
+    schedule.put_back(0, 0, 3)
+    assert schedule.next_task() == (0, 0, 1)
 
 
 def test_what_a_block_leaves_undone_is_cut_anew():

@@ -90,7 +90,7 @@ class Schedule:
         cells = self.remaining if expected is None else min(expected, self.remaining)
         self._unlikely = self.remaining - cells
         self._looks_decide = expected is not None
-        even = -(-cells // workers)
+        even = max(1, -(-cells // workers))
         first = min(MAX_CELLS if has_latency else FIRST_AWAITED if awaits else 1, even)
         self._new_pace = partial(BlockSize, block_seconds, first, has_latency=has_latency)
         self._size = self._new_pace()  # of all of them

@@ -10,11 +10,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
+from weakref import WeakSet, WeakValueDictionary
 
 from crystallize.worker.interruption import Interruption
 
 AGAIN_SECONDS = 1.0
 """After which time the signal is sent once more to an executor that has not answered it."""
+SOON_SECONDS = 1e-3
+"""After which time it is sent once more where what is raised is lost."""
+WEAK_REFERENCES = {
+    function.__code__.co_filename for function in (WeakSet.add, WeakValueDictionary.values)
+}
+"""The files of the standard library whose functions Python calls when an object goes away."""
 
 
 class Interrupts:
@@ -172,6 +179,9 @@ class _Handlers:
             # What is raised in a hook of a fork is lost. It is sent again after that.
             self._late.append(signum)
             return
+        if _loses_what_is_raised(frame):
+            threading.Thread(target=_send_soon, args=(signum,), daemon=True).start()
+            return
         # Every run is told, also those around a nested one; then the code that runs now.
         answers = [run.request(signum) for run in self._runs]
         if any(answers):
@@ -186,11 +196,28 @@ def _is_pythons(handler: Any) -> bool:
     return getattr(method, "__module__", "") == "asyncio.runners"
 
 
+def _loses_what_is_raised(frame: FrameType | None) -> bool:
+    """Whether Python only prints what is raised there: it runs since an object went away."""
+    while frame is not None:
+        if frame.f_code.co_name == "__del__" or frame.f_code.co_filename in WEAK_REFERENCES:
+            return True
+        frame = frame.f_back
+    return False
+
+
 def _in_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
+def _send_soon(signum: int) -> None:
+    time.sleep(SOON_SECONDS)
+    _send_to_main_thread(signum)
+
+
 def _send_to_main_thread(signum: int) -> None:
+    if not hasattr(signal, "pthread_kill"):
+        signal.raise_signal(signum)  # whose handler runs in the main thread all the same
+        return
     with suppress(OSError):
         ident = threading.main_thread().ident
         assert ident is not None
