@@ -222,8 +222,10 @@ class CoroutineCells:
                 cells.seconds = now - first
                 if is_lone:
                     return outcome  # which is kept where nobody takes it, as all of a block is
-                if now > deadline or self.leaving or (failed and options.stop_on_failure):
+                if now > deadline or self.leaving:
                     break
+                if failed and (options.stop_on_failure or cells.cells == 1):
+                    break  # where the first one fails maybe all do, which is to be known soon
                 began = now
         finally:
             awaiting.blocks.pop(running, None)
