@@ -352,7 +352,8 @@ def test_a_cell_in_which_the_signal_landed_is_run_again(program, kind):
     assert second == f"{[float(i) for i in range(9)]} []"
 
 
-def test_an_executor_that_does_not_answer_is_interrupted_all_the_same(program):
+@pytest.mark.parametrize("before", ["pass", "raise KeyboardInterrupt"])
+def test_an_executor_that_does_not_answer_is_interrupted_all_the_same(program, before):
     running = program(
         "from crystallize.plugins.execution import Completion, Execution\n"
         "class Deaf(Execution):\n"
@@ -362,13 +363,44 @@ def test_an_executor_that_does_not_answer_is_interrupted_all_the_same(program):
         "        ready()\n"
         "        for _ in range(1200):\n"
         "            time.sleep(0.05)\n"
+        "def run():\n"
+        "    try:\n"
+        "        Experiment(lambda: 1.0, replicates=20, execution=Deaf()).run()\n"
+        "    except Interrupted as error:\n"
+        "        print(done(error.result))\n"
         "try:\n"
-        "    Experiment(lambda: 1.0, replicates=20, execution=Deaf()).run()\n"
-        "except Interrupted as error:\n"
-        "    print(done(error.result))\n"
+        f"    {before}\n"
+        "except KeyboardInterrupt:\n"  # which the program handles, not the executor
+        "    run()\n"
+        "else:\n"
+        "    run()\n"
     )
     assert running.signalled(signal.SIGINT) == "1"
     assert running.seconds < 6
+
+
+@pytest.mark.parametrize("goes_on", ["raise", "return [replicate_fn(i) for i in range(3)]"])
+def test_an_executor_that_ends_since_a_worker_was_interrupted_ends_in_order(program, goes_on):
+    # A terminal interrupts the workers too, and what they raise comes to the executor.
+    running = program(
+        "class Ending:\n"
+        "    @hookimpl\n"
+        "    def run_experiment_loop(self, experiment, replicate_fn):\n"
+        "        try:\n"
+        "            ready()\n"
+        "            time.sleep(0.5)\n"
+        "            raise KeyboardInterrupt\n"
+        "        except KeyboardInterrupt:\n"
+        "            for _ in range(40):\n"
+        "                time.sleep(0.05)\n"
+        "            print('in order')\n"
+        f"            {goes_on}\n"
+        "try:\n"
+        "    Experiment(lambda: 1.0, replicates=3, execution=Ending()).run()\n"
+        "except Interrupted as error:\n"
+        "    print(done(error.result))\n"
+    )
+    assert running.signalled(signal.SIGINT).splitlines() == ["in order", "0"]
 
 
 def test_the_handlers_are_the_callers_before_and_after(program):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +16,8 @@ from weakref import WeakSet, WeakValueDictionary
 from crystallize.worker.interruption import Interruption
 
 AGAIN_SECONDS = 1.0
-"""After which time the signal is sent once more to an executor that has not answered it."""
+"""After which time the signal is sent once more to an executor that has not answered it: one that
+handles an exception as Ctrl-C raises it, which may have come from a worker, ends by itself."""
 SOON_SECONDS = 1e-3
 """After which time it is sent once more where what is raised is lost."""
 WEAK_REFERENCES = {
@@ -52,6 +54,8 @@ class Interrupts:
         self._in_executor = False
         self._interruptible = False
         self._reminder: threading.Timer | None = None
+        self._is_reminded = False
+        self._handled_before: BaseException | None = None
 
     @contextmanager
     def handled(self) -> Iterator[None]:
@@ -85,6 +89,7 @@ class Interrupts:
     def enter_executor(self) -> None:
         """Say that from now on an executor's code runs: the second signal ends it."""
         self._in_executor = _in_main_thread()
+        self._handled_before = sys.exc_info()[1]
 
     def leave_executor(self) -> None:
         """Say that it does no longer."""
@@ -93,7 +98,11 @@ class Interrupts:
     def request(self, signum: int) -> bool:
         """Ask the run to stop; whether the code that runs now is to be interrupted."""
         again = self.requested
-        if not again:
+        if self._is_reminded:
+            self._is_reminded = False
+            # An exception in the midst of it, in Thread.join say, is what makes it hang.
+            again = not self._is_ending()
+        elif not again:
             self.requested, self.signum = True, signum
             if self._in_executor and hasattr(signal, "pthread_kill"):
                 self._reminder = threading.Timer(AGAIN_SECONDS, self._remind)
@@ -101,8 +110,16 @@ class Interrupts:
                 self._reminder.start()
         return self._strike() or self._interruptible or (again and self._in_executor)
 
+    def _is_ending(self) -> bool:
+        """Whether the executor handles an exception as a signal raises it."""
+        handled = sys.exc_info()[1]
+        return handled is not self._handled_before and isinstance(
+            handled, (KeyboardInterrupt, Interruption)
+        )
+
     def _remind(self) -> None:
         if self._in_executor:
+            self._is_reminded = True
             _send_to_main_thread(self.signum)
 
 
