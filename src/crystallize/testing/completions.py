@@ -14,7 +14,8 @@ from crystallize.testing.noted import Note, Noted
 MANY = 320
 LONG_SECONDS = 1.2
 LONGER_SECONDS = 4.0
-"""Where no second worker was seen in :data:`LONG_SECONDS`: it may take that long to start."""
+"""Where tasks waited for :data:`LONG_SECONDS`: a second worker may take that long to start, or a
+busy machine to go on."""
 TICK_SECONDS = 0.5
 MOST_TICKS = 200
 """In :data:`LONG_SECONDS`; ten in a second are asked for."""
@@ -136,13 +137,11 @@ class CompletionChecks(ExecutorChecks):
     def test_a_slow_task_keeps_no_worker_from_the_others(self) -> None:
         for seconds in (LONG_SECONDS, LONGER_SECONDS):
             _, notes, slow = self._slow(seconds)
-            began, ended = notes[slow].began, notes[slow].ended
+            ended = notes[slow].ended
             late = [start for start, note in notes.items() if note.began > ended]
             # An engine may have queued a task or two behind the slow one.
             if len(late) <= 2:
                 return
-            if any(began < note.began < ended for note in notes.values()):
-                break
         raise AssertionError(
             f"the tasks of replicates {late} began only when a task of {seconds:g} seconds "
             "had ended, although another worker was free. Ask next_task() whenever there is room, "
