@@ -112,7 +112,7 @@ def gathered() -> None:
 
 async def awaited_cells(call: BlockCall) -> None:
     for index in range(CELLS):
-        await call.coroutines.run(Task(0, index, index + 1))
+        await call.run_coroutines(Task(0, index, index + 1))
 
 
 async def completions() -> None:

@@ -412,18 +412,19 @@ class Run:
 
     def _end_conditions(self, stopping: Stopping, pages: Pages, page: Page) -> None:
         assert self._landing is not None
+        names = self.experiment.conditions
         ended = stopping.look(page)
         if ended:
             for name, replicates in ended.items():
                 pages.end(name, replicates)
-            places = enumerate(self.experiment.conditions)
-            self._landing.schedule.end({at: ended[name] for at, name in places if name in ended})
+            ends = {at: ended[name] for at, name in enumerate(names) if name in ended}
+            self._landing.schedule.end(ends)
         self._policy.count_only(stopping.wanted())
         expected = stopping.expected()
         # No further ahead than to twice what was seen: a first estimate may be far off.
         ahead = max(2 * page.stop, self.experiment.fewest)
-        places = enumerate(self.experiment.conditions)
-        self._landing.schedule.expect({at: min(expected[name], ahead) for at, name in places})
+        likely = {at: min(expected[name], ahead) for at, name in enumerate(names)}
+        self._landing.schedule.expect(likely)
         if self._tally is not None:
             cells = sum(expected.values())
             self._tally.expect(cells, stopping.progress(), stopping.known(), len(stopping.ended))
