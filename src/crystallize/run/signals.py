@@ -94,6 +94,7 @@ class Interrupts:
     def leave_executor(self) -> None:
         """Say that it does no longer."""
         self._in_executor = False
+        self._handled_before = None
 
     def request(self, signum: int) -> bool:
         """Ask the run to stop; whether the code that runs now is to be interrupted."""
