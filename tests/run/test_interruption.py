@@ -166,6 +166,7 @@ def trial(replicate):
     with open("ran", "ab", buffering=0) as file:
         file.write(b"%%d\\n" %% replicate)  # whole or not at all, where a signal ends the cell
     if replicate == 1000 and not Path("again").exists():
+        time.sleep(0.2)  # by then a stream's reader has no batch: what comes is not its signal
         ready()
         HANG()
     return float(replicate)
@@ -177,13 +178,11 @@ if __name__ == "__main__":
         %s
     except Interrupted as error:
         kept = error.result
-    except KeyboardInterrupt:
-        kept = None
     Path("again").touch()
     again = Experiment(trial, **options).run()
     ran = [int(line) for line in Path("ran").read_text().splitlines()]
     twice = sorted(replicate for replicate in set(ran) if ran.count(replicate) > 1)
-    told = kept and (bool(kept.done["baseline"][900:1000].all()), len(kept.errors))
+    told = bool(kept.done["baseline"][900:1000].all()), len(kept.errors)
     print(json.dumps([told, done(again), twice]))
 """
 
@@ -204,9 +203,6 @@ def test_what_finished_in_a_block_beside_a_cell_that_hangs_is_kept(program, way,
     assert running.seconds < 10
     assert done == 2000
     assert 1000 in twice
-    if told is None:  # while a stream's reader has a batch the signal is the reader's
-        assert "stream" in way
-        return
     assert told == [True, 0]
     assert len(twice) <= 2  # another worker may be in the middle of a cell, too
 
